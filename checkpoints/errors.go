@@ -1,0 +1,52 @@
+package checkpoints
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrNone says that a folder holds no checkpoint yet, or none of that role.
+var ErrNone = errors.New("no such checkpoint yet")
+
+// ErrNewer says that a checkpoint was written in a later format.
+var ErrNewer = errors.New("written by a newer keyhole; use that version or a later one")
+
+// CorruptError says that a checkpoint is not what was saved.
+type CorruptError struct {
+	Folder string // path of the step folder, or of the store for a pointer
+	File   string // name in Folder
+	Offset int64  // first byte known to be bad or missing; -1 if unknown
+	Err    error  // what is wrong
+	Use    string // name of another checkpoint that is intact; empty if none
+}
+
+// Error names the file, what is wrong, and the way out.
+func (e *CorruptError) Error() string {
+	at := ""
+	if e.Offset >= 0 {
+		at = fmt.Sprintf(" at byte %d", e.Offset)
+	}
+	out := "no other checkpoint here is intact: restore a copy or train again"
+	if e.Use != "" {
+		out = "use checkpoint " + e.Use
+	}
+	return fmt.Sprintf("checkpoint %s: %s is damaged%s: %v; %s", e.Folder, e.File, at, e.Err, out)
+}
+
+// Unwrap gives the cause.
+func (e *CorruptError) Unwrap() error { return e.Err }
+
+// InUseError says that another process holds a folder's lock.
+type InUseError struct {
+	Folder string
+	PID    int // 0 if unknown
+}
+
+// Error names the process and the way out.
+func (e *InUseError) Error() string {
+	who := "another process"
+	if e.PID > 0 {
+		who = fmt.Sprintf("process %d", e.PID)
+	}
+	return fmt.Sprintf("run folder %s in use by %s; wait for it, stop it, or choose another folder", e.Folder, who)
+}

@@ -1,0 +1,72 @@
+package configs
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// Row explains one key.
+type Row struct {
+	Key     string // full key; sites[].name for a key within list elements, sites{}.name within map values
+	Type    string // in the words of the error messages
+	Default string // canonical YAML; empty for a key within list elements
+	Env     string // environment variable; empty for a key within list elements
+	Doc     string
+}
+
+// Explain lists all keys of the configuration that into, a pointer to a struct
+// holding the defaults, can take, in the order of the struct. Keys of an
+// optional section that is absent by default have the default "null".
+func Explain(into any) ([]Row, error) {
+	target := reflect.ValueOf(into)
+	if target.Kind() != reflect.Pointer || target.IsNil() || target.Elem().Kind() != reflect.Struct {
+		return nil, fmt.Errorf("config: want a pointer to a struct to explain, got %T", into)
+	}
+	s, err := newSchema(target.Elem().Type())
+	if err != nil {
+		return nil, err
+	}
+	var rows []Row
+	for _, f := range s.values {
+		row := Row{Key: f.key, Type: typeName(f.typ), Default: "null", Env: EnvName(f.key), Doc: f.doc}
+		if v := s.get(target.Elem(), f); v.IsValid() {
+			row.Default = canonical(v)
+		}
+		rows = append(rows, row)
+		inner, err := explainElements(f.key, f.typ, 0)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, inner...)
+	}
+	return rows, nil
+}
+
+func explainElements(key string, t reflect.Type, depth int) ([]Row, error) {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return explainElements(key, t.Elem(), depth)
+	case reflect.Slice:
+		return explainElements(key+"[]", t.Elem(), depth)
+	case reflect.Map:
+		return explainElements(key+"{}", t.Elem(), depth)
+	case reflect.Struct:
+	default:
+		return nil, nil
+	}
+	fields, err := elementFields(t, depth)
+	if err != nil {
+		return nil, err
+	}
+	var rows []Row
+	for _, f := range fields {
+		at := join(key, f.name)
+		rows = append(rows, Row{Key: at, Type: typeName(f.typ), Doc: f.doc})
+		inner, err := explainElements(at, f.typ, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, inner...)
+	}
+	return rows, nil
+}

@@ -1,0 +1,97 @@
+package lm
+
+import (
+	"fmt"
+
+	"keyhole/internal/kernel"
+)
+
+// Config is the shape of a base model, in one vocabulary for all
+// architectures.
+type Config struct {
+	ModelType  string // model_type of config.json: "gpt2", "llama", …
+	Layers     int    // blocks
+	Width      int    // of the residual stream, d_model
+	Heads      int    // query heads
+	KVHeads    int    // key and value heads; divides Heads
+	HeadDim    int    // elements per head
+	FFN        int    // inner width of the MLP
+	Vocab      int    // rows of the embedding and of the head
+	Context    int    // positions
+	Eps        float64
+	Activation kernel.Activation
+	Tied       bool // the head is the embedding
+	Rope       Rope // unused where positions are learned
+
+	Window     int  // a token sees that many last ones, its own included; 0: all
+	WindowFrom int  // first block with the window
+	Parallel   bool // attention and MLP read the same input (GPT-J, NeoX, Phi)
+	QKVBias    bool // biases of the q, k and v projections
+	OutBias    bool // bias of attention's output projection
+	MLPBias    bool // biases of the MLP
+
+	ScaleByLayer bool // GPT-2: scores of block i are divided by i+1 besides
+
+	BOS, EOS []int32 // start and end tokens that config.json names
+}
+
+// Rope describes rotary positions.
+type Rope struct {
+	Base        float64 // rope_theta
+	Dims        int     // leading dimensions of a head that turn; 0: no rotary positions
+	Interleaved bool    // pairs (2i, 2i+1), as in GPT-J; else (i, i+Dims/2)
+
+	Scaling string  // "", "linear" or "llama3"
+	Factor  float64 // of both scalings
+
+	// llama3 alone.
+	LowFreq, HighFreq float64
+	Original          int // context before scaling
+}
+
+// Limits of what a config may claim, far above any published model; they keep
+// products of sizes inside an int.
+const (
+	maxLayers  = 1 << 12
+	maxWidth   = 1 << 18
+	maxFFN     = 1 << 21
+	maxVocab   = 1 << 24
+	maxContext = 1 << 24
+)
+
+// Validate checks ranges and what has to divide what.
+func (c *Config) Validate() error {
+	for _, f := range []struct {
+		name      string
+		value, hi int
+	}{
+		{"number of layers", c.Layers, maxLayers},
+		{"hidden size", c.Width, maxWidth},
+		{"number of attention heads", c.Heads, maxWidth},
+		{"number of key-value heads", c.KVHeads, maxWidth},
+		{"head dimension", c.HeadDim, maxWidth},
+		{"size of the MLP", c.FFN, maxFFN},
+		{"vocabulary size", c.Vocab, maxVocab},
+		{"context length", c.Context, maxContext},
+	} {
+		if f.value < 1 || f.value > f.hi {
+			return fmt.Errorf("%s: %d is not in 1 to %d", f.name, f.value, f.hi)
+		}
+	}
+	switch {
+	case c.Heads%c.KVHeads != 0:
+		return fmt.Errorf("number of key-value heads: %d does not divide the %d attention heads", c.KVHeads, c.Heads)
+	case c.Heads*c.HeadDim > maxWidth:
+		return fmt.Errorf("head dimension: %d heads of %d elements are wider than %d", c.Heads, c.HeadDim, maxWidth)
+	case !(c.Eps >= 0 && c.Eps < 1):
+		return fmt.Errorf("norm epsilon: %v is not in 0 to 1", c.Eps)
+	case c.Window < 0 || c.WindowFrom < 0:
+		return fmt.Errorf("sliding window: %d from block %d on is negative", c.Window, c.WindowFrom)
+	}
+	for _, id := range append(append([]int32(nil), c.BOS...), c.EOS...) {
+		if id < 0 || int(id) >= c.Vocab {
+			return fmt.Errorf("start or end token %d is outside the vocabulary of %d", id, c.Vocab)
+		}
+	}
+	return c.Rope.validate(c.HeadDim)
+}

@@ -1,0 +1,84 @@
+package lm
+
+import (
+	"keyhole/internal/kernel"
+	"keyhole/nn"
+	"keyhole/nn/eager"
+)
+
+// Embed looks up what enters block 0: the token embeddings of ids, plus the
+// learned positions of s where the architecture has them: [rows, Width]. It
+// announces Embedding.
+//
+// The list of positions is made at the call: a graph built with Embed serves
+// the positions it was built with.
+func Embed[T any](o nn.Ops[T], m *Model, ids *nn.IDs, s *nn.Sequences) T {
+	return o.Scope(func() T {
+		tokens, positions, offset := m.net.embeddings()
+		x := o.Tap(nn.Place{Layer: -1, At: nn.Embedding}, o.Embed(tokens, ids))
+		if positions == nil {
+			return x
+		}
+		at := &nn.IDs{V: make([]int32, len(s.Pos))}
+		for i, p := range s.Pos {
+			at.V[i] = p + offset
+		}
+		return o.Add(x, o.Embed(positions, at))
+	})
+}
+
+// Blocks runs blocks [from, to) on x: [rows, Width]. If want is not nil, the
+// last block of the model goes on with the rows of want alone after its
+// attention, and the result is [len(want.V), Width]. Each block announces
+// BlockIn, AttnOut (all rows), MLPIn, MLPAct, MLPOut and BlockOut (wanted rows).
+func Blocks[T any](o nn.Ops[T], m *Model, x T, from, to int, s *nn.Sequences, want *nn.RowSet) T {
+	for i := from; i < to; i++ {
+		var cut *nn.RowSet
+		if i == m.Config.Layers-1 {
+			cut = want
+		}
+		x = block(o, m.net, i, x, s, cut)
+	}
+	return x
+}
+
+// FinalNorm is the norm behind the last block; it announces Final.
+func FinalNorm[T any](o nn.Ops[T], m *Model, x T) T {
+	norm, rms := m.net.finalNorm()
+	if rms {
+		x = o.RMSNorm(norm, x)
+	} else {
+		x = o.LayerNorm(norm, x)
+	}
+	return o.Tap(nn.Place{Layer: -1, At: nn.Final}, x)
+}
+
+// Forward is Embed, all Blocks and FinalNorm: [rows, Width], or the rows of
+// want alone.
+func Forward[T any](o nn.Ops[T], m *Model, ids *nn.IDs, s *nn.Sequences, want *nn.RowSet) T {
+	x := Embed(o, m, ids, s)
+	x = Blocks(o, m, x, 0, m.Config.Layers, s, want)
+	return FinalNorm(o, m, x)
+}
+
+// Logits multiplies what FinalNorm gave, [rows, Width], by the head:
+// [rows, Vocab].
+func (m *Model) Logits(o *eager.Ops, final kernel.Matrix) kernel.Matrix {
+	return o.Linear(m.Head(), final)
+}
+
+// keep is the rows of want of each value, or the values as they are.
+func keep[T any](o nn.Ops[T], want *nn.RowSet, x, a T) (T, T) {
+	if want == nil {
+		return x, a
+	}
+	return o.Rows(x, want), o.Rows(a, want)
+}
+
+// plainMLP is down(act(up(h))) for h [rows, Width], already normalised.
+func plainMLP[T any](o nn.Ops[T], i int, act kernel.Activation, up, down *nn.Linear, h T) T {
+	h = o.Tap(nn.Place{Layer: i, At: nn.MLPIn}, h)
+	h = o.Activate(act, o.Linear(up, h))
+	h = o.Tap(nn.Place{Layer: i, At: nn.MLPAct}, h)
+	return o.Tap(nn.Place{Layer: i, At: nn.MLPOut}, o.Linear(down, h))
+}

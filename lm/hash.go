@@ -1,0 +1,105 @@
+package lm
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"keyhole/nn"
+)
+
+// digest is a hash that is computed once.
+type digest struct {
+	mu  sync.Mutex
+	hex string
+}
+
+// Hash identifies the base model: the SHA-256, in hexadecimal, of the GGUF
+// file, or of the folder's config.json and safetensors files with their names.
+// For a model made by New it is that of the weights as they are at the first
+// call. It is kept in memory.
+func (m *Model) Hash() (string, error) {
+	m.digest.mu.Lock()
+	defer m.digest.mu.Unlock()
+	if m.digest.hex != "" {
+		return m.digest.hex, nil
+	}
+	h := sha256.New()
+	var err error
+	if m.Path == "" {
+		err = hashParams(h, m.params)
+	} else {
+		err = hashFiles(h, m.Path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("hash model %s: %w", m.Path, err)
+	}
+	m.digest.hex = hex.EncodeToString(h.Sum(nil))
+	return m.digest.hex, nil
+}
+
+func hashFiles(w io.Writer, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return copyFile(w, path)
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries { // sorted by name
+		name := e.Name()
+		if name != configName && (!strings.HasPrefix(name, "model") || !strings.HasSuffix(name, ".safetensors")) {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%s\n", name); err != nil {
+			return err
+		}
+		if err := copyFile(w, filepath.Join(path, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyFile(w io.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
+}
+
+func hashParams(w io.Writer, params []*nn.Param) error {
+	for _, p := range params {
+		if _, err := fmt.Fprintf(w, "%s %d %d\n", p.Name, p.Rows, p.Cols); err != nil {
+			return err
+		}
+		row, raw := make([]float32, p.Cols), make([]byte, 0, 4*p.Cols)
+		for i := range p.Rows {
+			if err := p.Row(row, i); err != nil {
+				return err
+			}
+			raw = raw[:0]
+			for _, v := range row {
+				raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+			}
+			if _, err := w.Write(raw); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,256 @@
+package tokenizer
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Names of the files in a Hugging Face folder.
+const (
+	fileJSON     = "tokenizer.json"
+	fileGzip     = "tokenizer.json.gz"
+	fileVocab    = "vocab.json"
+	fileMerges   = "merges.txt"
+	fileConfig   = "tokenizer_config.json"
+	fileSpecials = "special_tokens_map.json"
+	fileAdded    = "added_tokens.json"
+)
+
+// largestFile bounds what is read of one file, after decompression, in bytes.
+const largestFile = 256 << 20
+
+// settings are what tokenizer_config.json and special_tokens_map.json say
+// about tokens. A nil name was not mentioned, an empty one was null.
+type settings struct {
+	BOS            *tokenName `json:"bos_token"`
+	EOS            *tokenName `json:"eos_token"`
+	Unknown        *tokenName `json:"unk_token"`
+	Pad            *tokenName `json:"pad_token"`
+	Mask           *tokenName `json:"mask_token"`
+	AddBOS         bool       `json:"add_bos_token"`
+	AddEOS         bool       `json:"add_eos_token"`
+	AddPrefixSpace bool       `json:"add_prefix_space"`
+}
+
+// tokenName is a token written as a string, as an object with its content, or
+// as null.
+type tokenName string
+
+func (n *tokenName) UnmarshalJSON(data []byte) error {
+	var s string
+	if json.Unmarshal(data, &s) == nil { // null too
+		*n = tokenName(s)
+		return nil
+	}
+	var object struct {
+		Content string `json:"content"`
+	}
+	if err := json.Unmarshal(data, &object); err != nil {
+		return fmt.Errorf("%.40q is neither a token nor an object with its content", data)
+	}
+	*n = tokenName(object.Content)
+	return nil
+}
+
+// read takes over what a file says; null is told from nothing.
+func (st *settings) read(data []byte) error {
+	if err := json.Unmarshal(data, st); err != nil {
+		return err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return err
+	}
+	null := func(name string, token **tokenName) {
+		if string(fields[name]) == "null" && *token == nil {
+			*token = new(tokenName)
+		}
+	}
+	null("bos_token", &st.BOS)
+	null("eos_token", &st.EOS)
+	return nil
+}
+
+// Load reads the tokenizer of a Hugging Face folder: tokenizer.json, or
+// tokenizer.json.gz, or vocab.json with merges.txt, in this order. Which tokens
+// begin and end a text is taken from special_tokens_map.json and
+// tokenizer_config.json where these are there.
+func Load(dir string) (Tokenizer, error) {
+	side := map[string][]byte{}
+	var st settings
+	for _, name := range []string{fileSpecials, fileConfig, fileAdded} {
+		data, err := readFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("tokenizer: %w", err)
+		}
+		side[name] = data
+		if name == fileAdded {
+			continue
+		}
+		if err := st.read(data); err != nil {
+			return nil, fmt.Errorf("tokenizer: %s: %w", filepath.Join(dir, name), err)
+		}
+	}
+	for _, name := range []string{fileJSON, fileGzip} {
+		path := filepath.Join(dir, name)
+		data, err := readFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("tokenizer: %w", err)
+		}
+		p, err := parseSpec(data)
+		if err != nil {
+			return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
+		}
+		p.setEnds(st)
+		if err := p.describe(data, side); err != nil {
+			return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
+		}
+		return p, nil
+	}
+	path := filepath.Join(dir, fileVocab)
+	vocab, err := readFile(path)
+	if err == nil {
+		var merges []byte
+		if merges, err = readFile(filepath.Join(dir, fileMerges)); err == nil {
+			return fromVocabMerges(vocab, merges, path, st, side)
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("tokenizer: %s has no tokenizer: looked for %s, %s, and %s with %s: %w",
+			dir, fileJSON, fileGzip, fileVocab, fileMerges, err)
+	}
+	return nil, fmt.Errorf("tokenizer: %w", err)
+}
+
+// readFile reads a file, decompressed if its name ends in .gz.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var r io.Reader = f
+	if strings.HasSuffix(path, ".gz") {
+		if r, err = gzip.NewReader(f); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	data, err := io.ReadAll(io.LimitReader(r, largestFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(data) > largestFile {
+		return nil, fmt.Errorf("%s: larger than %d bytes, too large for a tokenizer", path, largestFile)
+	}
+	return data, nil
+}
+
+// FromVocabMerges builds a byte-level BPE tokenizer with GPT-2's pre-tokenizer
+// from the contents of a vocab.json and a merges.txt; file is the former's
+// name in errors. Special are <|endoftext|> or, where the vocabulary has no
+// such token, those of <s> </s> <pad> <unk> <mask> that it has.
+func FromVocabMerges(vocab, merges []byte, file string) (Tokenizer, error) {
+	return fromVocabMerges(vocab, merges, file, settings{}, nil)
+}
+
+func fromVocabMerges(vocab, merges []byte, file string, st settings, side map[string][]byte) (Tokenizer, error) {
+	m := modelSpec{Type: "BPE"}
+	if err := json.Unmarshal(vocab, &m.Vocab); err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: not a vocabulary {token: id}: %w", file, err)
+	}
+	var err error
+	if m.Merges, err = parseMergesText(merges); err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: merges: %w", file, err)
+	}
+	s := spec{PreTokenizer: json.RawMessage(partByteLevel), Decoder: json.RawMessage(partByteLevel)}
+	if st.AddPrefixSpace {
+		s.PreTokenizer = json.RawMessage(partByteLevelPrefix)
+	}
+	if s.AddedTokens, err = addedBeside(m.Vocab, st, side[fileAdded]); err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %s: %w", file, fileAdded, err)
+	}
+	named := func(want bool, name *tokenName) string {
+		if !want || name == nil {
+			return ""
+		}
+		if _, ok := m.Vocab[string(*name)]; !ok {
+			return ""
+		}
+		return string(*name)
+	}
+	s.PostProcessor = template(m.Vocab, named(st.AddBOS, st.BOS), named(st.AddEOS, st.EOS))
+	files := map[string][]byte{fileVocab: vocab, fileMerges: merges}
+	for name, data := range side {
+		files[name] = data
+	}
+	p, err := construct(s, m, st, files)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", file, err)
+	}
+	return p, nil
+}
+
+// addedBeside lists the special tokens of a vocabulary without tokenizer.json,
+// and those of its added_tokens.json {token: id}.
+func addedBeside(vocab map[string]int32, st settings, added []byte) ([]addedToken, error) {
+	var list []addedToken
+	seen := map[string]bool{"": true}
+	add := func(name string) {
+		if id, ok := vocab[name]; ok && !seen[name] {
+			list = append(list, addedToken{ID: id, Content: name, Special: true})
+			seen[name] = true
+		}
+	}
+	for _, name := range []*tokenName{st.BOS, st.EOS, st.Unknown, st.Pad, st.Mask} {
+		if name != nil {
+			add(string(*name))
+		}
+	}
+	if len(list) == 0 {
+		add("<|endoftext|>")
+	}
+	if len(list) == 0 {
+		for _, name := range []string{"<s>", "</s>", "<pad>", "<unk>", "<mask>"} {
+			add(name)
+		}
+	}
+	if added == nil {
+		return list, nil
+	}
+	var more map[string]int32
+	if err := json.Unmarshal(added, &more); err != nil {
+		return nil, err
+	}
+	for _, name := range sortedByID(more) {
+		if !seen[name] {
+			list = append(list, addedToken{ID: more[name], Content: name})
+		}
+	}
+	return list, nil
+}
+
+// parseMergesText reads one merge a line, after a line with the version.
+func parseMergesText(data []byte) ([]pairText, error) {
+	var lines []string
+	for line := range bytes.Lines(data) {
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) > 0 && !bytes.HasPrefix(line, []byte("#version")) {
+			lines = append(lines, string(line))
+		}
+	}
+	return parseMerges(lines)
+}
