@@ -1,0 +1,54 @@
+package hypernet
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Config says what the network is like. Names and defaults are those of the
+// MEND reference; the doc comments say where ours differ.
+type Config struct {
+	Kind     string  `yaml:"kind" doc:"mend: the network; rates: learned step sizes alone; naive: a dense network on the whole gradient, for tiny layers"`
+	Combine  bool    `yaml:"combine" doc:"one network on u and delta together; false: one on each"`
+	OneSided bool    `yaml:"one_sided" doc:"transform only the smaller of u and delta (needs combine: false)"`
+	XOnly    bool    `yaml:"x_only" doc:"transform only u (needs combine: false)"`
+	DOnly    bool    `yaml:"delta_only" doc:"transform only delta (needs combine: false)"`
+	Norm     bool    `yaml:"norm" doc:"divide by running mean and deviation first"`
+	Shared   bool    `yaml:"shared" doc:"one network per weight shape with a scale and shift per weight; false: one per weight"`
+	Hidden   int     `yaml:"n_hidden" doc:"hidden layers; there are n_hidden+1 layers"`
+	Rank     int     `yaml:"rank" doc:"rank of each layer, at most its width; cost grows linearly"`
+	Init     string  `yaml:"init" doc:"id: start as the identity; xavier: random, without residual"`
+	EditLR   float64 `yaml:"edit_lr" doc:"initial step size of every edited weight"`
+	StdFloor float64 `yaml:"std_floor" doc:"deviations below this share of the median are raised to it; 0: off, as the reference"`
+	LastLin  bool    `yaml:"last_linear" doc:"no clamp in the last layer"`
+}
+
+// Default is MEND as published, with deviations floored at a thousandth of
+// their median.
+func Default() Config {
+	return Config{Kind: "mend", Combine: true, Norm: true, Shared: true, Hidden: 1, Rank: 1920, Init: "id", EditLR: 1e-4, StdFloor: 1e-3}
+}
+
+// Validate reports the first impossible value.
+func (c *Config) Validate() error {
+	switch {
+	case !slices.Contains([]string{"mend", "rates", "naive"}, c.Kind):
+		return fmt.Errorf("kind: %q is none of mend, rates, naive", c.Kind)
+	case !slices.Contains([]string{"id", "xavier"}, c.Init):
+		return fmt.Errorf("init: %q is neither id nor xavier", c.Init)
+	case c.Combine && (c.OneSided || c.XOnly || c.DOnly):
+		return fmt.Errorf("combine: true excludes one_sided, x_only and delta_only; set combine: false")
+	case c.OneSided && (c.XOnly || c.DOnly), c.XOnly && c.DOnly:
+		return fmt.Errorf("one_sided, x_only and delta_only exclude each other; set only one")
+	case c.Hidden < 0:
+		return fmt.Errorf("n_hidden: %d is negative", c.Hidden)
+	case c.Rank < 1:
+		return fmt.Errorf("rank: %d is below 1", c.Rank)
+	case math.IsNaN(c.EditLR) || math.IsInf(c.EditLR, 0):
+		return fmt.Errorf("edit_lr: %g is not a finite number", c.EditLR)
+	case c.StdFloor < 0 || c.StdFloor > 1:
+		return fmt.Errorf("std_floor: %g is outside 0 to 1", c.StdFloor)
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package hypernet
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"gorgonia.org/gorgonia"
+
+	"keyhole/internal/kernel"
+	"keyhole/nn"
+	"keyhole/nn/graph"
+)
+
+// maxDense is the largest number of parameters of a naive network: beyond it
+// the network is refused.
+const maxDense = 1 << 26
+
+// dense is the naive editor: one linear map from the whole gradient of a
+// weight, [in·out] numbers, to the whole update. It has (in·out)² parameters
+// and exists to show why factors are used; it serves layers up to about
+// 64 × 128.
+type dense struct {
+	in, out int
+	w       *nn.Param // [in·out, in·out]
+}
+
+// refuseDense refuses layers for which the map would be too large.
+func refuseDense(groups []*Group) error {
+	for _, g := range groups {
+		size := float64(g.In) * float64(g.Out)
+		if params := size * size; params > maxDense {
+			return fmt.Errorf("kind: naive needs (%d·%d)² = %.0f parameters (%.3g GiB) for weights of %d × %d, more than %d; use kind: mend, which works on factors",
+				g.In, g.Out, params, params*4/(1<<30), g.In, g.Out, maxDense)
+		}
+	}
+	return nil
+}
+
+// init starts as the identity plus small noise, so that the first update is
+// the gradient itself.
+func (d *dense) init(rng *rand.Rand) {
+	n := d.in * d.out
+	w, _ := d.w.Values()
+	scale := 1e-3 / math.Sqrt(float64(n))
+	for i := range w {
+		w[i] = float32(rng.NormFloat64() * scale)
+	}
+	for i := range n {
+		w[i*n+i]++
+	}
+}
+
+// build turns each (mode, task) block of raw factors into the gradient
+// Σ δuᵀ, maps it, and hands the update back as in+out-wide rows: ũ is a unit
+// vector for each input and δ̃ the update's column for it.
+func (d *dense) build(b *graph.Builder, z graph.Node, f *Layout) graph.Node {
+	n := d.in * d.out
+	bound := z.Shape()[0]
+	blocks := func() int {
+		c := 0
+		for _, tasks := range f.Tasks {
+			c += len(tasks)
+		}
+		return c
+	}
+	full := b.Apply(&graph.Op{
+		Name: "naive.gradient", Rows: bound, Cols: n,
+		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+			out.Rows = blocks()
+			if out.Rows > bound {
+				return fmt.Errorf("more weights than factor rows; use at least one row for each")
+			}
+			i := 0
+			for _, tasks := range f.Tasks {
+				for _, q := range tasks {
+					rows := in[0].Data[q.Lo*in[0].Cols:]
+					u := kernel.Matrix{Rows: q.Hi - q.Lo, Cols: d.in, Stride: in[0].Cols, Data: rows}
+					g := kernel.Matrix{Rows: q.Hi - q.Lo, Cols: d.out, Stride: in[0].Cols, Data: rows[min(d.in, len(rows)):]}
+					c.Engine.Gemm(kernel.Mat(out.Data[i*n:(i+1)*n], d.in, d.out), kernel.Product{A: u, TransA: true, B: g})
+					i++
+				}
+			}
+			return nil
+		},
+	}, z)
+	mapped := b.MatMul(full, b.Trainable(d.w), true)
+	return d.rows(b, mapped, f, bound*d.in, blocks)
+}
+
+// rows lays mapped updates [blocks, in·out] out as factor rows.
+func (d *dense) rows(b *graph.Builder, mapped graph.Node, f *Layout, bound int, blocks func() int) graph.Node {
+	wide := d.in + d.out
+	n := d.in * d.out
+	return b.Apply(&graph.Op{
+		Name: "naive.rows", Rows: bound, Cols: wide, WRT: []bool{true},
+		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+			out.Rows = blocks() * d.in
+			clear(out.Data[:out.Rows*wide])
+			at := 0
+			for m, tasks := range f.Tasks {
+				f.Blocks[m].Lo = at
+				for t := range tasks {
+					for i := range d.in {
+						row := out.Data[(at+i)*wide : (at+i+1)*wide]
+						row[i] = 1
+						copy(row[d.in:], in[0].Data[at/d.in*n+i*d.out:at/d.in*n+(i+1)*d.out])
+					}
+					tasks[t] = nn.Range{Lo: at, Hi: at + d.in}
+					at += d.in
+				}
+				f.Blocks[m].Hi = at
+			}
+			return nil
+		},
+		Diff: func(_ gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
+			return gorgonia.Nodes{b.Apply(&graph.Op{
+				Name: "naive.grad", Rows: mapped.Shape()[0], Cols: n,
+				Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+					out.Rows = blocks()
+					for r := range out.Rows * d.in {
+						copy(out.Data[r*d.out:(r+1)*d.out], in[0].Data[r*wide+d.in:(r+1)*wide])
+					}
+					return nil
+				},
+			}, grad)}
+		},
+	}, mapped)
+}

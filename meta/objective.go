@@ -1,0 +1,529 @@
+package meta
+
+import (
+	"fmt"
+	"math"
+	"runtime/debug"
+
+	"keyhole/hypernet"
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+	"keyhole/nn"
+	"keyhole/nn/graph"
+)
+
+// Config weighs the losses and says how the update is applied. Defaults are
+// those of hypernet's reference except where a doc comment says otherwise.
+type Config struct {
+	CEdit      float64 `yaml:"cedit" doc:"weight of the edit loss"`
+	CLoc       float64 `yaml:"cloc" doc:"weight of the locality KL"`
+	Descent    bool    `yaml:"descent" doc:"subtract the update (the reference adds it)"`
+	DeltaScale string  `yaml:"delta_scale" doc:"per_edit: an edit's delta does not depend on the edits beside it; batch_mean: as the reference"`
+}
+
+// Default subtracts the update and scales δ per edit.
+func Default() Config {
+	return Config{CEdit: 0.1, CLoc: 1, Descent: true, DeltaScale: "per_edit"}
+}
+
+// Validate reports the first impossible value.
+func (c *Config) Validate() error {
+	switch {
+	case c.CEdit < 0:
+		return fmt.Errorf("cedit: %g is negative", c.CEdit)
+	case c.CLoc < 0:
+		return fmt.Errorf("cloc: %g is negative", c.CLoc)
+	case c.DeltaScale != "per_edit" && c.DeltaScale != "batch_mean":
+		return fmt.Errorf("delta_scale: %q is neither per_edit nor batch_mean", c.DeltaScale)
+	}
+	return nil
+}
+
+// Objective computes the meta-loss and its gradient for batches of tasks.
+type Objective struct {
+	Prefix *Prefix
+	Net    *hypernet.Net
+	// Mode is how the normaliser behaves; Step and Factors set its Training.
+	Mode hypernet.Mode
+	// Watch names the first non-finite value in errors.
+	Watch bool
+
+	cfg   Config
+	model *lm.Model
+	sites []lm.Site
+	index map[*nn.Linear]int
+	e     *kernel.Engine
+
+	inner, rest packed
+	innerLabels graph.Labels
+	outerRows   nn.RowSet // among the wanted rows of rest
+	locRows     nn.RowSet
+	outerLabels graph.Labels
+	locLabels   graph.Labels
+	hIn, hRest  []float32
+	base        []float32
+	items       []item
+
+	memory  graph.Memory
+	frozen  bool // Step leaves the normaliser alone; tests of the gradient need it
+	bound   bounds
+	g       *built
+	profile map[string]graph.Cost
+}
+
+// bounds are the largest sizes that a built graph serves.
+type bounds struct{ inner, innerWant, rest, restWant, outer, loc int }
+
+// built is a graph for some bounds and the machines that run it.
+type built struct {
+	b                 *graph.Builder
+	hIn, hRest, base  graph.Node
+	innerS            graph.Scores
+	outerS, locS      graph.Scores
+	layouts           []*hypernet.Layout
+	raw               []hypernet.Raw
+	gathered          []graph.Node
+	factors           []graph.Node
+	grads             []graph.Node
+	training, scoring *graph.Machine
+	editing           *graph.Machine
+}
+
+// New returns the objective of net's sites in model. Blocks below the first
+// edited one are frozen; limit bounds the cache of what they compute.
+func New(cfg Config, model *lm.Model, sites []lm.Site, net *hypernet.Net, e *kernel.Engine, limit int64) (*Objective, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if len(sites) != len(net.Sites) {
+		return nil, fmt.Errorf("the network was made for %d weights, not %d", len(net.Sites), len(sites))
+	}
+	first := model.Config.Layers
+	index := map[*nn.Linear]int{}
+	for i, s := range sites {
+		if n := net.Sites[i]; n.Name != s.Name || n.In != s.Linear.In || n.Out != s.Linear.Out {
+			return nil, fmt.Errorf("weight %d is %s [%d → %d], but the network was made for %s [%d → %d]; keep inner_params in the order of training",
+				i, s.Name, s.Linear.In, s.Linear.Out, n.Name, n.In, n.Out)
+		}
+		first = min(first, s.Block)
+		index[s.Linear] = i
+	}
+	return &Objective{
+		Prefix: NewPrefix(model, e, first, limit),
+		Net:    net, cfg: cfg, model: model, sites: sites, index: index, e: e,
+	}, nil
+}
+
+// pack lays the tasks out and computes their prefix.
+func (o *Objective) pack(tasks []Task, withRest bool) error {
+	d := o.model.Config.Width
+	o.inner.reset()
+	o.rest.reset()
+	o.innerLabels = graph.Labels{IDs: o.innerLabels.IDs[:0], Weight: o.innerLabels.Weight[:0]}
+	o.outerLabels = graph.Labels{IDs: o.outerLabels.IDs[:0], Weight: o.outerLabels.Weight[:0]}
+	o.locLabels = graph.Labels{IDs: o.locLabels.IDs[:0], Weight: o.locLabels.Weight[:0]}
+	o.outerRows.V, o.locRows.V = o.outerRows.V[:0], o.locRows.V[:0]
+	var innerTasks, restTasks []nn.Range
+	innerAt, restAt := 0, 0
+	for _, t := range tasks {
+		if err := t.check(o.model); err != nil {
+			return err
+		}
+		r := nn.Range{Lo: innerAt}
+		o.inner.want.Tasks = append(o.inner.want.Tasks, o.inner.add(t.Inner, &innerAt))
+		r.Hi = innerAt
+		innerTasks = append(innerTasks, r)
+		o.innerLabels.IDs = appendLabels(o.innerLabels.IDs, t.Inner)
+		total := wanted(t.Inner)
+		for i := range t.Inner {
+			n := wanted(t.Inner[i : i+1])
+			w := 1 / float32(total)
+			if o.cfg.DeltaScale == "per_edit" {
+				w = 1 / float32(n)
+			}
+			o.innerLabels.Weight = appendWeight(o.innerLabels.Weight, n, w)
+		}
+		if !withRest {
+			continue
+		}
+		r = nn.Range{Lo: restAt}
+		outer := o.rest.add(t.Outer, &restAt)
+		loc := o.rest.add(t.Loc, &restAt)
+		r.Hi = restAt
+		restTasks = append(restTasks, r)
+		o.rest.want.Tasks = append(o.rest.want.Tasks, nn.Range{Lo: outer.Lo, Hi: loc.Hi})
+		o.outerRows.V = appendRange(o.outerRows.V, outer)
+		o.locRows.V = appendRange(o.locRows.V, loc)
+		o.outerLabels.IDs = appendLabels(o.outerLabels.IDs, t.Outer)
+		o.outerLabels.Weight = appendWeight(o.outerLabels.Weight, outer.Hi-outer.Lo, float32(o.cfg.CEdit)/float32(outer.Hi-outer.Lo))
+		o.locLabels.IDs = appendLabels(o.locLabels.IDs, t.Loc)
+		o.locLabels.Weight = appendWeight(o.locLabels.Weight, loc.Hi-loc.Lo, float32(o.cfg.CLoc)/float32(loc.Hi-loc.Lo))
+	}
+	o.inner.seq.Set(o.inner.lengths)
+	o.rest.seq.Set(o.rest.lengths)
+	o.inner.seq.Tasks, o.rest.seq.Tasks = innerTasks, restTasks
+	o.hIn, o.hRest = grow(o.hIn, innerAt*d), grow(o.hRest, restAt*d)
+	o.base = grow(o.base, len(o.locRows.V)*d)
+	return o.runPrefix(tasks, withRest)
+}
+
+func (o *Objective) runPrefix(tasks []Task, withRest bool) error {
+	d := o.model.Config.Width
+	o.items = o.items[:0]
+	inner, rest, base := o.hIn, o.hRest, o.base
+	take := func(from *[]float32, t Text) []float32 {
+		n := len(t.IDs) * d
+		s := (*from)[:n]
+		*from = (*from)[n:]
+		return s
+	}
+	for _, t := range tasks {
+		for _, x := range t.Inner {
+			o.items = append(o.items, item{text: x, states: take(&inner, x)})
+		}
+		if !withRest {
+			continue
+		}
+		for _, x := range t.Outer {
+			o.items = append(o.items, item{text: x, states: take(&rest, x)})
+		}
+		for _, x := range t.Loc {
+			n := wanted([]Text{x}) * d
+			o.items = append(o.items, item{text: x, states: take(&rest, x), final: base[:n:n]})
+			base = base[n:]
+		}
+	}
+	return o.Prefix.Run(o.items)
+}
+
+// check refuses tasks that ask for nothing or that do not fit the model.
+func (t Task) check(m *lm.Model) error {
+	for _, p := range []struct {
+		name  string
+		texts []Text
+	}{{"edit", t.Inner}, {"rephrasing", t.Outer}, {"locality text", t.Loc}} {
+		for _, x := range p.texts {
+			if len(x.IDs) == 0 || wanted([]Text{x}) == 0 {
+				return fmt.Errorf("edit %s: its %s asks for no token; check that the target does not tokenise to nothing", t.ID, p.name)
+			}
+			if err := m.CheckLength(len(x.IDs)); err != nil {
+				return fmt.Errorf("edit %s: its %s: %w; shorten it or set data.max_len", t.ID, p.name, err)
+			}
+		}
+	}
+	if len(t.Inner) == 0 {
+		return fmt.Errorf("edit %s: there is nothing to edit", t.ID)
+	}
+	return nil
+}
+
+func appendRange(v []int32, r nn.Range) []int32 {
+	for i := r.Lo; i < r.Hi; i++ {
+		v = append(v, int32(i))
+	}
+	return v
+}
+
+func grow(s []float32, n int) []float32 {
+	if cap(s) < n {
+		return make([]float32, n)
+	}
+	return s[:n]
+}
+
+// Bucket rounds a bound on rows up, so that few graphs are built. It never
+// shrinks n; rounding does not change a result, since only rows that are
+// there are computed.
+func Bucket(n int) int {
+	if n <= 0 {
+		return n
+	}
+	step := 16
+	for step*8 < n {
+		step *= 2
+	}
+	return (n + step - 1) / step * step
+}
+
+// ensure makes a graph that is large enough for what pack laid out.
+func (o *Objective) ensure() error {
+	want := bounds{o.inner.seq.Rows(), len(o.inner.want.V), o.rest.seq.Rows(), len(o.rest.want.V), len(o.outerRows.V), len(o.locRows.V)}
+	have := o.bound
+	if o.g != nil && want.inner <= have.inner && want.innerWant <= have.innerWant && want.rest <= have.rest &&
+		want.restWant <= have.restWant && want.outer <= have.outer && want.loc <= have.loc {
+		return nil
+	}
+	up := func(a, b int) int { return max(a, Bucket(max(b+b/8, 1))) } // some room, so that graphs are seldom rebuilt
+	o.bound = bounds{up(have.inner, want.inner), up(have.innerWant, want.innerWant), up(have.rest, want.rest),
+		up(have.restWant, want.restWant), up(have.outer, want.outer), up(have.loc, want.loc)}
+	o.g = nil
+	o.memory.Release()
+	debug.FreeOSMemory() // the old graph's memory must not stand beside the new one's
+	g, err := o.build(o.bound)
+	if err != nil {
+		return err
+	}
+	o.g = g
+	return nil
+}
+
+// build writes the whole picture down: see docs/design.md.
+func (o *Objective) build(n bounds) (*built, error) {
+	cfg := o.model.Config
+	first, last := o.Prefix.First, cfg.Layers
+	g := &built{b: graph.New(o.e)}
+	b := g.b
+
+	// base suffix on the edit: inner loss and its gradient at every site
+	o.inner.want.Cap = n.innerWant
+	g.hIn = b.Input("edit", n.inner, cfg.Width)
+	g.raw = make([]hypernet.Raw, len(o.sites))
+	handles := make([]graph.Node, len(o.sites))
+	b.SetTasks(&o.inner.seq.Tasks)
+	b.OnLinear = func(l *nn.Linear, x, y graph.Node) graph.Node {
+		i, ok := o.index[l]
+		if !ok {
+			return y
+		}
+		y, handles[i] = b.Probe(y)
+		g.raw[i] = hypernet.Raw{U: x, Tasks: b.Tasks()}
+		return y
+	}
+	x := lm.Blocks[graph.Node](b, o.model, g.hIn, first, last, &o.inner.seq, &o.inner.want)
+	x = lm.FinalNorm[graph.Node](b, o.model, x)
+	head := o.model.Head()
+	g.innerS = b.CrossEntropy(x, head, &o.innerLabels)
+	for i, delta := range b.Grad([]graph.Node{g.innerS.Sum}, handles...) {
+		g.raw[i].Delta = delta
+	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+
+	// hypernetwork, group by group
+	site := make([]struct {
+		z    graph.Node
+		f    graph.Factors
+		rate graph.Node
+	}, len(o.sites))
+	for _, grp := range o.Net.Groups {
+		layout := &hypernet.Layout{}
+		var raw []hypernet.Raw
+		for _, i := range grp.Sites {
+			raw = append(raw, g.raw[i])
+		}
+		z0 := hypernet.Gather(b, grp, raw, layout)
+		z := o.Net.Transform(b, grp, z0, layout, &o.Mode)
+		g.layouts, g.gathered, g.factors = append(g.layouts, layout), append(g.gathered, z0), append(g.factors, z)
+		for m, i := range grp.Sites {
+			site[i].z = z
+			site[i].f = graph.Factors{In: grp.In, Out: grp.Out, Sign: o.Sign(), Tasks: &layout.Tasks[m], Block: &layout.Blocks[m], Key: layout}
+			site[i].rate = b.Trainable(o.Net.Rates[i])
+		}
+	}
+
+	// edited suffix on rephrasings and unrelated texts
+	o.rest.want.Cap, o.outerRows.Cap, o.locRows.Cap = n.restWant, n.outer, n.loc
+	g.hRest = b.Input("rest", n.rest, cfg.Width)
+	g.base = b.Input("base", n.loc, cfg.Width)
+	b.SetTasks(&o.rest.seq.Tasks)
+	b.OnLinear = func(l *nn.Linear, x, y graph.Node) graph.Node {
+		i, ok := o.index[l]
+		if !ok {
+			return y
+		}
+		return b.LowRank(y, x, site[i].z, site[i].rate, site[i].f, b.Tasks())
+	}
+	x = lm.Blocks[graph.Node](b, o.model, g.hRest, first, last, &o.rest.seq, &o.rest.want)
+	x = lm.FinalNorm[graph.Node](b, o.model, x)
+	g.outerS = b.CrossEntropy(b.Pick(x, &o.outerRows), head, &o.outerLabels)
+	g.locS = b.KL(g.base, b.Pick(x, &o.locRows), head, &o.locLabels)
+	var params []graph.Node
+	for _, p := range o.Net.Params() {
+		params = append(params, b.Trainable(p))
+	}
+	g.grads = b.Grad([]graph.Node{g.outerS.Sum, g.locS.Sum}, params...)
+	return g, b.Err()
+}
+
+// Sign is −1 where the update is subtracted, +1 where it is added.
+func (o *Objective) Sign() float32 {
+	if o.cfg.Descent {
+		return -1
+	}
+	return 1
+}
+
+// Outcome is what a task scored.
+type Outcome struct {
+	Inner     float64 // inner loss, before the edit
+	Edit      float64 // edit loss (mean over labelled tokens), after it
+	Loc       float64 // KL(base ‖ edited), mean over rows
+	Total     float64 // cedit·Edit + cloc·Loc
+	Right     float64 // share of scored texts whose every token is the most probable one
+	Prob      float64 // mean probability of the labelled tokens
+	Stability float64 // share of locality rows whose most probable token stays
+}
+
+// Step computes the losses of tasks and the gradient of the sum of their
+// total losses, which it adds to grads (or writes there, if accumulate is
+// false). grads has the layout of Net.Flat. The normaliser is updated.
+func (o *Objective) Step(tasks []Task, grads []float32, accumulate bool) ([]Outcome, error) {
+	o.Mode.Training = !o.frozen
+	if err := o.pack(tasks, true); err != nil {
+		return nil, err
+	}
+	if err := o.ensure(); err != nil {
+		return nil, err
+	}
+	g := o.g
+	if g.training == nil {
+		m, err := g.b.CompileIn(&o.memory, append([]graph.Node{g.innerS.Rows, g.outerS.Rows, g.locS.Rows}, g.grads...)...)
+		if err != nil {
+			return nil, err
+		}
+		g.training = m
+	}
+	at := 0
+	for i, p := range o.Net.Params() {
+		g.training.Bind(g.grads[i], grads[at:at+p.Len()])
+		at += p.Len()
+	}
+	if err := o.run(g.training, accumulate); err != nil {
+		return nil, err
+	}
+	return o.outcomes(g.training, tasks), nil
+}
+
+// Score computes the losses of tasks with a frozen normaliser and without
+// gradients.
+func (o *Objective) Score(tasks []Task) ([]Outcome, error) {
+	o.Mode.Training = false
+	if err := o.pack(tasks, true); err != nil {
+		return nil, err
+	}
+	if err := o.ensure(); err != nil {
+		return nil, err
+	}
+	g := o.g
+	if g.scoring == nil {
+		m, err := g.b.CompileIn(&o.memory, g.innerS.Rows, g.outerS.Rows, g.locS.Rows)
+		if err != nil {
+			return nil, err
+		}
+		g.scoring = m
+	}
+	if err := o.run(g.scoring, false); err != nil {
+		return nil, err
+	}
+	return o.outcomes(g.scoring, tasks), nil
+}
+
+func (o *Objective) run(m *graph.Machine, accumulate bool) error {
+	d := o.model.Config.Width
+	m.Set(o.g.hIn, kernel.Mat(o.hIn, len(o.hIn)/d, d))
+	m.Set(o.g.hRest, kernel.Mat(o.hRest, len(o.hRest)/d, d))
+	m.Set(o.g.base, kernel.Mat(o.base, len(o.base)/d, d))
+	m.Watch, m.Profile = o.Watch, o.profile
+	return m.Run(accumulate)
+}
+
+// outcomes reads the scores of a machine that has run.
+func (o *Objective) outcomes(m *graph.Machine, tasks []Task) []Outcome {
+	inner, outer, loc := m.Value(o.g.innerS.Rows), m.Value(o.g.outerS.Rows), m.Value(o.g.locS.Rows)
+	out := make([]Outcome, len(tasks))
+	ai, ao, al := 0, 0, 0
+	for t, task := range tasks {
+		r := &out[t]
+		for _, x := range task.Inner {
+			n := wanted([]Text{x})
+			loss, _ := mean(inner, ai, n)
+			r.Inner += loss * float64(n) / float64(wanted(task.Inner))
+			ai += n
+		}
+		tokens := wanted(task.Outer)
+		r.Edit, _ = mean(outer, ao, tokens)
+		for _, x := range task.Outer {
+			n := wanted([]Text{x})
+			if _, hits := mean(outer, ao, n); hits == 1 {
+				r.Right += 1 / float64(len(task.Outer))
+			}
+			for i := range n {
+				r.Prob += math.Exp(-float64(outer.Data[(ao+i)*outer.Cols])) / float64(tokens)
+			}
+			ao += n
+		}
+		n := wanted(task.Loc)
+		r.Loc, r.Stability = mean(loc, al, n)
+		al += n
+		r.Total = o.cfg.CEdit*r.Edit + o.cfg.CLoc*r.Loc
+	}
+	return out
+}
+
+// mean averages loss and hit of n score rows from row at on.
+func mean(s kernel.Matrix, at, n int) (loss, hit float64) {
+	for i := at; i < at+n; i++ {
+		loss += float64(s.Data[i*s.Cols]) / float64(n)
+		hit += float64(s.Data[i*s.Cols+1])
+	}
+	return loss, hit / float64(max(n, 1))
+}
+
+// Factors computes the updates that the editor makes of the tasks' edits,
+// with a frozen normaliser: [site][task], as additions to the site's linear
+// layer. They stay valid.
+func (o *Objective) Factors(tasks []Task) ([][]nn.Delta, error) {
+	o.Mode.Training = false
+	if err := o.pack(tasks, false); err != nil {
+		return nil, err
+	}
+	if err := o.ensure(); err != nil {
+		return nil, err
+	}
+	g := o.g
+	if g.editing == nil {
+		m, err := g.b.CompileIn(&o.memory, append([]graph.Node{g.innerS.Rows}, g.factors...)...)
+		if err != nil {
+			return nil, err
+		}
+		g.editing = m
+	}
+	if err := o.run(g.editing, false); err != nil {
+		return nil, err
+	}
+	deltas := make([][]nn.Delta, len(o.sites))
+	for gi, grp := range o.Net.Groups {
+		z, layout := g.editing.Value(g.factors[gi]), g.layouts[gi]
+		for m, i := range grp.Sites {
+			rate, err := o.Net.Rates[i].Values()
+			if err != nil {
+				return nil, err
+			}
+			for _, q := range layout.Tasks[m] {
+				deltas[i] = append(deltas[i], copyDelta(z, q, grp.In, grp.Out, o.Sign()*rate[0]))
+			}
+		}
+	}
+	return deltas, nil
+}
+
+func copyDelta(z kernel.Matrix, q nn.Range, in, out int, scale float32) nn.Delta {
+	n := q.Hi - q.Lo
+	d := nn.Delta{U: kernel.Mat(make([]float32, n*in), n, in), D: kernel.Mat(make([]float32, n*out), n, out), Scale: scale}
+	for i := range n {
+		row := z.Data[(q.Lo+i)*z.Cols:]
+		copy(d.U.Data[i*in:(i+1)*in], row[:in])
+		copy(d.D.Data[i*out:(i+1)*out], row[in:in+out])
+	}
+	return d
+}
+
+// StartProfile collects time and work by op name in the map it returns.
+func (o *Objective) StartProfile() map[string]graph.Cost {
+	o.profile = map[string]graph.Cost{}
+	return o.profile
+}
+
+// GraphBytes is the memory that the graphs compute in.
+func (o *Objective) GraphBytes() int64 { return o.memory.Bytes() }

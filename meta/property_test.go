@@ -1,0 +1,352 @@
+package meta
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sort"
+	"testing"
+
+	"keyhole/hypernet"
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+)
+
+// tiny is an objective on a random model with three blocks, the last two of
+// which are edited; the network's parameters are all away from their start.
+func tiny(t testing.TB, arch string, threads int, change func(*hypernet.Config, *Config)) *Objective {
+	t.Helper()
+	cfg := lm.Config{ModelType: arch, Layers: 3, Width: 16, Heads: 2, FFN: 24, Vocab: 40, Context: 32, Eps: 1e-5, Activation: kernel.GELUTanh, Tied: true}
+	if arch == "llama" {
+		cfg.KVHeads, cfg.Activation, cfg.Rope = 1, kernel.SiLU, lm.Rope{Base: 1e4}
+	}
+	rng := rand.New(rand.NewPCG(7, 8))
+	m, err := lm.New(cfg, rng)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range m.Params() { // larger weights, so that logits are far from flat
+		v, _ := p.Values()
+		for i := range v {
+			v[i] += float32(0.3 * rng.NormFloat64())
+		}
+	}
+	e, err := kernel.New(kernel.Options{Threads: threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	sites := m.DefaultSites(2)
+	var ns []hypernet.Site
+	for _, s := range sites {
+		ns = append(ns, hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out})
+	}
+	hc, oc := hypernet.Default(), Default()
+	hc.Rank, hc.EditLR = 6, 0.01
+	if change != nil {
+		change(&hc, &oc)
+	}
+	net, err := hypernet.New(hc, ns, rng)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range net.Flat[:len(net.Flat)-net.NumRates()] {
+		net.Flat[i] += float32(0.1 * rng.NormFloat64())
+	}
+	o, err := New(oc, m, sites, net, e, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// someTasks makes n tasks of random tokens and unequal lengths.
+func someTasks(n int) []Task {
+	rng := rand.New(rand.NewPCG(9, 10))
+	ids := func(n int) []int32 {
+		out := make([]int32, n)
+		for i := range out {
+			out[i] = int32(rng.IntN(40))
+		}
+		return out
+	}
+	var tasks []Task
+	for i := range n {
+		target := ids(1 + rng.IntN(3))
+		loc := Text{IDs: ids(4 + rng.IntN(5))}
+		loc.Labels = make([]int32, len(loc.IDs))
+		tasks = append(tasks, Task{
+			ID:    fmt.Sprint(i),
+			Inner: []Text{answerText(ids(3+rng.IntN(6)), target)},
+			Outer: []Text{answerText(ids(3+rng.IntN(6)), target)},
+			Loc:   []Text{loc},
+		})
+	}
+	return tasks
+}
+
+// warm gives the normaliser statistics.
+func warm(t testing.TB, o *Objective) {
+	t.Helper()
+	if _, err := o.Step(someTasks(8), make([]float32, len(o.Net.Flat)), false); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func raw(x any) []byte {
+	var b bytes.Buffer
+	if err := binary.Write(&b, binary.LittleEndian, x); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+func TestTasksTogetherScoreAsOneByOne(t *testing.T) {
+	for _, arch := range []string{"gpt2", "llama"} {
+		o := tiny(t, arch, 2, nil)
+		warm(t, o)
+		tasks := someTasks(6)
+		together, err := o.Score(tasks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range tasks {
+			alone, err := o.Score(tasks[i : i+1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if alone[0] != together[i] {
+				t.Errorf("%s: task %d scores %+v alone, %+v in a batch", arch, i, alone[0], together[i])
+			}
+		}
+	}
+}
+
+func TestThreadsChangeNoByte(t *testing.T) {
+	var want []byte
+	for _, threads := range []int{1, 2, 3, 5} {
+		o := tiny(t, "llama", threads, nil)
+		grads := make([]float32, len(o.Net.Flat))
+		if _, err := o.Step(someTasks(7), grads, false); err != nil {
+			t.Fatal(err)
+		}
+		got := raw(grads)
+		if want == nil {
+			want = got
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%d threads give other gradients than one", threads)
+		}
+	}
+}
+
+func TestCacheChangesNoByte(t *testing.T) {
+	tasks := someTasks(6)
+	run := func(limit int64, times int) []byte {
+		o := tiny(t, "gpt2", 2, nil)
+		o.Prefix.Limit = limit
+		grads := make([]float32, len(o.Net.Flat))
+		for range times {
+			for _, g := range o.Net.Groups {
+				g.Norm.State = hypernet.State{Mean: make([]float64, len(g.Norm.Mean)), S: make([]float64, len(g.Norm.S))}
+			}
+			if _, err := o.Step(tasks, grads, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if times > 1 && limit > 1<<20 && o.Prefix.Hits == 0 {
+			t.Error("the cache was never used")
+		}
+		return raw(grads)
+	}
+	off := run(0, 1)
+	for name, got := range map[string][]byte{"cold": run(1<<24, 1), "warm": run(1<<24, 2), "too small": run(3000, 2)} {
+		if !bytes.Equal(off, got) {
+			t.Errorf("a %s cache changes the gradient", name)
+		}
+	}
+}
+
+func TestAccumulatedGradientIsTheSum(t *testing.T) {
+	tasks := someTasks(6)
+	one, two := tiny(t, "gpt2", 2, nil), tiny(t, "gpt2", 2, nil)
+	a, b := make([]float32, len(one.Net.Flat)), make([]float32, len(one.Net.Flat))
+	if _, err := one.Step(tasks, a, false); err != nil {
+		t.Fatal(err)
+	}
+	for i := range tasks {
+		if _, err := two.Step(tasks[i:i+1], b, i > 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w := worst(b, a); w > 1e-5 {
+		t.Errorf("six steps of one task differ from one step of six by %.2e", w)
+	}
+}
+
+// TestMetaGradient compares the gradient of the whole meta-loss with central
+// differences, at the coordinates of each parameter where it is largest. The
+// losses are of size 1 and known to about 1e-7; the steps move them by 0.0003
+// at most, since larger ones cross edges of the clamp. 3 % of the parameter's
+// largest gradient is allowed, which a wrong factor or a missing path would
+// exceed; parameters with small gradients only are left out.
+func TestMetaGradient(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		arch   string
+		change func(*hypernet.Config, *Config)
+	}{
+		{"gpt2", "gpt2", nil},
+		{"llama", "llama", nil},
+		{"added", "gpt2", func(_ *hypernet.Config, o *Config) { o.Descent = false }},
+		{"two networks", "gpt2", func(h *hypernet.Config, _ *Config) { h.Combine = false }},
+		{"unshared", "gpt2", func(h *hypernet.Config, _ *Config) { h.Shared = false }},
+		{"last layer linear", "gpt2", func(h *hypernet.Config, _ *Config) { h.LastLin = true }},
+		{"rates alone", "gpt2", func(h *hypernet.Config, _ *Config) { h.Kind = "rates"; h.EditLR = 0.1 }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := tiny(t, c.arch, 2, c.change)
+			warm(t, o)
+			tasks := someTasks(3)
+			// the gradient under frozen statistics
+			states := bench{Objective: o}.normStates()
+			grads := make([]float32, len(o.Net.Flat))
+			o.frozen = true
+			if _, err := o.Step(tasks, grads, false); err != nil {
+				t.Fatal(err)
+			}
+			bench{Objective: o}.putNormStates(states)
+			loss := func() float64 {
+				out, err := o.Score(tasks)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s := 0.0
+				for _, r := range out {
+					s += r.Total
+				}
+				return s
+			}
+			at, checked := 0, 0
+			for _, p := range o.Net.Params() {
+				v, _ := p.Values()
+				g := grads[at : at+p.Len()]
+				at += p.Len()
+				order := make([]int, len(g))
+				for i := range order {
+					order[i] = i
+				}
+				sort.Slice(order, func(a, b int) bool { return math.Abs(float64(g[order[a]])) > math.Abs(float64(g[order[b]])) })
+				largest := math.Abs(float64(g[order[0]]))
+				if largest < 0.02 {
+					continue // below what differences of float32 losses can tell
+				}
+				for _, i := range order[:min(2, len(order))] {
+					h := float32(math.Min(1e-3, 3e-4/math.Abs(float64(g[i]))))
+					old := v[i]
+					v[i] = old + h
+					up := loss()
+					v[i] = old - h
+					down := loss()
+					v[i] = old
+					want := (up - down) / (2 * float64(h))
+					if d := math.Abs(want - float64(g[i])); d > 0.03*largest {
+						t.Errorf("%s[%d]: gradient %.5g, differences give %.5g", p.Name, i, g[i], want)
+					}
+					checked++
+				}
+			}
+			if checked < 2 {
+				t.Errorf("only %d coordinates could be checked", checked)
+			}
+		})
+	}
+}
+
+func TestIdentityAtInit(t *testing.T) {
+	o := tiny(t, "gpt2", 2, nil)
+	fresh, err := hypernet.New(o.Net.Config, o.Net.Sites, rand.New(rand.NewPCG(1, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, g := range o.Net.Groups {
+		fresh.Groups[i].Norm = g.Norm
+	}
+	f, err := New(Default(), o.model, o.sites, fresh, o.e, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bench{f, make([]float32, len(fresh.Flat))}
+	if _, err := b.stepKeeping(someTasks(4)); err != nil {
+		t.Fatal(err)
+	}
+	for gi, grp := range fresh.Groups {
+		z0, z := b.g.training.Value(b.g.gathered[gi]), b.g.training.Value(b.g.factors[gi])
+		n := z0.Rows * z0.Cols
+		want := make([]float32, n)
+		copy(want, z0.Data[:n])
+		// the last task's rows are normalised by the final statistics
+		q := b.g.layouts[gi].Tasks[len(grp.Sites)-1][3]
+		d := z0.Cols
+		if err := grp.Norm.Apply(want[q.Lo*d:q.Hi*d], z0.Data[q.Lo*d:q.Hi*d]); err != nil {
+			t.Fatal(err)
+		}
+		for i := q.Lo * d; i < q.Hi*d; i++ {
+			if want[i] != z.Data[i] {
+				t.Fatalf("group %s: element %d is %v, normalised input %v", grp.Name, i, z.Data[i], want[i])
+			}
+		}
+	}
+}
+
+// TestStepSizesAlone: with the raw gradient and a small step, the edit loss of
+// the edited text itself falls when the update is subtracted and rises when it
+// is added.
+func TestStepSizesAlone(t *testing.T) {
+	for _, descent := range []bool{true, false} {
+		o := tiny(t, "gpt2", 2, func(h *hypernet.Config, c *Config) { h.Kind, h.EditLR, c.Descent = "rates", 0.01, descent })
+		tasks := someTasks(4)
+		for i := range tasks {
+			tasks[i].Outer = tasks[i].Inner
+		}
+		out, err := o.Score(tasks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range out {
+			if fell := r.Edit < r.Inner; fell != descent {
+				t.Errorf("descent %v: loss of task %d goes from %v to %v", descent, i, r.Inner, r.Edit)
+			}
+		}
+	}
+}
+
+func TestImpossibleTasks(t *testing.T) {
+	o := tiny(t, "gpt2", 1, nil)
+	good := someTasks(1)[0]
+	for name, change := range map[string]func(*Task){
+		"no labels":    func(x *Task) { x.Inner = []Text{{IDs: []int32{1, 2}, Labels: []int32{-1, -1}}} },
+		"no tokens":    func(x *Task) { x.Outer = []Text{{}} },
+		"nothing":      func(x *Task) { x.Inner = nil },
+		"no locality":  func(x *Task) { x.Loc = []Text{{IDs: []int32{1}, Labels: []int32{-1}}} },
+		"too long":     func(x *Task) { x.Loc = []Text{{IDs: make([]int32, 33), Labels: make([]int32, 33)}} },
+		"bad token id": func(x *Task) { x.Inner = []Text{{IDs: []int32{99, 1}, Labels: []int32{-1, 1}}} },
+	} {
+		task := good
+		change(&task)
+		if _, err := o.Score([]Task{task}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestBucket(t *testing.T) {
+	for n := -2; n < 5000; n++ {
+		b := Bucket(n)
+		if b < n || n <= 0 && b != n || Bucket(b) != b && n > 0 {
+			t.Fatalf("Bucket(%d) = %d", n, b)
+		}
+	}
+}

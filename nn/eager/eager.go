@@ -1,0 +1,280 @@
+// Package eager computes a model's operations at once on float32 rows.
+//
+// The central type is Ops. Its values are dense matrices in memory that the
+// interpreter recycles: a value is valid until the Scope around it ends or
+// Reset is called, so whoever wants to keep one copies it.
+//
+// Read eager.go, then arena.go and cache.go.
+package eager
+
+import (
+	"fmt"
+
+	"keyhole/internal/kernel"
+	"keyhole/nn"
+)
+
+// Ops implements nn.Ops on matrices. The zero value of each exported field
+// means: nothing special.
+type Ops struct {
+	// OnTap sees every announced state and may change it in place.
+	OnTap func(p nn.Place, x kernel.Matrix)
+	// OnLinear sees the input x [rows, in] and output y [rows, out] of every
+	// linear layer, after deltas were added; it may change y in place.
+	OnLinear func(l *nn.Linear, x, y kernel.Matrix)
+	// Deltas are additions to linear layers by weight name, one per task
+	// (nil U.Data: none). Tasks come from SetTasks and from RowSet.
+	Deltas map[string][]nn.Delta
+	// Cache, if set, keeps keys and values of earlier calls.
+	Cache *Cache
+
+	e       *kernel.Engine
+	arena   arena
+	tmp     []float32
+	scratch []float32
+	tasks   []nn.Range
+	err     error
+}
+
+var _ nn.Ops[kernel.Matrix] = (*Ops)(nil)
+
+// New returns an interpreter that computes with e.
+func New(e *kernel.Engine) *Ops { return &Ops{e: e} }
+
+// Engine is the engine the interpreter computes with.
+func (o *Ops) Engine() *kernel.Engine { return o.e }
+
+// Err is the first error since the last Reset.
+func (o *Ops) Err() error { return o.err }
+
+// Reset forgets the error and recycles every value.
+func (o *Ops) Reset() {
+	o.err = nil
+	o.tasks = nil
+	o.arena.reset(mark{})
+}
+
+// SetTasks says which rows of the coming values belong to which task.
+func (o *Ops) SetTasks(tasks []nn.Range) { o.tasks = tasks }
+
+// Alloc returns a matrix of undefined values: [rows, cols].
+func (o *Ops) Alloc(rows, cols int) kernel.Matrix {
+	return kernel.Mat(o.arena.alloc(rows*cols), rows, cols)
+}
+
+func (o *Ops) fail(err error) {
+	if o.err == nil {
+		o.err = err
+	}
+}
+
+func (o *Ops) values(p *nn.Param) []float32 {
+	v, err := p.Values()
+	if err != nil {
+		o.fail(err)
+		return make([]float32, p.Len())
+	}
+	return v
+}
+
+// Embed implements nn.Ops.
+func (o *Ops) Embed(table *nn.Param, ids *nn.IDs) kernel.Matrix {
+	y := o.Alloc(len(ids.V), table.Cols)
+	for i, id := range ids.V {
+		if int(id) < 0 || int(id) >= table.Rows {
+			o.fail(fmt.Errorf("%s: row %d is outside the table's %d rows", table.Name, id, table.Rows))
+			clear(y.Data)
+			return y
+		}
+		if err := table.Row(y.Data[i*table.Cols:(i+1)*table.Cols], int(id)); err != nil {
+			o.fail(err)
+			return y
+		}
+	}
+	return y
+}
+
+// Linear implements nn.Ops.
+func (o *Ops) Linear(l *nn.Linear, x kernel.Matrix) kernel.Matrix {
+	y := o.Alloc(x.Rows, l.Out)
+	if x.Cols != l.In {
+		o.fail(fmt.Errorf("%s: input of width %d for a layer of width %d", l.W.Name, x.Cols, l.In))
+		return y
+	}
+	w, err := l.W.Use(o.e, &o.scratch)
+	if err != nil {
+		o.fail(err)
+		return y
+	}
+	m, trans := l.Mat(w)
+	o.e.Gemm(y, kernel.Product{A: x, B: m, TransB: trans})
+	if l.B != nil {
+		AddBias(o.e, y, o.values(l.B))
+	}
+	o.addDeltas(l, x, y)
+	if o.OnLinear != nil {
+		o.OnLinear(l, x, y)
+	}
+	return y
+}
+
+// addDeltas adds each task's low-rank change to its rows of y.
+func (o *Ops) addDeltas(l *nn.Linear, x, y kernel.Matrix) {
+	deltas := o.Deltas[l.W.Name]
+	if len(deltas) == 0 {
+		return
+	}
+	at := o.arena.mark()
+	for t, d := range deltas {
+		if t >= len(o.tasks) {
+			o.fail(fmt.Errorf("%s: %d tasks are edited but the rows name %d", l.W.Name, len(deltas), len(o.tasks)))
+			return
+		}
+		r := o.tasks[t]
+		if d.U.Rows == 0 || r.Hi == r.Lo {
+			continue
+		}
+		s := o.Alloc(r.Hi-r.Lo, d.U.Rows)
+		LowRank(o.e, RowsOf(y, r), RowsOf(x, r), d, s)
+	}
+	o.arena.reset(at)
+}
+
+// LowRank adds d to y: y += d.Scale·(x·Uᵀ)·D. s [x.Rows, rank] is scratch and
+// holds d.Scale·x·Uᵀ afterwards.
+func LowRank(e *kernel.Engine, y, x kernel.Matrix, d nn.Delta, s kernel.Matrix) {
+	e.Gemm(s, kernel.Product{A: x, B: d.U, TransB: true})
+	e.Scale(s.Data[:s.Rows*s.Cols], d.Scale)
+	e.Gemm(y, kernel.Product{A: s, B: d.D, Accumulate: true})
+}
+
+// RowsOf is the view of m's rows in r.
+func RowsOf(m kernel.Matrix, r nn.Range) kernel.Matrix {
+	return kernel.Matrix{Rows: r.Hi - r.Lo, Cols: m.Cols, Stride: m.Stride, Data: m.Data[r.Lo*m.Stride : (r.Hi-1)*m.Stride+m.Cols]}
+}
+
+// AddBias adds b [y.Cols] to every row of y.
+func AddBias(e *kernel.Engine, y kernel.Matrix, b []float32) {
+	e.For(y.Rows, 16, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			e.AddTo(y.Data[i*y.Stride:i*y.Stride+y.Cols], b)
+		}
+	})
+}
+
+// LayerNorm implements nn.Ops.
+func (o *Ops) LayerNorm(n *nn.Norm, x kernel.Matrix) kernel.Matrix {
+	y := o.Alloc(x.Rows, x.Cols)
+	var bias []float32
+	if n.Bias != nil {
+		bias = o.values(n.Bias)
+	}
+	o.e.LayerNorm(y.Data, x.Data, o.values(n.Gain), bias, n.Eps, x.Rows, x.Cols)
+	return y
+}
+
+// RMSNorm implements nn.Ops.
+func (o *Ops) RMSNorm(n *nn.Norm, x kernel.Matrix) kernel.Matrix {
+	y := o.Alloc(x.Rows, x.Cols)
+	o.e.RMSNorm(y.Data, x.Data, o.values(n.Gain), n.Eps, x.Rows, x.Cols)
+	return y
+}
+
+// Rotate implements nn.Ops.
+func (o *Ops) Rotate(x kernel.Matrix, heads int, r *kernel.Rotation, s *nn.Sequences) kernel.Matrix {
+	y := o.Alloc(x.Rows, x.Cols)
+	o.e.Rotate(y.Data, x.Data, heads, s.Pos, r, false, x.Rows)
+	return y
+}
+
+// Attend implements nn.Ops.
+func (o *Ops) Attend(layer int, q, k, v kernel.Matrix, a kernel.Attention, s *nn.Sequences) kernel.Matrix {
+	y := o.Alloc(q.Rows, q.Cols)
+	kd, vd := k.Data, v.Data
+	if o.Cache != nil {
+		kd, vd = o.Cache.extend(layer, k, v)
+	}
+	o.e.Attend(y.Data, q.Data, kd, vd, a, s.Segs)
+	return y
+}
+
+// Columns implements nn.Ops.
+func (o *Ops) Columns(x kernel.Matrix, idx []int32) kernel.Matrix {
+	y := o.Alloc(x.Rows, len(idx))
+	PickColumns(o.e, y, x, idx)
+	return y
+}
+
+// PickColumns copies the columns idx of x into y: [x.Rows, len(idx)].
+func PickColumns(e *kernel.Engine, y, x kernel.Matrix, idx []int32) {
+	e.For(x.Rows, 8, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			src, dst := x.Data[i*x.Stride:i*x.Stride+x.Cols], y.Data[i*y.Stride:i*y.Stride+y.Cols]
+			if contiguous(idx) {
+				copy(dst, src[idx[0]:])
+				continue
+			}
+			for j, c := range idx {
+				dst[j] = src[c]
+			}
+		}
+	})
+}
+
+func contiguous(idx []int32) bool {
+	return len(idx) > 0 && int(idx[len(idx)-1]-idx[0]) == len(idx)-1 && (len(idx) < 3 || idx[1] == idx[0]+1)
+}
+
+// Rows implements nn.Ops.
+func (o *Ops) Rows(x kernel.Matrix, rows *nn.RowSet) kernel.Matrix {
+	y := o.Alloc(len(rows.V), x.Cols)
+	for i, r := range rows.V {
+		copy(y.Data[i*x.Cols:(i+1)*x.Cols], x.Data[int(r)*x.Stride:])
+	}
+	o.tasks = rows.Tasks
+	return y
+}
+
+// Activate implements nn.Ops.
+func (o *Ops) Activate(kind kernel.Activation, x kernel.Matrix) kernel.Matrix {
+	y := o.Alloc(x.Rows, x.Cols)
+	o.e.Activate(kind, y.Data, x.Data)
+	return y
+}
+
+// Add implements nn.Ops.
+func (o *Ops) Add(a, b kernel.Matrix) kernel.Matrix {
+	y := o.Alloc(a.Rows, a.Cols)
+	o.e.Add(y.Data, a.Data, b.Data)
+	return y
+}
+
+// Mul implements nn.Ops.
+func (o *Ops) Mul(a, b kernel.Matrix) kernel.Matrix {
+	y := o.Alloc(a.Rows, a.Cols)
+	o.e.Mul(y.Data, a.Data, b.Data)
+	return y
+}
+
+// Tap implements nn.Ops.
+func (o *Ops) Tap(p nn.Place, x kernel.Matrix) kernel.Matrix {
+	if o.OnTap != nil {
+		o.OnTap(p, x)
+	}
+	return x
+}
+
+// Scope implements nn.Ops: fn's inner values are recycled.
+func (o *Ops) Scope(fn func() kernel.Matrix) kernel.Matrix {
+	at := o.arena.mark()
+	y := fn()
+	n := y.Rows * y.Cols
+	if cap(o.tmp) < n {
+		o.tmp = make([]float32, n)
+	}
+	copy(o.tmp[:n], y.Data)
+	o.arena.reset(at)
+	out := o.Alloc(y.Rows, y.Cols)
+	copy(out.Data, o.tmp[:n])
+	return out
+}

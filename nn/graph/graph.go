@@ -1,0 +1,130 @@
+// Package graph builds a model's operations as nodes of one gorgonia
+// expression graph and runs such graphs.
+//
+// Builder implements nn.Ops; gorgonia differentiates the result symbolically
+// (each op brings its gradient as further nodes); Machine runs it on buffers
+// planned once. Static shapes only bound the number of Rows: a graph serves
+// every batch that fits, and computes just the rows that are there, so that
+// rounding up never changes a result.
+//
+// Read op.go (the contract with gorgonia), graph.go, ops.go, loss.go,
+// machine.go.
+package graph
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"keyhole/internal/kernel"
+	"keyhole/nn"
+)
+
+// Node is a value of the graph: a float32 matrix.
+type Node = *gorgonia.Node
+
+// Builder adds operations to a graph. Frozen weights are constants inside the
+// ops; trainable ones are input nodes made by Trainable.
+type Builder struct {
+	// OnLinear, if set, is called for every linear layer with its input x
+	// and output y and returns what to use instead of y.
+	OnLinear func(l *nn.Linear, x, y Node) Node
+	// OnTap, if set, sees every announced state and returns what to use
+	// instead.
+	OnTap func(p nn.Place, x Node) Node
+
+	g         *gorgonia.ExprGraph
+	e         *kernel.Engine
+	trainable map[*nn.Param]Node
+	params    []*nn.Param
+	space     *[]nn.Range
+	ids       uint32
+	err       error
+}
+
+var _ nn.Ops[Node] = (*Builder)(nil)
+
+// New returns a builder of an empty graph whose ops compute with e.
+func New(e *kernel.Engine) *Builder {
+	return &Builder{g: gorgonia.NewGraph(), e: e, trainable: map[*nn.Param]Node{}}
+}
+
+// Graph is the gorgonia graph built so far.
+func (b *Builder) Graph() *gorgonia.ExprGraph { return b.g }
+
+// Err is the first error of any call.
+func (b *Builder) Err() error { return b.err }
+
+// Input adds an input node of at most rows × cols values.
+func (b *Builder) Input(name string, rows, cols int) Node {
+	b.ids++
+	return gorgonia.NewMatrix(b.g, tensor.Float32, gorgonia.WithName(fmt.Sprintf("%s#%d", name, b.ids)), gorgonia.WithShape(rows, cols))
+}
+
+// Trainable makes p an input node, so that gradients with respect to it can
+// be asked for; its values are read at each run.
+func (b *Builder) Trainable(p *nn.Param) Node {
+	if n, ok := b.trainable[p]; ok {
+		return n
+	}
+	n := b.Input(p.Name, p.Rows, p.Cols)
+	b.trainable[p] = n
+	b.params = append(b.params, p)
+	return n
+}
+
+// SetTasks says which rows of the coming values belong to which task. The
+// slice is read anew at each run.
+func (b *Builder) SetTasks(tasks *[]nn.Range) { b.space = tasks }
+
+// Tasks is the rows-to-task list that holds at this point of the building.
+func (b *Builder) Tasks() *[]nn.Range { return b.space }
+
+// Grad returns the gradients of the sum of all entries of costs with respect
+// to wrt.
+func (b *Builder) Grad(costs []Node, wrt ...Node) []Node {
+	if b.err != nil {
+		return make([]Node, len(wrt))
+	}
+	ones := make(gorgonia.Nodes, len(costs))
+	for i, cost := range costs {
+		ones[i] = b.Apply(&Op{Name: "ones", Cols: width(cost), Run: func(_ *Ctx, out *kernel.Matrix, _ []kernel.Matrix) error {
+			for j := range out.Rows * out.Cols {
+				out.Data[j] = 1
+			}
+			return nil
+		}}, cost)
+	}
+	grads, err := gorgonia.Backpropagate(gorgonia.Nodes(costs), ones, gorgonia.Nodes(wrt))
+	if err != nil {
+		b.fail(fmt.Errorf("differentiating: %w", err))
+		return make([]Node, len(wrt))
+	}
+	return grads
+}
+
+func (b *Builder) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+// Apply adds p to the graph. After an error it returns input 0, so that
+// building can go on without nil checks; Err tells in the end.
+func (b *Builder) Apply(p *Op, in ...Node) Node {
+	if b.err != nil {
+		return in[0]
+	}
+	b.ids++
+	p.id, p.arity, p.engine = b.ids, len(in), b.e
+	n, err := gorgonia.ApplyOp(p, in...)
+	if err != nil {
+		b.fail(fmt.Errorf("%s: %w", p.Name, err))
+		return in[0]
+	}
+	return n
+}
+
+// width is the number of columns of n.
+func width(n Node) int { return n.Shape()[1] }

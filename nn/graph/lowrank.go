@@ -1,0 +1,121 @@
+package graph
+
+import (
+	"gorgonia.org/gorgonia"
+
+	"keyhole/internal/kernel"
+	"keyhole/nn"
+	"keyhole/nn/eager"
+)
+
+// Factors says where the factors of one edited layer lie in a matrix Z
+// [rows, in+out] of transformed factors, ũ before δ̃: rows Tasks[t] belong to
+// task t. All layers that share Z have equal Key.
+type Factors struct {
+	In, Out int
+	Sign    float32 // +1 adds the update, -1 subtracts it
+	Tasks   *[]nn.Range
+	Block   *nn.Range // this layer's rows of Z, those of no task included
+	Key     any
+}
+
+// LowRank edits the output y of a linear layer with input x: for the rows of
+// each task, y += Sign·α·(x·Ũᵀ)·Δ̃, which is W' = W + Sign·α·Σ δ̃ũᵀ without
+// forming the sum. alpha is [1, 1]. rows says which rows of x belong to which
+// task. y is changed in place.
+func (b *Builder) LowRank(y, x, z, alpha Node, f Factors, rows *[]nn.Range) Node {
+	each := func(z kernel.Matrix, fn func(r, q nn.Range, u, d kernel.Matrix)) {
+		for t, r := range *rows {
+			q := (*f.Tasks)[t]
+			if r.Hi == r.Lo || q.Hi == q.Lo {
+				continue
+			}
+			u, d := f.split(z, q)
+			fn(r, q, u, d)
+		}
+	}
+	return b.Apply(&Op{
+		Name: "lowrank", Cols: f.Out, Alias: true, WRT: []bool{true, true, true, true},
+		Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+			x, z, scale := in[1], in[2], f.Sign*in[3].Data[0]
+			each(z, func(r, _ nn.Range, u, d kernel.Matrix) {
+				s := kernel.Mat(c.Scratch((r.Hi-r.Lo)*u.Rows), r.Hi-r.Lo, u.Rows)
+				eager.LowRank(c.Engine, eager.RowsOf(*out, r), eager.RowsOf(x, r), nn.Delta{U: u, D: d, Scale: scale}, s)
+			})
+			return nil
+		},
+		Diff: func(in gorgonia.Nodes, _, grad Node) gorgonia.Nodes {
+			x, z, alpha := in[1], in[2], in[3]
+			dx := b.Apply(&Op{
+				Name: "lowrank.dx", Cols: f.In,
+				Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+					g, z, scale := in[0], in[1], f.Sign*in[2].Data[0]
+					clear(out.Data[:out.Rows*out.Cols])
+					each(z, func(r, _ nn.Range, u, d kernel.Matrix) {
+						p := kernel.Mat(c.Scratch((r.Hi-r.Lo)*u.Rows), r.Hi-r.Lo, u.Rows)
+						c.Engine.Gemm(p, kernel.Product{A: eager.RowsOf(g, r), B: d, TransB: true})
+						c.Engine.Scale(p.Data, scale)
+						c.Engine.Gemm(eager.RowsOf(*out, r), kernel.Product{A: p, B: u})
+					})
+					return nil
+				},
+			}, grad, z, alpha)
+			dz := b.Apply(&Op{
+				Name: "lowrank.dz", Rows: z.Shape()[0], Cols: f.In + f.Out, Part: f.Key,
+				Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+					g, x, z, scale := in[0], in[1], in[2], f.Sign*in[3].Data[0]
+					out.Rows = z.Rows
+					f.clear(out)
+					each(z, func(r, q nn.Range, u, d kernel.Matrix) {
+						n, k := r.Hi-r.Lo, u.Rows
+						buf := c.Scratch(2 * n * k)
+						s, p := kernel.Mat(buf[:n*k], n, k), kernel.Mat(buf[n*k:], n, k)
+						gr, xr := eager.RowsOf(g, r), eager.RowsOf(x, r)
+						c.Engine.Gemm(s, kernel.Product{A: xr, B: u, TransB: true})
+						c.Engine.Gemm(p, kernel.Product{A: gr, B: d, TransB: true})
+						c.Engine.Scale(buf, scale)
+						du, dd := f.split(*out, q)
+						c.Engine.Gemm(du, kernel.Product{A: p, TransA: true, B: xr})
+						c.Engine.Gemm(dd, kernel.Product{A: s, TransA: true, B: gr})
+					})
+					return nil
+				},
+			}, grad, x, z, alpha)
+			dalpha := b.Apply(&Op{
+				Name: "lowrank.dalpha", Rows: 1, Cols: 1, Accumulates: true,
+				Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+					g, x, z := in[0], in[1], in[2]
+					sum := 0.0
+					each(z, func(r, _ nn.Range, u, d kernel.Matrix) {
+						n, k := r.Hi-r.Lo, u.Rows
+						buf := c.Scratch(2 * n * k)
+						s, p := kernel.Mat(buf[:n*k], n, k), kernel.Mat(buf[n*k:], n, k)
+						c.Engine.Gemm(s, kernel.Product{A: eager.RowsOf(x, r), B: u, TransB: true})
+						c.Engine.Gemm(p, kernel.Product{A: eager.RowsOf(g, r), B: d, TransB: true})
+						sum += float64(c.Engine.Dot(s.Data, p.Data))
+					})
+					out.Rows = 1
+					if !c.Accumulate {
+						out.Data[0] = 0
+					}
+					out.Data[0] += f.Sign * float32(sum)
+					return nil
+				},
+			}, grad, x, z, alpha)
+			return gorgonia.Nodes{grad, dx, dz, dalpha}
+		},
+	}, y, x, z, alpha)
+}
+
+// split returns views of ũ and δ̃ in rows q of z.
+func (f Factors) split(z kernel.Matrix, q nn.Range) (u, d kernel.Matrix) {
+	rows := z.Data[q.Lo*z.Stride:]
+	u = kernel.Matrix{Rows: q.Hi - q.Lo, Cols: f.In, Stride: z.Stride, Data: rows}
+	d = kernel.Matrix{Rows: q.Hi - q.Lo, Cols: f.Out, Stride: z.Stride, Data: rows[f.In:]}
+	return u, d
+}
+
+// clear zeroes this layer's rows of out.
+func (f Factors) clear(out *kernel.Matrix) {
+	clear(out.Data[f.Block.Lo*out.Cols : f.Block.Hi*out.Cols])
+}

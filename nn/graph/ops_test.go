@@ -1,0 +1,274 @@
+package graph
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"keyhole/internal/kernel"
+	"keyhole/nn"
+	"keyhole/nn/eager"
+)
+
+func engine(t testing.TB) *kernel.Engine {
+	e, err := kernel.New(kernel.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+func random(rng *rand.Rand, rows, cols int) kernel.Matrix {
+	m := kernel.Mat(make([]float32, rows*cols), rows, cols)
+	for i := range m.Data {
+		m.Data[i] = float32(rng.NormFloat64())
+	}
+	return m
+}
+
+func param(name string, m kernel.Matrix) *nn.Param { return nn.NewParam(name, m.Rows, m.Cols, m.Data) }
+
+// opCase is an op applied to inputs; build returns its result.
+type opCase struct {
+	name   string
+	inputs []kernel.Matrix
+	build  func(b *Builder, in []Node) Node
+}
+
+func opCases() []opCase {
+	rng := rand.New(rand.NewPCG(1, 2))
+	const rows, width, heads = 7, 12, 3
+	x := func() kernel.Matrix { return random(rng, rows, width) }
+	lin := func(inOut, bias bool) *nn.Linear {
+		l := &nn.Linear{W: param("w", random(rng, 5, width)), In: width, Out: 5}
+		if inOut {
+			l.W, l.InOut = param("w", random(rng, width, 5)), true
+		}
+		if bias {
+			l.B = param("b", random(rng, 1, 5))
+		}
+		return l
+	}
+	gain, bias := param("gain", random(rng, 1, width)), param("bias", random(rng, 1, width))
+	seq := nn.Pack(4, 3)
+	rot := &kernel.Rotation{HeadDim: 4, Rotary: 4}
+	for p := range 8 {
+		for i := range 2 {
+			a := float64(p) * math.Pow(10, -float64(i))
+			rot.Cos, rot.Sin = append(rot.Cos, float32(math.Cos(a))), append(rot.Sin, float32(math.Sin(a)))
+		}
+	}
+	att := kernel.Attention{Heads: heads, KVHeads: heads, HeadDim: 4, Scale: 0.5}
+	picked := &nn.RowSet{V: []int32{1, 4, 5}, Cap: 4}
+	cases := []opCase{
+		{"linear", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Linear(lin(false, true), in[0]) }},
+		{"linear stored [in, out]", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Linear(lin(true, false), in[0]) }},
+		{"matmul transposed", []kernel.Matrix{x(), random(rng, 5, width)}, func(b *Builder, in []Node) Node { return b.MatMul(in[0], in[1], true) }},
+		{"matmul", []kernel.Matrix{x(), random(rng, width, 5)}, func(b *Builder, in []Node) Node { return b.MatMul(in[0], in[1], false) }},
+		{"bias", []kernel.Matrix{x(), random(rng, 1, width)}, func(b *Builder, in []Node) Node { return b.AddBias(in[0], in[1]) }},
+		{"layernorm", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node {
+			return b.LayerNorm(&nn.Norm{Gain: gain, Bias: bias, Eps: 1e-5}, in[0])
+		}},
+		{"rmsnorm", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.RMSNorm(&nn.Norm{Gain: gain, Eps: 1e-5}, in[0]) }},
+		{"rotate", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Rotate(in[0], heads, rot, seq) }},
+		{"attend", []kernel.Matrix{x(), x(), x()}, func(b *Builder, in []Node) Node { return b.Attend(0, in[0], in[1], in[2], att, seq) }},
+		{"columns", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Columns(in[0], []int32{3, 1, 1, 7}) }},
+		{"concat", []kernel.Matrix{x(), random(rng, rows, 3)}, func(b *Builder, in []Node) Node { return b.Concat(in[0], in[1]) }},
+		{"rows", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Rows(in[0], picked) }},
+		{"add", []kernel.Matrix{x(), x()}, func(b *Builder, in []Node) Node { return b.Add(in[0], in[1]) }},
+		{"add to itself", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Add(in[0], b.Add(in[0], in[0])) }},
+		{"mul", []kernel.Matrix{x(), x()}, func(b *Builder, in []Node) Node { return b.Mul(in[0], in[1]) }},
+		{"probe", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { y, _ := b.Probe(in[0]); return y }},
+	}
+	for _, kind := range []kernel.Activation{kernel.GELUTanh, kernel.GELU, kernel.SiLU, kernel.Tanh} {
+		cases = append(cases, opCase{kind.String(), []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Activate(kind, in[0]) }})
+	}
+	head := &nn.Linear{W: param("head", random(rng, 9, width)), B: param("hb", random(rng, 1, 9)), In: width, Out: 9}
+	labels := &Labels{IDs: []int32{1, 8, 0, 3, 3, 5, 2}, Weight: []float32{1, 0.5, 2, 1, 0.1, 1, 1}}
+	base := random(rng, rows, width)
+	cases = append(cases,
+		opCase{"cross entropy at the head", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.CrossEntropy(in[0], head, labels).Sum }},
+		opCase{"KL at the head", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node {
+			fixed := b.Apply(&Op{Name: "constant", Cols: width, Run: func(_ *Ctx, out *kernel.Matrix, _ []kernel.Matrix) error {
+				copy(out.Data, base.Data)
+				return nil
+			}}, in[0])
+			return b.KL(fixed, in[0], head, labels).Sum
+		}})
+	tasks, where, block := []nn.Range{{Lo: 0, Hi: 2}, {Lo: 2, Hi: 4}}, []nn.Range{{Lo: 0, Hi: 3}, {Lo: 3, Hi: 7}}, nn.Range{Hi: 4}
+	cases = append(cases, opCase{"low-rank edit", []kernel.Matrix{x(), random(rng, 4, width+5), random(rng, 1, 1)}, func(b *Builder, in []Node) Node {
+		y := b.Linear(lin(false, false), in[0])
+		return b.LowRank(y, in[0], in[1], in[2], Factors{In: width, Out: 5, Sign: -1, Tasks: &tasks, Block: &block, Key: "k"}, &where)
+	}})
+	return cases
+}
+
+// TestFiniteDifferences compares every op's gradient with central differences
+// of the sum of its weighted outputs. The difference is taken in float32, with
+// a step of 1/64, so rounding leaves about 1e-5 times the sum's size and
+// curvature about 1e-4 of it: 1 % of the largest gradient is allowed.
+func TestFiniteDifferences(t *testing.T) {
+	for _, c := range opCases() {
+		t.Run(c.name, func(t *testing.T) {
+			b := New(engine(t))
+			in := make([]Node, len(c.inputs))
+			for i, m := range c.inputs {
+				in[i] = b.Input(fmt.Sprintf("x%d", i), m.Rows, m.Cols)
+			}
+			y := c.build(b, in)
+			w := random(rand.New(rand.NewPCG(3, 4)), y.Shape()[0], y.Shape()[1])
+			wn := b.Input("w", w.Rows, w.Cols)
+			z := b.Mul(y, wn)
+			grads := b.Grad([]Node{z}, in...)
+			m, err := b.Compile(append([]Node{z}, grads...)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Set(wn, w)
+			for i := range in {
+				m.Set(in[i], c.inputs[i])
+			}
+			total := func() float64 {
+				if err := m.Run(false); err != nil {
+					t.Fatal(err)
+				}
+				s := 0.0
+				v := m.Value(z)
+				for _, x := range v.Data[:v.Rows*v.Cols] {
+					s += float64(x)
+				}
+				return s
+			}
+			total()
+			for i := range in {
+				g := m.Value(grads[i])
+				got := append([]float32(nil), g.Data[:c.inputs[i].Rows*c.inputs[i].Cols]...)
+				largest, worst := 0.0, 0.0
+				for j := range got {
+					const h = 1.0 / 64
+					x := &c.inputs[i].Data[j]
+					old := *x
+					*x = old + h
+					up := total()
+					*x = old - h
+					down := total()
+					*x = old
+					want := (up - down) / (2 * h)
+					largest, worst = math.Max(largest, math.Abs(want)), math.Max(worst, math.Abs(want-float64(got[j])))
+				}
+				if worst > 0.01*largest {
+					t.Errorf("input %d: gradient off by %.3g of %.3g", i, worst, largest)
+				}
+			}
+		})
+	}
+}
+
+// TestGorgoniaMachine runs graphs on gorgonia's own tape machine and on ours.
+func TestGorgoniaMachine(t *testing.T) {
+	for _, c := range opCases() {
+		t.Run(c.name, func(t *testing.T) {
+			b := New(engine(t))
+			in := make([]Node, len(c.inputs))
+			for i, m := range c.inputs {
+				in[i] = b.Input(fmt.Sprintf("x%d", i), m.Rows, m.Cols)
+			}
+			y := c.build(b, in)
+			if err := b.Err(); err != nil {
+				t.Fatal(err)
+			}
+			if y.Op().String() == "rows" {
+				t.Log("gorgonia's machine has no bound on rows: left to ours")
+				return
+			}
+			m, err := b.Compile(y)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range in {
+				m.Set(in[i], c.inputs[i])
+				v := tensor.New(tensor.WithShape(c.inputs[i].Rows, c.inputs[i].Cols), tensor.WithBacking(append([]float32(nil), c.inputs[i].Data...)))
+				if err := gorgonia.Let(in[i], v); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if p, ok := y.Op().(*Op); ok && p.Name == "probe" {
+				t.Log("the probe's handle has no value")
+				return
+			}
+			if err := m.Run(false); err != nil {
+				t.Fatal(err)
+			}
+			ours := append([]float32(nil), m.Value(y).Data[:m.Value(y).Rows*m.Value(y).Cols]...)
+			var out gorgonia.Value
+			gorgonia.Read(y, &out)
+			tape := gorgonia.NewTapeMachine(b.Graph())
+			defer tape.Close()
+			if err := tape.RunAll(); err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range out.(*tensor.Dense).Float32s() {
+				if v != ours[i] {
+					t.Fatalf("element %d: %v on gorgonia's machine, %v on ours", i, v, ours[i])
+				}
+			}
+		})
+	}
+}
+
+// TestRowsBelowBound runs a graph on fewer rows than it was made for.
+func TestRowsBelowBound(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	e := engine(t)
+	b := New(e)
+	x := b.Input("x", 64, 12)
+	l := &nn.Linear{W: param("w", random(rng, 8, 12)), In: 12, Out: 8}
+	y := b.Activate(kernel.SiLU, b.Linear(l, x))
+	m, err := b.Compile(y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rows := range []int{1, 3, 64} {
+		in := random(rng, rows, 12)
+		m.Set(x, in)
+		if err := m.Run(false); err != nil {
+			t.Fatal(err)
+		}
+		o := eager.New(e)
+		want := o.Activate(kernel.SiLU, o.Linear(l, in))
+		got := m.Value(y)
+		if got.Rows != rows {
+			t.Fatalf("%d rows, want %d", got.Rows, rows)
+		}
+		for i := range want.Data {
+			if want.Data[i] != got.Data[i] {
+				t.Fatalf("%d rows: element %d is %v in the graph, %v at once", rows, i, got.Data[i], want.Data[i])
+			}
+		}
+	}
+	m.Set(x, random(rng, 65, 12))
+	if err := m.Run(false); err == nil {
+		t.Error("65 rows passed a bound of 64")
+	}
+}
+
+// TestWatch names the first node with a value that is not finite.
+func TestWatch(t *testing.T) {
+	b := New(engine(t))
+	x := b.Input("x", 2, 2)
+	y := b.Mul(b.Add(x, x), x)
+	m, err := b.Compile(y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Watch = true
+	m.Set(x, kernel.Mat([]float32{1, 2, 1e30, 4}, 2, 2))
+	if err := m.Run(false); err == nil || err.Error() != "mul: first non-finite value at mul" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,163 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+
+	"keyhole/hypernet"
+	"keyhole/meta"
+)
+
+// Config is everything that a training run depends on.
+type Config struct {
+	Compat    string          `yaml:"compat" doc:"keyhole: our defaults; reference: every quirk of the MEND reference"`
+	Seed      uint64          `yaml:"seed" doc:"seed of initial weights, order and draws"`
+	Threads   int             `yaml:"threads" doc:"threads; 0: all cores. Results do not depend on it"`
+	Model     ModelConfig     `yaml:"model" doc:"base model and edited weights"`
+	Data      DataConfig      `yaml:"data" doc:"edits to learn from and to validate on"`
+	Hypernet  hypernet.Config `yaml:"hypernet" doc:"the editor network"`
+	Objective meta.Config     `yaml:"objective" doc:"the meta-loss"`
+	Train     LoopConfig      `yaml:"train" doc:"the loop"`
+	Memory    MemoryConfig    `yaml:"memory" doc:"what memory is spent on"`
+}
+
+// ModelConfig names the base model and what is edited in it.
+type ModelConfig struct {
+	Path   string   `yaml:"path" doc:"Hugging Face folder or GGUF file; empty: the embedded model"`
+	Sites  []string `yaml:"sites" doc:"edited weights, by name or pattern; empty: the MLP weights of the last blocks"`
+	Blocks int      `yaml:"blocks" doc:"how many last blocks are edited where sites is empty"`
+}
+
+// DataConfig names the data sets.
+type DataConfig struct {
+	Train     string `yaml:"train" doc:"edits to train on; empty: the embedded set"`
+	Val       string `yaml:"val" doc:"edits to validate on; empty: a share of the training subjects"`
+	Split     string `yaml:"split" doc:"split of the training file, where it has splits"`
+	ValSplit  string `yaml:"val_split" doc:"split of the validation file"`
+	Neighbors string `yaml:"neighbors" doc:"CounterFact neighbours to merge"`
+	Limit     int    `yaml:"limit" doc:"read at most so many edits; 0: all"`
+	SkipBad   bool   `yaml:"skip_bad" doc:"count bad records instead of stopping"`
+	Order     string `yaml:"order" doc:"shuffle: another order each epoch; file: as they stand"`
+	Rephrase  bool   `yaml:"rephrase" doc:"score a rephrasing; false: the edit prompt itself"`
+	MaxLen    int    `yaml:"max_len" doc:"cut prompts and answers at so many tokens each; 0: never"`
+	Locality  string `yaml:"locality" doc:"rows whose distribution has to stay: text, answer, or all (as the reference)"`
+}
+
+// LoopConfig are the numbers of the loop.
+type LoopConfig struct {
+	Steps      int     `yaml:"steps" doc:"optimiser steps"`
+	Accumulate int     `yaml:"accumulate" doc:"examples for one optimiser step"`
+	Batch      int     `yaml:"batch" doc:"examples that share one graph run; 0: all of a step. Results do not depend on it, memory does"`
+	Edits      int     `yaml:"edits" doc:"edits made together in one example"`
+	LR         float64 `yaml:"lr" doc:"rate of the network"`
+	LRLR       float64 `yaml:"lr_lr" doc:"rate of the step sizes"`
+	Schedule   string  `yaml:"schedule" doc:"constant, or cosine: down to a tenth at the last step"`
+	Warmup     int     `yaml:"warmup" doc:"steps in which the rates rise linearly"`
+	GradClip   float64 `yaml:"grad_clip" doc:"largest norm of all gradients together"`
+	ValEvery   int     `yaml:"val_every" doc:"steps between validations; 0: never"`
+	ValEdits   int     `yaml:"val_edits" doc:"edits of the validation subset"`
+	Patience   int     `yaml:"patience" doc:"stop after so many validations without a better one; 0: never"`
+	SaveEvery  int     `yaml:"save_every" doc:"steps between checkpoints; 0: only the last"`
+	Keep       int     `yaml:"keep" doc:"checkpoints kept beside the best; 0: all"`
+	MaxSkips   int     `yaml:"max_skips" doc:"examples with non-finite loss or gradient that are left out, in a row, before the run stops"`
+}
+
+// MemoryConfig says what memory is spent on, in MiB.
+type MemoryConfig struct {
+	Limit  int  `yaml:"limit" doc:"refuse to start when the estimate exceeds it; 0: no limit"`
+	Cache  int  `yaml:"cache" doc:"cache of what the frozen blocks make of texts; 0: none"`
+	Stream bool `yaml:"stream" doc:"decode quantised weights of frozen blocks at each use instead of keeping them"`
+}
+
+// Default is a run with the reference's hyperparameters and our repairs.
+func Default() Config {
+	return Config{
+		Compat: "keyhole",
+		Model:  ModelConfig{Blocks: 3},
+		Data:   DataConfig{Order: "shuffle", Rephrase: true, MaxLen: 32, Locality: "text"},
+		Train: LoopConfig{
+			Steps: 1000, Accumulate: 10, Edits: 1, LR: 1e-6, LRLR: 1e-4, Schedule: "constant", GradClip: 100,
+			ValEvery: 100, ValEdits: 100, Patience: 20, SaveEvery: 100, Keep: 2, MaxSkips: 10,
+		},
+		Hypernet:  hypernet.Default(),
+		Objective: meta.Default(),
+		Memory:    MemoryConfig{Stream: true},
+	}
+}
+
+// Validate reports the first impossible value.
+func (c *Config) Validate() error {
+	if c.Compat != "keyhole" && c.Compat != "reference" {
+		return fmt.Errorf("compat: %q is neither keyhole nor reference", c.Compat)
+	}
+	if c.Threads < 0 {
+		return fmt.Errorf("threads: %d is negative; 0 means all cores", c.Threads)
+	}
+	return nil
+}
+
+// Validate reports the first impossible value.
+func (c *DataConfig) Validate() error {
+	switch {
+	case !slices.Contains([]string{"shuffle", "file"}, c.Order):
+		return fmt.Errorf("order: %q is neither shuffle nor file", c.Order)
+	case !slices.Contains([]string{"text", "answer", "all"}, c.Locality):
+		return fmt.Errorf("locality: %q is none of text, answer, all", c.Locality)
+	case c.MaxLen < 0 || c.Limit < 0:
+		return fmt.Errorf("max_len and limit: %d and %d must not be negative; 0 means no bound", c.MaxLen, c.Limit)
+	}
+	return nil
+}
+
+// Validate reports the first impossible value.
+func (c *ModelConfig) Validate() error {
+	if c.Blocks < 1 {
+		return fmt.Errorf("blocks: %d is below 1", c.Blocks)
+	}
+	return nil
+}
+
+// Validate reports the first impossible value.
+func (c *LoopConfig) Validate() error {
+	for _, n := range []struct {
+		name     string
+		val, low int
+	}{
+		{"steps", c.Steps, 1}, {"accumulate", c.Accumulate, 1}, {"batch", c.Batch, 0}, {"edits", c.Edits, 1}, {"warmup", c.Warmup, 0},
+		{"val_every", c.ValEvery, 0}, {"val_edits", c.ValEdits, 1}, {"patience", c.Patience, 0},
+		{"save_every", c.SaveEvery, 0}, {"keep", c.Keep, 0}, {"max_skips", c.MaxSkips, 0},
+	} {
+		if n.val < n.low {
+			return fmt.Errorf("%s: %d is below %d", n.name, n.val, n.low)
+		}
+	}
+	switch {
+	case c.LR < 0 || c.LRLR < 0:
+		return fmt.Errorf("lr and lr_lr: %g and %g must not be negative", c.LR, c.LRLR)
+	case c.GradClip <= 0:
+		return fmt.Errorf("grad_clip: %g must be positive; a large value means no clipping", c.GradClip)
+	case c.Schedule != "constant" && c.Schedule != "cosine":
+		return fmt.Errorf("schedule: %q is neither constant nor cosine", c.Schedule)
+	}
+	return nil
+}
+
+// Validate reports the first impossible value.
+func (c *MemoryConfig) Validate() error {
+	if c.Limit < 0 || c.Cache < 0 {
+		return fmt.Errorf("limit and cache: %d and %d must not be negative", c.Limit, c.Cache)
+	}
+	return nil
+}
+
+// Resolve applies what `compat: reference` implies.
+func (c *Config) Resolve() {
+	if c.Compat != "reference" {
+		return
+	}
+	c.Objective.Descent = false
+	c.Objective.DeltaScale = "batch_mean"
+	c.Hypernet.StdFloor = 0
+	c.Data.Locality = "all"
+	c.Train.LRLR = c.Train.LR
+}

@@ -1,0 +1,160 @@
+package train
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"keyhole/internal/atomicfile"
+	"keyhole/train/tensorboard"
+)
+
+// logs are the run's log.jsonl and its TensorBoard events.
+type logs struct {
+	file *os.File
+	tb   *tensorboard.Writer
+}
+
+// openLogs opens the logs of a run that goes on behind step done; lines of
+// later steps, which a killed run had written, are dropped.
+func openLogs(dir string, done int) (*logs, error) {
+	path := filepath.Join(dir, "log.jsonl")
+	if err := cutLog(path, done); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("log: %w", err)
+	}
+	first := int64(0)
+	if done > 0 {
+		first = int64(done) + 1
+	}
+	tb, err := tensorboard.Create(filepath.Join(dir, "tb"), first, time.Now)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &logs{f, tb}, nil
+}
+
+// cutLog rewrites the log without lines of steps beyond done.
+func cutLog(path string, done int) error {
+	f, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	defer f.Close()
+	return atomicfile.Write(path, func(w io.Writer) error {
+		in := bufio.NewScanner(f)
+		in.Buffer(nil, 1<<20)
+		for in.Scan() {
+			var m Metrics
+			if json.Unmarshal(in.Bytes(), &m) != nil || m.Step > done {
+				continue
+			}
+			if _, err := fmt.Fprintf(w, "%s\n", in.Bytes()); err != nil {
+				return err
+			}
+		}
+		return in.Err()
+	})
+}
+
+func (l *logs) write(m Metrics) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("log of step %d: %w", m.Step, err)
+	}
+	if _, err := l.file.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	scalars := map[string]float64{
+		m.Kind + "/loss": m.Total, m.Kind + "/edit": m.Edit, m.Kind + "/loc": m.Loc, m.Kind + "/edit_acc": m.Right, m.Kind + "/stability": m.Stability,
+	}
+	if m.Kind == "train" {
+		scalars["train/grad_norm"], scalars["train/mean_step_size"] = m.GradNorm, m.Rate
+	}
+	if err := l.tb.Scalars(int64(m.Step), scalars); err != nil {
+		return err
+	}
+	return l.tb.Flush()
+}
+
+func (l *logs) close() error {
+	err := l.tb.Close()
+	if e := l.file.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// Summary is what a run has come to, as written to summary.json.
+type Summary struct {
+	Step       int                `json:"step"`
+	Examples   int                `json:"examples"`
+	Edits      int                `json:"edits"`
+	Skipped    int                `json:"skipped"`
+	Stopped    bool               `json:"stopped_early"`
+	BestStep   int                `json:"best_step"`
+	BestLoss   float64            `json:"best_loss"`
+	Parameters int                `json:"parameters"`
+	Sites      []string           `json:"sites"`
+	Metrics    map[string]float64 `json:"metrics"`
+	Checkpoint string             `json:"checkpoint"`
+}
+
+// Summary says what the run has come to.
+func (l *Loop) Summary() Summary {
+	s := Summary{
+		Step: l.state.Step, Examples: l.state.Examples, Edits: l.state.Examples * l.Config.Train.Edits, Skipped: l.state.Skips,
+		Stopped: l.state.Stopped, BestStep: l.state.BestStep, BestLoss: l.state.Best,
+		Parameters: len(l.Net.Flat), Metrics: l.lastMetrics,
+	}
+	for _, x := range l.Sites {
+		s.Sites = append(s.Sites, x.Name)
+	}
+	if name, err := l.store.Last(); err == nil {
+		s.Checkpoint = filepath.Join("checkpoints", name)
+	}
+	return s
+}
+
+func (l *Loop) summarise() error {
+	return writeJSON(filepath.Join(l.dir, "summary.json"), l.Summary())
+}
+
+func writeBytes(path string, b []byte) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// ReadLog reads a run's log.jsonl.
+func ReadLog(dir string) ([]Metrics, error) {
+	path := filepath.Join(dir, "log.jsonl")
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("log: %w", err)
+	}
+	defer f.Close()
+	var out []Metrics
+	in := bufio.NewScanner(f)
+	in.Buffer(nil, 1<<20)
+	for line := 1; in.Scan(); line++ {
+		var m Metrics
+		if err := json.Unmarshal(in.Bytes(), &m); err != nil {
+			return nil, fmt.Errorf("%s line %d: %w", path, line, err)
+		}
+		out = append(out, m)
+	}
+	return out, in.Err()
+}

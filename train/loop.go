@@ -1,0 +1,421 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"keyhole/checkpoints"
+	"keyhole/configs"
+	"keyhole/data"
+	"keyhole/meta"
+	"keyhole/train/optim"
+)
+
+// Metrics of a step or a validation: means over examples.
+type Metrics struct {
+	Step      int     `json:"step"`
+	Kind      string  `json:"kind"` // train or val
+	Total     float64 `json:"loss"`
+	Edit      float64 `json:"edit"`
+	Loc       float64 `json:"loc"`
+	Inner     float64 `json:"inner"`
+	Right     float64 `json:"edit_acc"`
+	Prob      float64 `json:"edit_prob"`
+	Stability float64 `json:"stability"`
+	GradNorm  float64 `json:"grad_norm,omitempty"`
+	Rate      float64 `json:"mean_step_size"`
+	Examples  int     `json:"examples"`
+	Seconds   float64 `json:"seconds"`
+}
+
+// Observer is told what happens; it shows progress.
+type Observer interface {
+	Started(done, steps int)
+	Stepped(m Metrics, edits int)
+	Validated(m Metrics, best bool)
+	Saved(dir string)
+	Skipped(id string, err error)
+}
+
+// Loop is one training run.
+type Loop struct {
+	*Editor
+	resolved *configs.Resolved
+	dir      string
+	observer Observer
+	lock     *checkpoints.Lock
+	store    *checkpoints.Store
+	log      *logs
+
+	train, val  *data.Set
+	sampler     *data.Sampler
+	maker       *meta.Maker
+	valTasks    []meta.Task
+	state       state
+	optim       optim.State
+	grads       []float32 // like Net.Flat
+	savedAt     int
+	lastMetrics map[string]float64
+}
+
+// Start prepares a run in folder dir: a new one, or, with resume, the one that
+// is there. r is the resolved config of cfg.
+func Start(cfg Config, r *configs.Resolved, dir string, resume bool, src Sources, obs Observer) (*Loop, error) {
+	l := &Loop{resolved: r, dir: dir, observer: obs, lastMetrics: map[string]float64{}}
+	if !resume && exists(filepath.Join(dir, "checkpoints")) {
+		return nil, fmt.Errorf("%s already holds a run; go on with it by `keyhole resume %s`, or choose another --out", dir, dir)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("run folder: %w", err)
+	}
+	var err error
+	if l.lock, err = checkpoints.LockFolder(dir); err != nil {
+		return nil, err
+	}
+	if err := l.prepare(cfg, src, resume); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Loop) prepare(cfg Config, src Sources, resume bool) error {
+	var err error
+	if l.Editor, err = NewEditor(cfg, src); err != nil {
+		return err
+	}
+	if l.train, l.val, err = loadData(l.Config, src); err != nil {
+		return err
+	}
+	if err := l.checkMemory(); err != nil {
+		return err
+	}
+	l.maker = l.Editor.maker(l.train.Edits)
+	l.sampler = data.NewSampler(len(l.train.Edits), l.Config.Seed)
+	l.optim, l.grads = optim.NewState(len(l.Net.Flat)), make([]float32, len(l.Net.Flat))
+	if l.val != nil {
+		if err := l.makeValidation(); err != nil {
+			return err
+		}
+	}
+	if l.store, err = checkpoints.Open(filepath.Join(l.dir, "checkpoints")); err != nil {
+		return err
+	}
+	if resume {
+		c, err := l.store.Load("last")
+		switch {
+		case errors.Is(err, checkpoints.ErrNone): // killed before the first one
+		case err != nil:
+			return err
+		default:
+			if err := l.restore(c); err != nil {
+				return err
+			}
+		}
+	}
+	if err := l.writeConfig(); err != nil {
+		return err
+	}
+	l.log, err = openLogs(l.dir, l.state.Step)
+	return err
+}
+
+// writeConfig keeps the run's config beside its results. A resumed run's file
+// stays as it is, with the origins of its values, unless a value changed.
+func (l *Loop) writeConfig() error {
+	path := filepath.Join(l.dir, "config.yaml")
+	if old, err := os.ReadFile(path); err == nil {
+		if was, err := configs.Parse(old); err == nil && was.Hash() == l.resolved.Hash() {
+			return nil
+		}
+	}
+	return writeBytes(path, l.resolved.Bytes())
+}
+
+// makeValidation fixes the validation tasks: a seeded subset, each with a
+// rephrasing and a locality text that depend on seed and record alone.
+func (l *Loop) makeValidation() error {
+	set := l.val.Sample(l.Config.Train.ValEdits, l.Config.Seed)
+	maker := l.Editor.maker(set.Edits)
+	for i := range set.Edits {
+		t, err := maker.Task(set.Edits[i:i+1], 0)
+		if err != nil {
+			return err
+		}
+		l.valTasks = append(l.valTasks, t)
+	}
+	return nil
+}
+
+// Close gives locks and files back.
+func (l *Loop) Close() error {
+	var errs []error
+	if l.log != nil {
+		errs = append(errs, l.log.close())
+	}
+	if l.store != nil {
+		errs = append(errs, l.store.Close())
+	}
+	if l.lock != nil {
+		errs = append(errs, l.lock.Unlock())
+	}
+	return errors.Join(errs...)
+}
+
+// Step is how many optimiser steps are done.
+func (l *Loop) Step() int { return l.state.Step }
+
+// Run trains until Steps are done, the early stop strikes or ctx ends; in all
+// cases it saves a checkpoint of the last whole step. It returns ctx's cause
+// when that ended it.
+func (l *Loop) Run(ctx context.Context) error {
+	c := l.Config.Train
+	l.observer.Started(l.state.Step, c.Steps)
+	start := time.Now()
+	for l.state.Step < c.Steps && !l.state.Stopped && ctx.Err() == nil {
+		m, edits, err := l.step()
+		if err != nil {
+			return err
+		}
+		m.Seconds = time.Since(start).Seconds()
+		start = time.Now()
+		if err := l.log.write(m); err != nil {
+			return err
+		}
+		l.observer.Stepped(m, edits)
+		if c.ValEvery > 0 && l.val != nil && (l.state.Step%c.ValEvery == 0 || l.state.Step == c.Steps) {
+			if err := l.validate(); err != nil {
+				return err
+			}
+		}
+		if c.SaveEvery > 0 && l.state.Step%c.SaveEvery == 0 || l.state.BestStep == l.state.Step {
+			if err := l.save(); err != nil {
+				return err
+			}
+		}
+	}
+	if l.savedAt != l.state.Step || l.state.Step == 0 {
+		if err := l.save(); err != nil {
+			return err
+		}
+	}
+	if err := l.summarise(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// window is the number of examples of the next optimiser step. The reference's
+// first window holds one more.
+func (l *Loop) window() int {
+	n := l.Config.Train.Accumulate
+	if l.Config.Compat == "reference" && l.state.Step == 0 {
+		n++
+	}
+	return n
+}
+
+// next makes the next task.
+func (l *Loop) next() (meta.Task, error) {
+	n := l.Config.Train.Edits
+	records := make([]data.Edit, 0, n)
+	visit := 0
+	for range n {
+		at := l.sampler.State()
+		visit = at.Epoch
+		i := l.sampler.Next()
+		if l.Config.Data.Order == "file" {
+			i = at.Pos % len(l.train.Edits)
+		}
+		records = append(records, l.train.Edits[i])
+	}
+	l.state.Examples++
+	return l.maker.Task(records, visit)
+}
+
+// step is one optimiser step: the examples' gradients, their mean, clipping,
+// Adam.
+func (l *Loop) step() (Metrics, int, error) {
+	tasks := make([]meta.Task, l.window())
+	for i := range tasks {
+		t, err := l.next()
+		if err != nil {
+			return Metrics{}, 0, err
+		}
+		tasks[i] = t
+	}
+	before := l.snapshot()
+	out, err := l.gradients(tasks)
+	if err != nil {
+		return Metrics{}, 0, err
+	}
+	norm := l.outer().Norm(l.Engine, l.grads)
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		l.putBack(before)
+		if out, err = l.oneByOne(tasks); err != nil {
+			return Metrics{}, 0, err
+		}
+		norm = l.outer().Norm(l.Engine, l.grads)
+	} else {
+		l.state.SkipsInRow = 0
+	}
+	l.state.Step++
+	c := l.Config.Train
+	factor := l.schedule()
+	o := l.outer()
+	o.LR, o.RateLR = o.LR*factor, o.RateLR*factor
+	o.Step(l.Engine, l.Net.Flat, l.grads, norm, &l.optim)
+	m := average(out)
+	m.Kind, m.Step, m.GradNorm, m.Examples = "train", l.state.Step, norm, l.state.Examples
+	for _, p := range l.Net.Rates {
+		v, err := p.Values()
+		if err != nil {
+			return m, 0, err
+		}
+		m.Rate += float64(v[0]) / float64(len(l.Net.Rates))
+	}
+	return m, len(out) * c.Edits, nil
+}
+
+// gradients adds up the gradients of tasks in l.grads, batch by batch.
+func (l *Loop) gradients(tasks []meta.Task) ([]meta.Outcome, error) {
+	size := l.Config.Train.Batch
+	if size == 0 {
+		size = len(tasks)
+	}
+	var out []meta.Outcome
+	for lo := 0; lo < len(tasks); lo += size {
+		o, err := l.Objective.Step(tasks[lo:min(lo+size, len(tasks))], l.grads, lo > 0)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, o...)
+	}
+	return out, nil
+}
+
+// outer is the optimiser's step under the config.
+func (l *Loop) outer() optim.Outer {
+	c := l.Config.Train
+	return optim.Outer{LR: c.LR, RateLR: c.LRLR, Rates: l.Net.NumRates(), Divisor: c.Accumulate, Clip: c.GradClip}
+}
+
+// oneByOne repeats a step whose gradient was not finite, leaving out the
+// examples that cause it. The divisor stays, as in the reference.
+func (l *Loop) oneByOne(tasks []meta.Task) ([]meta.Outcome, error) {
+	l.Objective.Watch = true
+	defer func() { l.Objective.Watch = false }()
+	one := make([]float32, len(l.grads))
+	clear(l.grads)
+	var kept []meta.Outcome
+	for _, t := range tasks {
+		before := l.snapshot()
+		out, err := l.Objective.Step([]meta.Task{t}, one, false)
+		if err == nil && !l.Engine.AllFinite(one) {
+			err = fmt.Errorf("its gradient is not finite")
+		}
+		if err != nil {
+			l.putBack(before)
+			l.state.Skips++
+			l.state.SkipsInRow++
+			l.observer.Skipped(t.ID, err)
+			if l.state.SkipsInRow > l.Config.Train.MaxSkips {
+				return nil, fmt.Errorf("step %d, edit %s: %w; %d examples in a row were not finite (train.max_skips): the last good checkpoint is kept; lower train.lr and train.lr_lr, or look at this edit",
+					l.state.Step+1, t.ID, err, l.state.SkipsInRow)
+			}
+			continue
+		}
+		l.state.SkipsInRow = 0
+		l.Engine.AddTo(l.grads, one)
+		kept = append(kept, out...)
+	}
+	return kept, nil
+}
+
+// norms is a copy of the normalisers' state.
+type norms []struct {
+	k       int64
+	mean, s []float64
+}
+
+func (l *Loop) snapshot() norms {
+	s := make(norms, len(l.Net.Groups))
+	for i, g := range l.Net.Groups {
+		s[i].k = g.Norm.K
+		s[i].mean = append([]float64(nil), g.Norm.Mean...)
+		s[i].s = append([]float64(nil), g.Norm.S...)
+	}
+	return s
+}
+
+func (l *Loop) putBack(s norms) {
+	for i, g := range l.Net.Groups {
+		g.Norm.K = s[i].k
+		copy(g.Norm.Mean, s[i].mean)
+		copy(g.Norm.S, s[i].s)
+	}
+}
+
+// schedule is the factor on the rates at the present step.
+func (l *Loop) schedule() float64 {
+	c, step := l.Config.Train, float64(l.state.Step)
+	f := 1.0
+	if c.Warmup > 0 && l.state.Step <= c.Warmup {
+		f = step / float64(c.Warmup)
+	}
+	if c.Schedule == "cosine" {
+		f *= 0.1 + 0.9*0.5*(1+math.Cos(math.Pi*min(1, step/float64(c.Steps))))
+	}
+	return f
+}
+
+// validate scores the validation subset and keeps track of the best.
+func (l *Loop) validate() error {
+	var out []meta.Outcome
+	for lo := 0; lo < len(l.valTasks); lo += 10 {
+		o, err := l.Objective.Score(l.valTasks[lo:min(lo+10, len(l.valTasks))])
+		if err != nil {
+			return err
+		}
+		out = append(out, o...)
+	}
+	m := average(out)
+	m.Kind, m.Step, m.Examples = "val", l.state.Step, len(out)
+	best := !math.IsNaN(m.Total) && (l.state.BestStep == 0 || m.Total < l.state.Best)
+	if best {
+		l.state.Best, l.state.BestStep, l.state.Since = m.Total, l.state.Step, 0
+	} else {
+		l.state.Since++
+	}
+	l.state.Stopped = l.Config.Train.Patience > 0 && l.state.Since >= l.Config.Train.Patience
+	l.lastMetrics = map[string]float64{
+		"val_step": float64(m.Step), "val_loss": m.Total, "val_edit": m.Edit, "val_loc": m.Loc, "val_edit_acc": m.Right, "val_stability": m.Stability,
+	}
+	l.observer.Validated(m, best)
+	return l.log.write(m)
+}
+
+func average(out []meta.Outcome) Metrics {
+	var m Metrics
+	for _, o := range out {
+		n := float64(len(out))
+		m.Total += o.Total / n
+		m.Edit += o.Edit / n
+		m.Loc += o.Loc / n
+		m.Inner += o.Inner / n
+		m.Right += o.Right / n
+		m.Prob += o.Prob / n
+		m.Stability += o.Stability / n
+	}
+	return m
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -1,0 +1,232 @@
+package train_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"keyhole/checkpoints"
+	"keyhole/configs"
+	"keyhole/embedded"
+	"keyhole/lm"
+	"keyhole/train"
+)
+
+// quiet is an observer that can end a run after a step.
+type quiet struct {
+	stopAt  int
+	stop    context.CancelFunc
+	skipped []string
+}
+
+func (q *quiet) Started(int, int) {}
+func (q *quiet) Stepped(m train.Metrics, _ int) {
+	if q.stop != nil && m.Step == q.stopAt {
+		q.stop()
+	}
+}
+func (q *quiet) Validated(train.Metrics, bool) {}
+func (q *quiet) Saved(string)                  {}
+func (q *quiet) Skipped(id string, err error)  { q.skipped = append(q.skipped, id+": "+err.Error()) }
+
+func sources() train.Sources {
+	return train.Sources{Model: embedded.Model, Train: embedded.Train, Val: embedded.Val}
+}
+
+// small is a run of twelve steps on the embedded model.
+func small() train.Config {
+	c := train.Default()
+	c.Model.Blocks, c.Hypernet.Rank, c.Hypernet.EditLR = 1, 8, 1e-3
+	c.Train.Steps, c.Train.Accumulate, c.Train.ValEvery, c.Train.ValEdits, c.Train.SaveEvery = 12, 3, 4, 10, 3
+	c.Train.LR, c.Train.LRLR = 1e-4, 1e-3
+	return c
+}
+
+// start begins or resumes a run; its error is returned.
+func start(t *testing.T, c train.Config, dir string, resume bool, src train.Sources, q *quiet) (*train.Loop, error) {
+	t.Helper()
+	r, err := configs.Load("", &c, configs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return train.Start(c, r, dir, resume, src, q)
+}
+
+func run(t *testing.T, c train.Config, dir string, resume bool, stopAt int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	l, err := start(t, c, dir, resume, sources(), &quiet{stopAt: stopAt, stop: cancel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+}
+
+// files reads a checkpoint's files.
+func files(t *testing.T, dir, step string) map[string][]byte {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "checkpoints", step, "*"))
+	if err != nil || len(paths) != 4 {
+		t.Fatalf("%s: %d files in %s (%v)", dir, len(paths), step, err)
+	}
+	out := map[string][]byte{}
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[filepath.Base(p)] = b
+	}
+	return out
+}
+
+func TestAResumedRunWritesTheSameBytes(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "whole")
+	run(t, small(), whole, false, 0)
+	want := files(t, whole, "step-000012")
+	for _, at := range []int{1, 3, 4, 7, 11} {
+		dir := filepath.Join(t.TempDir(), "cut")
+		run(t, small(), dir, false, at)
+		run(t, small(), dir, true, 0)
+		for name, b := range files(t, dir, "step-000012") {
+			if !bytes.Equal(b, want[name]) {
+				t.Errorf("stopped at step %d: %s differs", at, name)
+			}
+		}
+		log, err := train.ReadLog(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(log) != 12+3 {
+			t.Errorf("stopped at step %d: %d log lines, want 12 steps and 3 validations", at, len(log))
+		}
+	}
+}
+
+func TestThreadsChangeNoTensor(t *testing.T) {
+	one := small()
+	one.Threads = 1
+	a, b := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
+	run(t, small(), a, false, 0)
+	run(t, one, b, false, 0)
+	want := files(t, a, "step-000012")
+	for name, x := range files(t, b, "step-000012") {
+		if strings.HasSuffix(name, ".safetensors") && !bytes.Equal(x, want[name]) {
+			t.Errorf("%s differs with one thread", name)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	run(t, small(), dir, false, 6)
+	expect := func(name string, err error, want ...string) {
+		t.Helper()
+		if err == nil {
+			t.Errorf("%s: no error", name)
+			return
+		}
+		for _, w := range want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: %q does not say %q", name, err, w)
+			}
+		}
+	}
+	_, err := start(t, small(), dir, false, sources(), &quiet{})
+	expect("a run that exists", err, "already holds a run", "keyhole resume")
+
+	changed := small()
+	changed.Train.LR = 5e-4
+	_, err = start(t, changed, dir, true, sources(), &quiet{})
+	expect("another config", err, "train.lr", "another config")
+
+	lock, err := checkpoints.LockFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = start(t, small(), dir, true, sources(), &quiet{})
+	expect("a run in use", err, "in use")
+	if err := lock.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+
+	tight := small()
+	tight.Memory.Limit = 1
+	_, err = start(t, tight, filepath.Join(t.TempDir(), "x"), false, sources(), &quiet{})
+	expect("too little memory", err, "memory.limit", "MiB")
+
+	path := filepath.Join(dir, "checkpoints", "step-000006", "phi.safetensors")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = start(t, small(), dir, true, sources(), &quiet{})
+	expect("a flipped bit", err, "phi.safetensors")
+}
+
+// TestNotFinite: a model whose last norm is not a number leaves every example
+// out until the run stops, naming edit and node.
+func TestNotFinite(t *testing.T) {
+	c := small()
+	c.Train.MaxSkips, c.Train.ValEvery = 4, 0
+	src := sources()
+	src.Model = func() (*lm.Model, error) {
+		m, err := embedded.Model()
+		if err != nil {
+			return nil, err
+		}
+		p, ok := m.Param("transformer.ln_f.weight")
+		if !ok {
+			t.Fatal("no last norm")
+		}
+		v, err := p.Values()
+		if err != nil {
+			return nil, err
+		}
+		bad := append([]float32(nil), v...)
+		bad[0] = float32(math.NaN())
+		_, err = p.Replace(bad)
+		return m, err
+	}
+	q := &quiet{}
+	l, err := start(t, c, filepath.Join(t.TempDir(), "run"), false, src, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	err = l.Run(context.Background())
+	if err == nil || !strings.Contains(err.Error(), "non-finite value at") || !strings.Contains(err.Error(), "edit ") {
+		t.Errorf("got %v", err)
+	}
+	if len(q.skipped) != c.Train.MaxSkips+1 {
+		t.Errorf("%d examples left out, want %d", len(q.skipped), c.Train.MaxSkips+1)
+	}
+}
+
+func TestOpenEditorTakesTheBestCheckpoint(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	run(t, small(), dir, false, 0)
+	e, c, err := train.OpenEditor(dir, sources(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(e.Net.Flat) == 0 || c.Step == 0 {
+		t.Errorf("step %d with %d parameters", c.Step, len(e.Net.Flat))
+	}
+	if _, _, err := train.OpenEditor(t.TempDir(), sources(), nil); err == nil || !strings.Contains(err.Error(), "neither a run folder") {
+		t.Errorf("an empty folder: %v", err)
+	}
+}

@@ -1,0 +1,133 @@
+package train
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"keyhole/data"
+	"keyhole/hypernet"
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+	"keyhole/meta"
+)
+
+// Sources give what a config leaves empty: the embedded model and edits.
+type Sources struct {
+	Model func() (*lm.Model, error)
+	Train func() (*data.Set, error)
+	Val   func() (*data.Set, error)
+}
+
+// Editor is a base model with a network that edits it.
+type Editor struct {
+	Config    Config
+	Model     *lm.Model
+	Engine    *kernel.Engine
+	Sites     []lm.Site
+	Net       *hypernet.Net
+	Objective *meta.Objective
+}
+
+// NewEditor loads the base model of cfg and makes an untrained network.
+func NewEditor(cfg Config, src Sources) (*Editor, error) {
+	cfg.Resolve()
+	e, err := kernel.New(kernel.Options{Threads: cfg.Threads})
+	if err != nil {
+		return nil, err
+	}
+	m, err := loadModel(cfg.Model.Path, src)
+	if err != nil {
+		return nil, err
+	}
+	return newEditor(cfg, m, e)
+}
+
+func loadModel(path string, src Sources) (*lm.Model, error) {
+	if path != "" {
+		return lm.Load(path)
+	}
+	if src.Model == nil {
+		return nil, fmt.Errorf("model.path is empty and there is no embedded model; name a Hugging Face folder or a GGUF file")
+	}
+	return src.Model()
+}
+
+func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
+	sites := m.DefaultSites(cfg.Model.Blocks)
+	if len(cfg.Model.Sites) > 0 {
+		var err error
+		if sites, err = m.FindSites(cfg.Model.Sites); err != nil {
+			return nil, fmt.Errorf("model.sites: %w", err)
+		}
+	}
+	if m.Tokenizer == nil {
+		return nil, fmt.Errorf("%s: the model has no tokenizer; put tokenizer.json beside its weights", m.Path)
+	}
+	ns := make([]hypernet.Site, len(sites))
+	for i, s := range sites {
+		ns[i] = hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out}
+	}
+	net, err := hypernet.New(cfg.Hypernet, ns, rand.New(rand.NewPCG(cfg.Seed, 1)))
+	if err != nil {
+		return nil, fmt.Errorf("hypernet: %w", err)
+	}
+	o, err := meta.New(cfg.Objective, m, sites, net, e, int64(cfg.Memory.Cache)<<20)
+	if err != nil {
+		return nil, err
+	}
+	o.Mode.Strict = cfg.Compat == "reference"
+	net.SetExact(cfg.Compat == "reference")
+	if cfg.Memory.Stream {
+		m.SetStreaming(o.Prefix.First, true)
+	}
+	return &Editor{Config: cfg, Model: m, Engine: e, Sites: sites, Net: net, Objective: o}, nil
+}
+
+// loadData reads the training and validation edits, disjoint by subject.
+func loadData(cfg Config, src Sources) (train, val *data.Set, err error) {
+	d := cfg.Data
+	if d.Train == "" {
+		if src.Train == nil {
+			return nil, nil, fmt.Errorf("data.train is empty and there is no embedded set; name a data file")
+		}
+		train, err = src.Train()
+	} else {
+		train, err = data.Load(d.Train, data.Options{SkipBad: d.SkipBad, Limit: d.Limit, Split: d.Split, Neighbors: d.Neighbors})
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case d.Val != "":
+		val, err = data.Load(d.Val, data.Options{SkipBad: d.SkipBad, Split: d.ValSplit, Neighbors: d.Neighbors})
+	case d.Train == "" && src.Val != nil:
+		val, err = src.Val()
+	case cfg.Train.ValEvery > 0:
+		var parts []*data.Set
+		if parts, err = train.SplitBySubject(cfg.Seed, 0.9, 0.1); err == nil {
+			train, val = parts[0], parts[1]
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if val != nil {
+		if err := data.Disjoint(train, val); err != nil {
+			return nil, nil, fmt.Errorf("training and validation edits share subjects: %w", err)
+		}
+	}
+	return train, val, nil
+}
+
+// maker returns what turns records into tasks.
+func (e *Editor) maker(records []data.Edit) *meta.Maker {
+	d := e.Config.Data
+	return &meta.Maker{
+		Tok: e.Model.Tokenizer, Text: e.TextOptions(), Rephrase: d.Rephrase, Seed: e.Config.Seed, Records: records,
+	}
+}
+
+// TextOptions are the config's options for token sequences.
+func (e *Editor) TextOptions() meta.TextOptions {
+	return meta.TextOptions{MaxLen: e.Config.Data.MaxLen, Locality: e.Config.Data.Locality}
+}

@@ -1,0 +1,308 @@
+package train
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+
+	"keyhole/checkpoints"
+	"keyhole/configs"
+	"keyhole/data"
+	"keyhole/internal/atomicfile"
+	"keyhole/lm/hf"
+	"keyhole/lm/tensorfile"
+)
+
+// state is everything but parameters that the next step depends on.
+type state struct {
+	Step       int         `json:"step"`     // optimiser steps done
+	Examples   int         `json:"examples"` // examples seen
+	Cursor     data.Cursor `json:"cursor"`
+	Skips      int         `json:"skips"` // examples left out so far
+	SkipsInRow int         `json:"skips_in_row"`
+	Best       float64     `json:"best"` // lowest validation loss; 0 with BestStep 0: none yet
+	BestStep   int         `json:"best_step"`
+	Since      int         `json:"since"` // validations since the best
+	Stopped    bool        `json:"stopped"`
+	Counts     []int64     `json:"normaliser_counts"`
+}
+
+const (
+	fileParams = "phi.safetensors"
+	fileOptim  = "optimiser.safetensors"
+	fileNorm   = "normaliser.safetensors"
+)
+
+// files are the tensors of a checkpoint.
+func (l *Loop) files() map[string]func(io.Writer) error {
+	var params, optim, norm []hf.Entry
+	at := 0
+	for _, p := range l.Net.Params() {
+		shape := []int{p.Rows, p.Cols}
+		params = append(params, hf.Floats(p.Name, shape, l.Net.Flat[at:at+p.Len()], tensorfile.F32))
+		optim = append(optim, hf.Floats("m."+p.Name, shape, l.optim.M[at:at+p.Len()], tensorfile.F32),
+			hf.Floats("v."+p.Name, shape, l.optim.V[at:at+p.Len()], tensorfile.F32))
+		at += p.Len()
+	}
+	for _, g := range l.Net.Groups {
+		norm = append(norm, doubles(g.Name+".mean", g.Norm.Mean), doubles(g.Name+".s", g.Norm.S))
+	}
+	meta := map[string]string{"format": "pt"}
+	file := func(t []hf.Entry) func(io.Writer) error {
+		return func(w io.Writer) error { return hf.Encode(w, t, meta) }
+	}
+	return map[string]func(io.Writer) error{fileParams: file(params), fileOptim: file(optim), fileNorm: file(norm)}
+}
+
+// doubles is a float64 tensor.
+func doubles(name string, x []float64) hf.Entry {
+	raw := make([]byte, 0, 8*len(x))
+	for _, v := range x {
+		raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(v))
+	}
+	return hf.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F64, Shape: []int{len(x)}, Raw: raw})
+}
+
+// save writes a checkpoint of the present step.
+func (l *Loop) save() error {
+	l.state.Cursor = l.sampler.State()
+	l.state.Counts = l.state.Counts[:0]
+	for _, g := range l.Net.Groups {
+		l.state.Counts = append(l.state.Counts, g.Norm.K)
+	}
+	st, err := json.Marshal(l.state)
+	if err != nil {
+		return err
+	}
+	cursor, err := json.Marshal(l.state.Cursor)
+	if err != nil {
+		return err
+	}
+	hash, err := l.Model.Hash()
+	if err != nil {
+		return err
+	}
+	m := checkpoints.Manifest{
+		Step: l.state.Step, Config: string(l.resolved.Plain()), ConfigHash: l.configHash(), BaseModel: hash,
+		Cursor: cursor, State: st, Metrics: l.lastMetrics,
+	}
+	if err := l.store.Save(m, l.files()); err != nil {
+		return err
+	}
+	name := checkpoints.FolderName(l.state.Step)
+	if l.state.BestStep == l.state.Step && l.state.Step > 0 {
+		if err := l.store.SetBest(name); err != nil {
+			return err
+		}
+	}
+	if l.Config.Train.Keep > 0 {
+		if _, err := l.store.Prune(l.Config.Train.Keep); err != nil {
+			return err
+		}
+	}
+	l.savedAt = l.state.Step
+	l.observer.Saved(filepath.Join(l.store.Dir(), name))
+	return nil
+}
+
+// free are the config keys that a resumed run may change, since no result of
+// a step depends on them.
+var free = []string{"threads", "train.steps", "train.save_every", "train.keep", "memory.limit", "memory.cache", "memory.stream", "train.batch"}
+
+func (l *Loop) configHash() string { return l.resolved.Hash(free...) }
+
+// restore continues from a checkpoint.
+func (l *Loop) restore(c *checkpoints.Checkpoint) error {
+	if c.ConfigHash != l.configHash() {
+		return differs(c, l.resolved)
+	}
+	if err := checkModel(c, l.Editor); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(c.State, &l.state); err != nil {
+		return fmt.Errorf("%s: state: %w", c.Dir, err)
+	}
+	if err := l.Editor.load(c, l.state.Counts); err != nil {
+		return err
+	}
+	f, err := open(c, fileOptim)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	at := 0
+	for _, p := range l.Net.Params() {
+		if err := read(f, "m."+p.Name, l.optim.M[at:at+p.Len()]); err != nil {
+			return err
+		}
+		if err := read(f, "v."+p.Name, l.optim.V[at:at+p.Len()]); err != nil {
+			return err
+		}
+		at += p.Len()
+	}
+	l.savedAt, l.optim.Steps = l.state.Step, l.state.Step
+	return l.sampler.Restore(l.state.Cursor)
+}
+
+// differs spells out how the checkpoint's config differs from that of the run.
+func differs(c *checkpoints.Checkpoint, now *configs.Resolved) error {
+	then, err := configs.Parse([]byte(c.Config))
+	if err != nil {
+		return fmt.Errorf("%s: config: %w", c.Dir, err)
+	}
+	msg := fmt.Sprintf("%s was written under another config:", c.Dir)
+	for _, d := range configs.Diff(now, then) {
+		msg += "\n  " + d.String()
+	}
+	return fmt.Errorf("%s\nresume with the run's own config, or start a new run", msg)
+}
+
+func checkModel(c *checkpoints.Checkpoint, e *Editor) error {
+	hash, err := e.Model.Hash()
+	if err != nil {
+		return err
+	}
+	if hash != c.BaseModel {
+		return fmt.Errorf("%s belongs to the base model with hash %.12s…, but %s has %.12s…; give the model that it was trained on with --model",
+			c.Dir, c.BaseModel, e.Config.Model.Path, hash)
+	}
+	return nil
+}
+
+// load reads parameters and normaliser from a checkpoint.
+func (e *Editor) load(c *checkpoints.Checkpoint, counts []int64) error {
+	f, err := open(c, fileParams)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	at := 0
+	for _, p := range e.Net.Params() {
+		if err := read(f, p.Name, e.Net.Flat[at:at+p.Len()]); err != nil {
+			return err
+		}
+		at += p.Len()
+	}
+	n, err := open(c, fileNorm)
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	if len(counts) != len(e.Net.Groups) {
+		return fmt.Errorf("%s: %d normaliser counts for %d networks", c.Dir, len(counts), len(e.Net.Groups))
+	}
+	for i, g := range e.Net.Groups {
+		g.Norm.K = counts[i]
+		if err := readF64(n, g.Name+".mean", g.Norm.Mean); err != nil {
+			return err
+		}
+		if err := readF64(n, g.Name+".s", g.Norm.S); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func open(c *checkpoints.Checkpoint, name string) (*hf.File, error) {
+	path, err := c.Path(name)
+	if err != nil {
+		return nil, err
+	}
+	return hf.Open(path)
+}
+
+func read(f *hf.File, name string, dst []float32) error {
+	t, err := tensor(f, name, len(dst))
+	if err != nil {
+		return err
+	}
+	return t.DecodeRows(dst, 0, t.Rows())
+}
+
+func readF64(f *hf.File, name string, dst []float64) error {
+	t, err := tensor(f, name, len(dst))
+	if err != nil {
+		return err
+	}
+	if t.DType != tensorfile.F64 {
+		return fmt.Errorf("%s: %s is %v, not F64", f.Path(), name, t.DType)
+	}
+	for i := range dst {
+		dst[i] = math.Float64frombits(binary.LittleEndian.Uint64(t.Raw[8*i:]))
+	}
+	return nil
+}
+
+func tensor(f *hf.File, name string, n int) (*tensorfile.Tensor, error) {
+	t, ok := f.Tensor(name)
+	if !ok {
+		return nil, fmt.Errorf("%s: no tensor %s; the checkpoint belongs to another network", f.Path(), name)
+	}
+	if t.Elements() != n {
+		return nil, fmt.Errorf("%s: %s has %d values, the network needs %d", f.Path(), name, t.Elements(), n)
+	}
+	return t, nil
+}
+
+// OpenEditor loads a trained editor from a run folder or a checkpoint folder.
+// change may alter the config before the base model is loaded (another path
+// of the same model, more threads).
+func OpenEditor(path string, src Sources, change func(*Config)) (*Editor, *checkpoints.Checkpoint, error) {
+	c, err := findCheckpoint(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg := Default()
+	if _, err := configs.Read(filepath.Join(c.Dir, "manifest.json"), []byte(c.Config), &cfg, configs.Options{}); err != nil {
+		return nil, nil, err
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	e, err := NewEditor(cfg, src)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkModel(c, e); err != nil {
+		return nil, nil, err
+	}
+	var st state
+	if err := json.Unmarshal(c.State, &st); err != nil {
+		return nil, nil, fmt.Errorf("%s: state: %w", c.Dir, err)
+	}
+	return e, c, e.load(c, st.Counts)
+}
+
+// findCheckpoint accepts a checkpoint folder, or a run folder, whose best
+// checkpoint (or last, if none was validated) is taken.
+func findCheckpoint(path string) (*checkpoints.Checkpoint, error) {
+	if exists(filepath.Join(path, "manifest.json")) {
+		return checkpoints.LoadFolder(path)
+	}
+	dir := filepath.Join(path, "checkpoints")
+	if !exists(dir) {
+		return nil, fmt.Errorf("%s is neither a run folder (it has no checkpoints/) nor a checkpoint folder (it has no manifest.json)", path)
+	}
+	s, err := checkpoints.View(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	ref := "best"
+	if _, err := s.Best(); err != nil {
+		ref = "last"
+	}
+	return s.Load(ref)
+}
+
+// writeJSON writes v as an indented file, atomically.
+func writeJSON(path string, v any) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(v)
+	})
+}
