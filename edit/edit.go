@@ -1,0 +1,73 @@
+package edit
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"keyhole/lm"
+)
+
+// Request asks for one edit: after Prompt the model shall say Target.
+type Request struct {
+	ID      string
+	Prompt  string // with the subject filled in
+	Subject string // as it stands in Prompt; some editors need it
+	Target  string // the new answer, without a leading space
+	True    string // the old answer, if known; only evaluation uses it
+}
+
+// Validate checks what every editor needs; subject tells whether the editor
+// needs the subject, which then must stand in the prompt exactly once.
+func (r *Request) Validate(subject bool) error {
+	switch {
+	case strings.TrimSpace(r.Prompt) == "":
+		return fmt.Errorf("edit %s: the prompt is empty", r.ID)
+	case strings.TrimSpace(r.Target) == "":
+		return fmt.Errorf("edit %s: the target is empty; say what %q should be answered with", r.ID, r.Prompt)
+	case !subject:
+		return nil
+	case r.Subject == "":
+		return fmt.Errorf("edit %s: this editor needs a subject; name the words of %q that the fact is about", r.ID, r.Prompt)
+	}
+	switch n := strings.Count(r.Prompt, r.Subject); {
+	case n == 0:
+		return fmt.Errorf("edit %s: subject %q does not stand in the prompt %q; spell it as it stands there", r.ID, r.Subject, r.Prompt)
+	case n > 1:
+		return fmt.Errorf("edit %s: subject %q stands %d times in the prompt %q; rephrase the prompt so that it stands once", r.ID, r.Subject, n, r.Prompt)
+	}
+	return nil
+}
+
+// Editor makes edits. Apply does not change the model: it returns what would
+// change, computed from the model as it is now.
+type Editor interface {
+	// Name is the editor's name in tables and on the command line.
+	Name() string
+	// Apply computes one edit of all requests together.
+	Apply(ctx context.Context, m *lm.Model, requests []Request) (*Edited, error)
+}
+
+// Edited is the outcome of an edit: changes of weights, or a context to put
+// in front of queries, or neither.
+type Edited struct {
+	Editor   string
+	Requests []Request
+	Changes  []Change // by weight, in the order to be applied
+	// Context returns the text to put in front of a query, for editors that
+	// change no weights; nil otherwise.
+	Context func(query string) (string, error)
+	// Report are figures about the edit, in printing order.
+	Report []Figure
+}
+
+// Figure is one number or text about an edit.
+type Figure struct {
+	Name  string `json:"name"`
+	Value any    `json:"value"`
+}
+
+// Add appends a figure to the report.
+func (e *Edited) Add(name string, value any) {
+	e.Report = append(e.Report, Figure{name, value})
+}

@@ -1,0 +1,257 @@
+package edit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"keyhole/internal/atomicfile"
+	"keyhole/internal/kernel"
+	"keyhole/lm/hf"
+	"keyhole/lm/tensorfile"
+	"keyhole/nn"
+)
+
+// FileFormat is the version of the edit files that this package writes, and the
+// latest that it reads. docs/formats/edit.md describes the format.
+const FileFormat = 1
+
+// FileExt is how the name of an edit file ends.
+const FileExt = ".safetensors"
+
+// manifestKey is the key of the manifest in a file's __metadata__.
+const manifestKey = "keyhole.edit"
+
+// ErrNoEdit says that a file is a safetensors file but no edit.
+var ErrNoEdit = errors.New("it holds no edit: its metadata have no " + manifestKey)
+
+// Kept is an edit as a file keeps it.
+type Kept struct {
+	Path   string // of the file
+	Model  string // hash of the base model, as lm.Model.Hash gives it
+	Edited *Edited
+}
+
+// manifest is what an edit file says beside its tensors.
+type manifest struct {
+	Format   int            `json:"format"`
+	Model    string         `json:"model"`
+	Editor   string         `json:"editor"`
+	Requests []fileRequest  `json:"requests"`
+	Report   []Figure       `json:"report,omitempty"`
+	Changes  []changeHeader `json:"changes"`
+}
+
+type fileRequest struct {
+	ID      string `json:"id"`
+	Prompt  string `json:"prompt"`
+	Subject string `json:"subject,omitempty"`
+	Target  string `json:"target"`
+	True    string `json:"true,omitempty"`
+}
+
+type changeHeader struct {
+	Weight string  `json:"weight"`
+	Kind   string  `json:"kind"` // low_rank or values
+	Scale  float32 `json:"scale,omitempty"`
+}
+
+// WriteFile creates or replaces an edit file, whole or not at all. model is the
+// hash of the base model. Equal edits give equal bytes.
+func WriteFile(path string, e *Edited, model string) error {
+	if e.Context != nil {
+		return fmt.Errorf("edit file %s: an edit by %s is a context and changes no weights; keep its request in an edit store", path, e.Editor)
+	}
+	m := manifest{Format: FileFormat, Model: model, Editor: e.Editor, Report: e.Report, Changes: []changeHeader{}}
+	for _, r := range e.Requests {
+		m.Requests = append(m.Requests, fileRequest(r))
+	}
+	var tensors []hf.Entry
+	for i, c := range e.Changes {
+		name := tensorName(i, c.Weight)
+		if c.Delta == nil {
+			m.Changes = append(m.Changes, changeHeader{Weight: c.Weight, Kind: "values"})
+			tensors = append(tensors, hf.Floats(name+".values", []int{len(c.Values)}, c.Values, tensorfile.F32))
+			continue
+		}
+		m.Changes = append(m.Changes, changeHeader{c.Weight, "low_rank", c.Delta.Scale})
+		tensors = append(tensors, factor(name+".u", c.Delta.U), factor(name+".d", c.Delta.D))
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("edit file %s: %w", path, err)
+	}
+	if err := hf.Write(path, tensors, map[string]string{manifestKey: string(text)}); err != nil {
+		return fmt.Errorf("edit file: %w", err)
+	}
+	return nil
+}
+
+// tensorName numbers the changes, since a weight may be changed more than once.
+func tensorName(i int, weight string) string { return fmt.Sprintf("%d.%s", i, weight) }
+
+func factor(name string, m kernel.Matrix) hf.Entry {
+	dense := make([]float32, 0, m.Rows*m.Cols)
+	for i := range m.Rows {
+		dense = append(dense, m.Data[i*m.Stride:i*m.Stride+m.Cols]...)
+	}
+	return hf.Floats(name, []int{m.Rows, m.Cols}, dense, tensorfile.F32)
+}
+
+// ReadFile reads an edit file. It wraps ErrNoEdit for another safetensors file.
+func ReadFile(path string) (*Kept, error) {
+	f, err := hf.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("edit file: %w", err)
+	}
+	defer f.Close()
+	text, ok := f.Metadata()[manifestKey]
+	if !ok {
+		return nil, fmt.Errorf("%s: %w", path, ErrNoEdit)
+	}
+	m, err := parseManifest(text)
+	if err != nil {
+		return nil, fmt.Errorf("edit file %s: %w", path, err)
+	}
+	k := &Kept{Path: path, Model: m.Model, Edited: &Edited{Editor: m.Editor, Report: m.Report}}
+	for _, r := range m.Requests {
+		k.Edited.Requests = append(k.Edited.Requests, Request(r))
+	}
+	for i, h := range m.Changes {
+		c, err := readChange(f, tensorName(i, h.Weight), h)
+		if err != nil {
+			return nil, fmt.Errorf("edit file %s: %w", path, err)
+		}
+		k.Edited.Changes = append(k.Edited.Changes, c)
+	}
+	return k, nil
+}
+
+func parseManifest(text string) (*manifest, error) {
+	var m manifest
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	switch {
+	case m.Format > FileFormat:
+		return nil, fmt.Errorf("it has format %d, this program reads up to %d; use a later keyhole", m.Format, FileFormat)
+	case m.Format < 1 || m.Model == "" || m.Editor == "":
+		return nil, errors.New("manifest: format, model or editor is missing")
+	case len(m.Changes) == 0 && m.Editor != "none":
+		return nil, errors.New("manifest: it changes nothing")
+	}
+	return &m, nil
+}
+
+func readChange(f *hf.File, name string, h changeHeader) (Change, error) {
+	switch h.Kind {
+	case "values":
+		_, values, err := readTensor(f, name+".values", 1)
+		return Change{Weight: h.Weight, Values: values}, err
+	case "low_rank":
+		us, u, err := readTensor(f, name+".u", 2)
+		if err != nil {
+			return Change{}, err
+		}
+		ds, d, err := readTensor(f, name+".d", 2)
+		if err != nil {
+			return Change{}, err
+		}
+		if us[0] != ds[0] {
+			return Change{}, fmt.Errorf("weight %s: factors of ranks %d and %d", h.Weight, us[0], ds[0])
+		}
+		if s := float64(h.Scale); math.IsNaN(s) || math.IsInf(s, 0) {
+			return Change{}, fmt.Errorf("weight %s: scale %v", h.Weight, h.Scale)
+		}
+		delta := &nn.Delta{U: kernel.Mat(u, us[0], us[1]), D: kernel.Mat(d, ds[0], ds[1]), Scale: h.Scale}
+		return Change{Weight: h.Weight, Delta: delta}, nil
+	}
+	return Change{}, fmt.Errorf("weight %s: a change of kind %q is unknown", h.Weight, h.Kind)
+}
+
+// readTensor decodes a tensor of finite numbers with so many dimensions.
+func readTensor(f *hf.File, name string, dims int) ([]int, []float32, error) {
+	t, ok := f.Tensor(name)
+	if !ok {
+		return nil, nil, fmt.Errorf("tensor %s is missing", name)
+	}
+	if len(t.Shape) != dims {
+		return nil, nil, fmt.Errorf("tensor %s has shape %v; want %d dimensions", name, t.Shape, dims)
+	}
+	values := make([]float32, t.Elements())
+	if err := t.DecodeRows(values, 0, t.Rows()); err != nil {
+		return nil, nil, fmt.Errorf("tensor %s: %w", name, err)
+	}
+	for i, v := range values {
+		if x := float64(v); math.IsNaN(x) || math.IsInf(x, 0) {
+			return nil, nil, fmt.Errorf("tensor %s: element %d is %v", name, i, v)
+		}
+	}
+	return slices.Clone(t.Shape), values, nil
+}
+
+// ListFiles reads the edit files that lie in a folder, by name. Other files are
+// passed over.
+func ListFiles(dir string) ([]*Kept, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("edits: %w", err)
+	}
+	var out []*Kept
+	for _, d := range entries {
+		if d.IsDir() || !strings.HasSuffix(d.Name(), FileExt) || atomicfile.IsTemporary(d.Name()) {
+			continue
+		}
+		k, err := ReadFile(filepath.Join(dir, d.Name()))
+		if errors.Is(err, ErrNoEdit) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+// Compose makes one edit of several of the same base model, to be applied in
+// their order. Low-rank changes of a weight add up; new values of a weight leave
+// nothing of other changes, so an edit that has them shares the weight with no
+// other.
+func Compose(list ...*Kept) (*Edited, error) {
+	if len(list) == 0 {
+		return nil, errors.New("edit: there is nothing to compose")
+	}
+	out := &Edited{}
+	var editors []string
+	by := map[string]*Kept{} // the first edit that changes a weight
+	for _, k := range list {
+		if k.Model != list[0].Model {
+			return nil, fmt.Errorf("%s is of the base model %.12s…, %s of %.12s…; edits of different models do not compose", list[0].Path, list[0].Model, k.Path, k.Model)
+		}
+		for _, c := range k.Edited.Changes {
+			first := by[c.Weight]
+			if first == nil {
+				by[c.Weight] = k
+			} else if first != k && (c.Delta == nil || hasValues(first.Edited, c.Weight)) {
+				return nil, fmt.Errorf("%s and %s both change %s, and not both by low-rank additions, so one would undo the other; keep one of them", first.Path, k.Path, c.Weight)
+			}
+		}
+		out.Changes = append(out.Changes, k.Edited.Changes...)
+		out.Requests = append(out.Requests, k.Edited.Requests...)
+		if !slices.Contains(editors, k.Edited.Editor) {
+			editors = append(editors, k.Edited.Editor)
+		}
+	}
+	out.Editor = strings.Join(editors, "+")
+	return out, nil
+}
+
+func hasValues(e *Edited, weight string) bool {
+	return slices.ContainsFunc(e.Changes, func(c Change) bool { return c.Weight == weight && c.Delta == nil })
+}

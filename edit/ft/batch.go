@@ -1,0 +1,106 @@
+package ft
+
+import (
+	"fmt"
+
+	"keyhole/edit"
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+	"keyhole/meta"
+	"keyhole/nn"
+	"keyhole/nn/eager"
+)
+
+// batch is the requests of one step as packed texts. Row i of the wanted rows
+// predicts labels[i] and counts weights[i] in the batch's loss.
+type batch struct {
+	ids     []int32
+	lengths []int
+	want    []int32 // rows that predict a token of a target
+	labels  []int32
+	weights []float32
+	states  kernel.Matrix // what enters the first trained block: [rows, width]
+	count   int           // requests
+}
+
+// add appends a text, of which the rows with a label are wanted.
+func (b *batch) add(ids, labels []int32, weight float32) {
+	first := int32(len(b.ids))
+	b.ids, b.lengths = append(b.ids, ids...), append(b.lengths, len(ids))
+	for i, l := range labels {
+		if l >= 0 {
+			b.want, b.labels, b.weights = append(b.want, first+int32(i)), append(b.labels, l), append(b.weights, weight)
+		}
+	}
+}
+
+// batches cuts requests into batches of the configured size.
+func (e *Editor) batches(m *lm.Model, requests []edit.Request) ([]*batch, error) {
+	var out []*batch
+	for lo := 0; lo < len(requests); lo += e.cfg.BatchSize {
+		part := requests[lo:min(len(requests), lo+e.cfg.BatchSize)]
+		b := &batch{count: len(part)}
+		for i := range part {
+			if err := e.addRequest(b, m, &part[i]); err != nil {
+				return nil, fmt.Errorf("edit %s: %w", part[i].ID, err)
+			}
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+// addRequest appends what a request asks for. A batch's loss is the mean over
+// its requests of each one's mean over its target tokens.
+func (e *Editor) addRequest(b *batch, m *lm.Model, r *edit.Request) error {
+	if err := r.Validate(false); err != nil {
+		return err
+	}
+	t, err := meta.Answer(m.Tokenizer, r.Prompt, r.Target, meta.TextOptions{})
+	if err != nil {
+		return err
+	}
+	if err := m.CheckLength(len(t.IDs)); err != nil {
+		return err
+	}
+	var target []int32
+	prompt := 0 // tokens
+	for i, l := range t.Labels {
+		if l >= 0 {
+			target = append(target, l)
+		} else {
+			prompt = i + 2 // the row behind the last one without a label predicts the first target token
+		}
+	}
+	prompt = max(prompt, 1)
+	weight := 1 / (float32(b.count) * float32(len(target)))
+	if e.cfg.Objective == ObjectiveAnswer {
+		b.add(t.IDs, t.Labels, weight)
+		return nil
+	}
+	// A row of the head has one label, so the prompt stands there once for each.
+	for _, id := range target {
+		labels := make([]int32, prompt)
+		for i := range labels {
+			labels[i] = -1
+		}
+		labels[prompt-1] = id
+		b.add(t.IDs[:prompt], labels, weight)
+	}
+	return nil
+}
+
+// prefix computes what enters block first.
+func (b *batch) prefix(o *eager.Ops, m *lm.Model, first int) error {
+	o.Reset()
+	s := nn.Pack(b.lengths...)
+	x := lm.Embed[kernel.Matrix](o, m, &nn.IDs{V: b.ids}, s)
+	x = lm.Blocks[kernel.Matrix](o, m, x, 0, first, s, nil)
+	if err := o.Err(); err != nil {
+		return err
+	}
+	data := make([]float32, x.Rows*x.Cols)
+	copy(data, x.Data)
+	b.states = kernel.Mat(data, x.Rows, x.Cols)
+	return nil
+}

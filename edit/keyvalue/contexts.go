@@ -1,0 +1,102 @@
+package keyvalue
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	normal "golang.org/x/text/unicode/norm"
+
+	"keyhole/lm"
+	"keyhole/lm/tokenizer"
+	"keyhole/nn/eager"
+)
+
+// ContextConfig says which texts are put in front of prompts.
+type ContextConfig struct {
+	Lengths   []int    `yaml:"lengths" doc:"lengths of the texts that the model makes, in tokens, the start included"`
+	Count     int      `yaml:"count" doc:"texts of each length"`
+	TopK      int      `yaml:"top_k" doc:"each token is drawn from that many best ones"`
+	Seed      uint64   `yaml:"seed" doc:"seed of the draws"`
+	Starts    []string `yaml:"starts" doc:"words that the texts begin with in turn; none: the token that begins or ends a text"`
+	Templates []string `yaml:"templates" doc:"texts to use instead, each with {} at its end for the prompt"`
+}
+
+// Validate checks every field.
+func (c *ContextConfig) Validate() error {
+	for _, t := range c.Templates {
+		if !strings.HasSuffix(t, "{}") {
+			return fmt.Errorf("templates: %q has no {} at its end for the prompt", t)
+		}
+	}
+	for _, n := range c.Lengths {
+		if n < 2 || n > 1000 {
+			return fmt.Errorf("lengths: %d is not in 2 to 1000", n)
+		}
+	}
+	switch {
+	case c.Count < 0 || c.Count > 1000:
+		return fmt.Errorf("count: %d is not in 0 to 1000", c.Count)
+	case c.TopK < 1:
+		return fmt.Errorf("top_k: %d is not positive", c.TopK)
+	}
+	return nil
+}
+
+// Contexts makes the texts, without the empty one: those of the templates, or
+// samples of the model as it is, each followed by a full stop and a space.
+func Contexts(m *lm.Model, o *eager.Ops, c ContextConfig) ([]string, error) {
+	var out []string
+	if len(c.Templates) > 0 {
+		for _, t := range c.Templates {
+			if prefix := strings.TrimSuffix(t, "{}"); prefix != "" {
+				out = append(out, prefix)
+			}
+		}
+		return out, nil
+	}
+	for _, length := range c.Lengths {
+		for i := range c.Count {
+			text, err := sampled(m, o, c, length, i, uint64(len(out)))
+			if err != nil {
+				return nil, fmt.Errorf("contexts: %w", err)
+			}
+			out = append(out, text)
+		}
+	}
+	return out, nil
+}
+
+// sampled draws the i-th text of a length, the n-th of all.
+func sampled(m *lm.Model, o *eager.Ops, c ContextConfig, length, i int, n uint64) (string, error) {
+	tok := m.Tokenizer
+	if tok == nil {
+		return "", errors.New("the model has no tokenizer")
+	}
+	var start []int32
+	if len(c.Starts) > 0 {
+		start = tok.EncodeSpecial(c.Starts[i%len(c.Starts)])
+	} else if id, ok := beginning(tok); ok {
+		start = []int32{id}
+	} else {
+		return "", errors.New("the tokenizer has no token that begins or ends a text; give starts or templates")
+	}
+	// Each text has a seed of its own, so that it does not depend on the others.
+	const stride = 0x9e3779b97f4a7c15
+	ids, err := m.Generate(o, start, lm.GenerateOptions{
+		Tokens:  max(0, length-len(start)),
+		Sampler: lm.Sampler{Temperature: 1, TopK: c.TopK, Seed: c.Seed + (n+1)*stride},
+	})
+	if err != nil {
+		return "", err
+	}
+	text := normal.NFKD.String(tok.DecodeSkip(append(start, ids...)))
+	return strings.ReplaceAll(text, "\n\n", " ") + ". ", nil
+}
+
+func beginning(tok tokenizer.Tokenizer) (int32, bool) {
+	if id, ok := tok.BOS(); ok {
+		return id, true
+	}
+	return tok.EOS()
+}

@@ -1,0 +1,121 @@
+package keyvalue
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"keyhole/edit"
+	"keyhole/lm"
+	"keyhole/lm/tokenizer"
+	"keyhole/trace"
+)
+
+// Which token is looked up.
+const (
+	SubjectLast           = "subject_last"
+	SubjectFirst          = "subject_first"
+	SubjectFirstAfterLast = "subject_first_after_last" // the last token of the subject if nothing follows
+	Last                  = "last"                     // of the prompt, the target not counted
+)
+
+// CheckFactToken fails for a name that is none of these.
+func CheckFactToken(name string) error {
+	known := []string{SubjectLast, SubjectFirst, SubjectFirstAfterLast, Last}
+	if !slices.Contains(known, name) {
+		return fmt.Errorf("fact_token: %q is none of %s", name, strings.Join(known, ", "))
+	}
+	return nil
+}
+
+// Text is a tokenised text with its looked-up token.
+type Text struct {
+	IDs []int32
+	At  int
+}
+
+// Fact is a request in tokens: the prompt in every context, the bare one first,
+// the target's tokens behind a prompt, and the essence prompt "SUBJECT is a",
+// whose answer shall stay.
+type Fact struct {
+	Prompts []Text
+	Target  []int32
+	Essence Text
+}
+
+// NewFact tokenises r in the given contexts, texts that are put in front of the
+// prompt; the bare prompt is always first.
+func NewFact(m *lm.Model, r edit.Request, contexts []string, factToken string) (*Fact, error) {
+	if m.Tokenizer == nil {
+		return nil, errors.New("the model has no tokenizer")
+	}
+	if err := r.Validate(true); err != nil {
+		return nil, err
+	}
+	if r.True != "" && strings.TrimSpace(r.True) == strings.TrimSpace(r.Target) {
+		return nil, fmt.Errorf("edit %s: the target %q is the present answer; there is nothing to edit", r.ID, r.Target)
+	}
+	prompt := strings.TrimRight(r.Prompt, " ")
+	lo, hi, err := trace.Find(prompt, r.Subject)
+	if err != nil {
+		return nil, fmt.Errorf("edit %s: %w", r.ID, err)
+	}
+	f := &Fact{}
+	if f.Target, err = targetTokens(m.Tokenizer, prompt, r.Target); err != nil {
+		return nil, fmt.Errorf("edit %s: %w", r.ID, err)
+	}
+	for _, c := range append([]string{""}, contexts...) {
+		t, err := newText(m.Tokenizer, c+prompt, len(c)+lo, len(c)+hi, factToken)
+		if err != nil {
+			return nil, fmt.Errorf("edit %s: %w", r.ID, err)
+		}
+		if err := m.CheckLength(len(t.IDs) + len(f.Target)); err != nil {
+			return nil, fmt.Errorf("edit %s: %w", r.ID, err)
+		}
+		f.Prompts = append(f.Prompts, t)
+	}
+	subject := prompt[lo:hi]
+	if f.Essence, err = newText(m.Tokenizer, subject+" is a", 0, len(subject), factToken); err != nil {
+		return nil, fmt.Errorf("edit %s: %w", r.ID, err)
+	}
+	return f, nil
+}
+
+// newText tokenises text, whose subject is bytes [lo, hi), and looks the token
+// up.
+func newText(tok tokenizer.Tokenizer, text string, lo, hi int, factToken string) (Text, error) {
+	ids, spans := trace.Encode(tok, text)
+	first, end, ok := trace.Range(spans, lo, hi)
+	if !ok {
+		return Text{}, fmt.Errorf("subject %q has no tokens of its own in %q", text[lo:hi], text)
+	}
+	t := Text{IDs: ids}
+	switch factToken {
+	case SubjectFirst:
+		t.At = first
+	case SubjectFirstAfterLast:
+		t.At = min(end, len(ids)-1)
+	case Last:
+		t.At = len(ids) - 1
+	default:
+		t.At = end - 1
+	}
+	return t, nil
+}
+
+// targetTokens are the tokens of the target where it follows the prompt, or, if
+// the two share a token, those of the target alone behind a space.
+func targetTokens(tok tokenizer.Tokenizer, prompt, target string) ([]int32, error) {
+	target = " " + strings.TrimSpace(target)
+	before, _ := trace.Encode(tok, prompt)
+	whole, _ := trace.Encode(tok, prompt+target)
+	if len(whole) > len(before) && slices.Equal(whole[:len(before)], before) {
+		return whole[len(before):], nil
+	}
+	alone := tok.Encode(target)
+	if len(alone) == 0 {
+		return nil, fmt.Errorf("the target %q has no tokens", target)
+	}
+	return alone, nil
+}

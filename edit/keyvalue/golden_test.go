@@ -1,0 +1,378 @@
+package keyvalue
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"keyhole/edit"
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+	"keyhole/lm/hf"
+	"keyhole/lm/tokenizer"
+	"keyhole/nn"
+	"keyhole/nn/eager"
+)
+
+func goldenRoot(t *testing.T) string {
+	t.Helper()
+	shared := os.Getenv("KEYHOLE_SHARED")
+	if shared == "" {
+		t.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this test")
+	}
+	return filepath.Join(shared, "golden", "rome")
+}
+
+// golden reads one run of the reference from a file of tensors.
+type golden struct {
+	t      *testing.T
+	f      *hf.File
+	prefix string
+}
+
+func openGolden(t *testing.T, path, prefix string) golden {
+	t.Helper()
+	f, err := hf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return golden{t, f, prefix}
+}
+
+func (g golden) floats(name string) []float32 {
+	g.t.Helper()
+	x, ok := g.f.Tensor(g.prefix + name)
+	if !ok {
+		g.t.Fatalf("%s has no %s", g.f.Path(), g.prefix+name)
+	}
+	v, err := x.Float32()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return v
+}
+
+func (g golden) ints(name string) (values []int64, cols int) {
+	g.t.Helper()
+	x, ok := g.f.Tensor(g.prefix + name)
+	if !ok {
+		g.t.Fatalf("%s has no %s", g.f.Path(), g.prefix+name)
+	}
+	v, err := x.Int64()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return v, x.RowElements()
+}
+
+// near compares with a tolerance relative to the largest magnitude of want,
+// plus an absolute one.
+func near(t *testing.T, what string, got, want []float32, relative, absolute float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %d values, want %d", what, len(got), len(want))
+		return
+	}
+	largest, worst := 0.0, 0.0
+	for i := range want {
+		largest = math.Max(largest, math.Abs(float64(want[i])))
+		worst = math.Max(worst, math.Abs(float64(got[i])-float64(want[i])))
+	}
+	if limit := relative*largest + absolute; !(worst <= limit) {
+		t.Errorf("%s: differs by %.3g, of the largest %.3g; want at most %.3g", what, worst, largest, limit)
+	}
+}
+
+func testEngine(t testing.TB) *kernel.Engine {
+	t.Helper()
+	e, err := kernel.New(kernel.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// hparams are the reference's names.
+type hparams struct {
+	Layers     []int
+	FactToken  string  `json:"fact_token"`
+	Steps      int     `json:"v_num_grad_steps"`
+	LR         float64 `json:"v_lr"`
+	Decay      float64 `json:"v_weight_decay"`
+	Clamp      float64 `json:"clamp_norm_factor"`
+	KL         float64 `json:"kl_factor"`
+	Covariance bool    `json:"mom2_adjustment"`
+}
+
+func (h hparams) settings() Settings {
+	return Settings{Steps: h.Steps, LR: h.LR, WeightDecay: h.Decay, Clamp: h.Clamp, KL: h.KL, StopLoss: 0.05, LossBlock: -1, EditKnown: true}
+}
+
+// request is the reference's form of a request.
+type request struct {
+	Prompt, Subject string
+	Target          struct{ Str string } `json:"target_new"`
+}
+
+func (r request) request() edit.Request {
+	return edit.Request{ID: "golden", Prompt: strings.Replace(r.Prompt, "{}", r.Subject, 1), Subject: r.Subject, Target: strings.TrimSpace(r.Target.Str)}
+}
+
+// prefixes are templates without the bare one.
+func prefixes(t *testing.T, templates []string) []string {
+	t.Helper()
+	out, err := Contexts(nil, nil, ContextConfig{Templates: templates})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func loadModel(t *testing.T, dir string) *lm.Model {
+	t.Helper()
+	m, err := lm.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	if m.Tokenizer == nil { // a model of the same folder's other architecture
+		if m.Tokenizer, err = tokenizer.Load(filepath.Join(filepath.Dir(dir), "model")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+// record collects what a problem does step by step.
+type record struct {
+	delta, grad, moved, each []float32
+	nll, kl, decay, total    []float32
+}
+
+func (p *problem) recorded(t *testing.T) (*record, *Value) {
+	t.Helper()
+	r := &record{}
+	p.watch = func(l Loss, delta, grad, moved []float32) {
+		r.delta, r.grad, r.moved = append(r.delta, delta...), append(r.grad, grad...), append(r.moved, moved...)
+		for _, v := range l.Each {
+			r.each = append(r.each, float32(v))
+		}
+		r.nll, r.kl = append(r.nll, float32(l.NLL)), append(r.kl, float32(l.KL))
+		r.decay, r.total = append(r.decay, float32(l.Decay)), append(r.total, float32(l.Total()))
+	}
+	v, err := p.solve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, v
+}
+
+func keysOf(t *testing.T, m *lm.Model, e *kernel.Engine, layer int, texts []Text) (keys, values kernel.Matrix) {
+	t.Helper()
+	s, err := States(m, eager.New(e), texts, nn.Place{Layer: layer, At: nn.MLPAct}, nn.Place{Layer: layer, At: nn.MLPOut})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s[0], s[1]
+}
+
+func narrow(x []float64) []float32 {
+	out := make([]float32, len(x))
+	for i, v := range x {
+		out[i] = float32(v)
+	}
+	return out
+}
+
+// TestGoldenValues compares keys and every step of v* with rome_*.safetensors
+// files.
+func TestGoldenValues(t *testing.T) {
+	cases, err := filepath.Glob(filepath.Join(goldenRoot(t), "*", "rome_*.safetensors"))
+	if err != nil || len(cases) == 0 {
+		t.Fatalf("no cases (%v)", err)
+	}
+	for _, path := range cases {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".safetensors"), func(t *testing.T) {
+			g := openGolden(t, path, "")
+			meta := g.f.Metadata()
+			var h hparams
+			var req request
+			var templates []string
+			for name, to := range map[string]any{"hparams": &h, "request": &req, "context_templates": &templates} {
+				if err := json.Unmarshal([]byte(meta[name]), to); err != nil {
+					t.Fatal(err)
+				}
+			}
+			m, e := loadModel(t, filepath.Join(filepath.Dir(path), meta["model"])), testEngine(t)
+			f, err := NewFact(m, req.request(), prefixes(t, templates), h.FactToken)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids, cols := g.ints("k.context_ids")
+			index, _ := g.ints("k.index")
+			for i, p := range f.Prompts {
+				sameIDs(t, "context", p.IDs, ids[i*cols:(i+1)*cols])
+				if want := index[i]; want >= 0 && int(want) != p.At {
+					t.Errorf("context %d: looked-up token %d, want %d", i, p.At, want)
+				}
+			}
+			keys, values := keysOf(t, m, e, h.Layers[0], f.Prompts)
+			near(t, "k.each", keys.Data, g.floats("k.each"), 1e-4, 0)
+			near(t, "k.mean", narrow(Mean(keys, 0)), g.floats("k.mean"), 1e-4, 0)
+			near(t, "cur_input", keys.Data[:keys.Cols], g.floats("cur_input"), 1e-4, 0)
+			near(t, "cur_output", values.Data[:values.Cols], g.floats("cur_output"), 1e-4, 0)
+
+			l := newLayout(f)
+			ids, cols = g.ints("v.input_ids")
+			mask, _ := g.ints("v.attention_mask")
+			lookup, _ := g.ints("v.lookup_index")
+			for i, s := range l.seqs.Segs {
+				n := 0
+				for _, v := range mask[i*cols : (i+1)*cols] {
+					n += int(v)
+				}
+				sameIDs(t, "row", l.ids[s.Q:s.Q+s.QLen], ids[i*cols:i*cols+n])
+				if want := lookup[i]; want >= 0 && int(want) != int(l.at[i])-s.Q {
+					t.Errorf("row %d: looked-up token %d, want %d", i, int(l.at[i])-s.Q, want)
+				}
+			}
+			if h.FactToken == Last {
+				l = paddedLast(l, int32(ids[len(ids)-1]), cols)
+			}
+			p, err := newProblem(m, e, l, h.Layers[0], h.settings())
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, v := p.recorded(t)
+			near(t, "v.target_init", v.Init, g.floats("v.target_init"), 1e-4, 0)
+			near(t, "step.delta", r.delta, g.floats("step.delta"), 1e-4, 0)
+			near(t, "step.nll_each", r.each, g.floats("step.nll_each"), 1e-4, 0)
+			near(t, "step.nll", r.nll, g.floats("step.nll"), 1e-4, 0)
+			near(t, "step.kl", r.kl, g.floats("step.kl"), 2e-4, 1e-8)
+			near(t, "step.wd", r.decay, g.floats("step.wd"), 1e-4, 0)
+			near(t, "step.loss", r.total, g.floats("step.loss"), 2e-4, 1e-8)
+			near(t, "step.grad", r.grad, g.floats("step.grad"), 1e-4, 0)
+			near(t, "step.delta_unclamped", r.moved, g.floats("step.delta_unclamped"), 1e-4, 0)
+			near(t, "v.delta", v.Delta, g.floats("v.delta"), 1e-4, 0)
+			near(t, "v.target", narrow(v.Target()), g.floats("v.target"), 1e-4, 0)
+			clamped := 0
+			if err := json.Unmarshal([]byte(meta["clamped_steps"]), &clamped); err != nil || clamped != v.Clamped {
+				t.Errorf("%d steps were projected, want %d (%v)", v.Clamped, clamped, err)
+			}
+		})
+	}
+}
+
+// paddedLast is how the reference looks up the last token: at the end of rows
+// padded to one length. The longest row's is then the last token of the target's
+// start, the essence prompt's a padding token that sees the prompt but not
+// itself.
+func paddedLast(l *layout, pad int32, length int) *layout {
+	last := len(l.seqs.Segs) - 1
+	for i, s := range l.seqs.Segs[:last] {
+		l.at[i] = int32(s.Q + s.QLen - 1)
+	}
+	s := l.seqs.Segs[last]
+	row := len(l.ids)
+	l.ids = append(l.ids, pad)
+	l.seqs.Pos = append(l.seqs.Pos, int32(length-1))
+	l.seqs.Segs = append(l.seqs.Segs, kernel.Segment{Q: row, QLen: 1, K: s.K, KLen: s.KLen})
+	l.at[last], l.essence = int32(row), int32(row)
+	return l
+}
+
+func sameIDs(t *testing.T, what string, got []int32, want []int64) {
+	t.Helper()
+	var ids []int64
+	for _, id := range got {
+		ids = append(ids, int64(id))
+	}
+	for len(want) > len(ids) && want[len(want)-1] == -1 {
+		want = want[:len(want)-1]
+	}
+	if !slices.Equal(ids, want) {
+		t.Errorf("%s: tokens %v, want %v", what, ids, want)
+	}
+}
+
+// TestGoldenRuns compares with the runs of golden.json files.
+func TestGoldenRuns(t *testing.T) {
+	cases, err := filepath.Glob(filepath.Join(goldenRoot(t), "*", "golden.json"))
+	if err != nil || len(cases) == 0 {
+		t.Fatalf("no cases (%v)", err)
+	}
+	for _, path := range cases {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var parts map[string]json.RawMessage
+		if err := json.Unmarshal(text, &parts); err != nil {
+			t.Fatal(err)
+		}
+		var templates []string
+		if err := json.Unmarshal(parts["contexts"], &templates); err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Dir(path)
+		m := loadModel(t, filepath.Join(dir, "model"))
+		seen := 0
+		for name, part := range parts {
+			var run struct {
+				Request request
+				HParams json.RawMessage `json:"hparams"`
+				IDs     [][]int64       `json:"rewriting_ids"`
+				Lookup  []int
+			}
+			if json.Unmarshal(part, &run) != nil || run.IDs == nil {
+				continue
+			}
+			seen++
+			t.Run(filepath.Base(dir)+" "+name, func(t *testing.T) {
+				var h hparams
+				for _, from := range []json.RawMessage{parts["hparams"], run.HParams} {
+					if err := json.Unmarshal(from, &h); err != nil {
+						t.Fatal(err)
+					}
+				}
+				g, e := openGolden(t, filepath.Join(dir, "golden.safetensors"), name+"."), testEngine(t)
+				f, err := NewFact(m, run.Request.request(), prefixes(t, templates), h.FactToken)
+				if err != nil {
+					t.Fatal(err)
+				}
+				l := newLayout(f)
+				for i, s := range l.seqs.Segs {
+					sameIDs(t, "row", l.ids[s.Q:s.Q+s.QLen], run.IDs[i])
+					if int(l.at[i])-s.Q != run.Lookup[i] {
+						t.Errorf("row %d: looked-up token %d, want %d", i, int(l.at[i])-s.Q, run.Lookup[i])
+					}
+				}
+				keys, values := keysOf(t, m, e, h.Layers[0], f.Prompts)
+				near(t, "keys", keys.Data, g.floats("keys"), 1e-4, 0)
+				near(t, "k_star", narrow(Mean(keys, 0)), g.floats("k_star"), 1e-4, 0)
+				near(t, "cur_input", keys.Data[:keys.Cols], g.floats("cur_input"), 1e-4, 0)
+				near(t, "cur_output", values.Data[:values.Cols], g.floats("cur_output"), 1e-4, 0)
+				p, err := newProblem(m, e, l, h.Layers[0], h.settings())
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, v := p.recorded(t)
+				want, d := g.floats("delta_steps"), m.Config.Width
+				near(t, "first delta_steps", r.moved[:3*d], want[:3*d], 1e-4, 0)
+				near(t, "delta_steps", r.moved, want, 2e-3, 0)
+				near(t, "grad_steps", r.grad, g.floats("grad_steps"), 2e-3, 0)
+				near(t, "kl_steps", r.kl, g.floats("kl_steps"), 2e-3, 1e-8)
+				near(t, "target", narrow(v.Target()), g.floats("target"), 2e-3, 0)
+			})
+		}
+		if seen == 0 {
+			t.Fatalf("%s has no runs", path)
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package keyvalue
+
+import (
+	"slices"
+
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+	"keyhole/nn"
+	"keyhole/nn/eager"
+)
+
+// layout is the packed texts of an optimisation.
+type layout struct {
+	ids  []int32
+	seqs *nn.Sequences
+	at   []int32 // rows where δ is added, one in each segment that has any
+	// labels are the wanted tokens of some rows: text is which prompt they
+	// belong to.
+	labels  []label
+	prompts int
+	share   float32 // weight of each label in the loss
+	essence int32   // row of the essence prompt whose distribution shall stay
+}
+
+type label struct {
+	row  int32
+	id   int32
+	text int
+}
+
+// newLayout lays out the prompts, each followed by all tokens of the target but
+// the last, and the essence prompt.
+func newLayout(f *Fact) *layout {
+	texts := make([]Text, 0, len(f.Prompts)+1)
+	n := len(f.Target)
+	for _, p := range f.Prompts {
+		texts = append(texts, Text{IDs: append(slices.Clone(p.IDs), f.Target[:n-1]...), At: p.At})
+	}
+	texts = append(texts, f.Essence)
+	ids, seqs, at := packed(texts)
+	l := &layout{ids: ids.V, seqs: seqs, at: at, prompts: len(f.Prompts), essence: at[len(at)-1]}
+	l.share = 1 / float32(n) / float32(len(f.Prompts))
+	for i := range f.Prompts {
+		end := seqs.Segs[i].Q + seqs.Segs[i].QLen
+		for j, id := range f.Target {
+			l.labels = append(l.labels, label{row: int32(end - n + j), id: id, text: i})
+		}
+	}
+	return l
+}
+
+// kept is what δ cannot change: the states behind the edited block, and the keys
+// and values of the blocks after it.
+type kept struct {
+	*eager.Ops
+	from         int // first block whose keys and values are kept
+	keys, values [][]float32
+	state, value kernel.Matrix // output of the edited block, and of its MLP
+}
+
+var _ nn.Ops[kernel.Matrix] = (*kept)(nil)
+
+// Attend implements nn.Ops.
+func (k *kept) Attend(layer int, q, key, value kernel.Matrix, a kernel.Attention, s *nn.Sequences) kernel.Matrix {
+	if layer >= k.from {
+		k.keys = append(k.keys, slices.Clone(key.Data[:key.Rows*key.Cols]))
+		k.values = append(k.values, slices.Clone(value.Data[:value.Rows*value.Cols]))
+	}
+	return k.Ops.Attend(layer, q, key, value, a, s)
+}
+
+// keep runs the layout once without δ.
+func keep(m *lm.Model, e *kernel.Engine, l *layout, block, blocks int) (*kept, error) {
+	k := &kept{Ops: eager.New(e), from: block + 1}
+	k.OnTap = func(p nn.Place, x kernel.Matrix) {
+		if p.Layer != block {
+			return
+		}
+		dense := func() kernel.Matrix { return kernel.Mat(slices.Clone(x.Data[:x.Rows*x.Cols]), x.Rows, x.Cols) }
+		switch p.At {
+		case nn.MLPOut:
+			k.value = dense()
+		case nn.BlockOut:
+			k.state = dense()
+		}
+	}
+	x := lm.Embed[kernel.Matrix](k, m, &nn.IDs{V: l.ids}, l.seqs)
+	x = lm.Blocks[kernel.Matrix](k, m, x, 0, block+1, l.seqs, nil)
+	// What the last block makes of its keys and values is not needed.
+	one := &nn.RowSet{V: []int32{0}}
+	lm.Blocks[kernel.Matrix](k, m, x, block+1, blocks, l.seqs, one)
+	return k, k.Err()
+}
+
+// suffix are the rows that δ can change, in the numbering of a layout.
+type suffix struct {
+	rows []int32       // row in the layout, by row here
+	here map[int32]int // and back
+	seqs nn.Sequences  // queries count rows here, keys count rows of the layout
+}
+
+// newSuffix takes each segment's rows from its looked-up row on, or from its
+// first label if that comes before.
+func newSuffix(l *layout) *suffix {
+	s := &suffix{here: map[int32]int{}}
+	for _, g := range l.seqs.Segs {
+		end := int32(g.Q + g.QLen)
+		inside := func(r int32) bool { return int(r) >= g.Q && r < end }
+		first := end
+		for _, r := range l.at {
+			if inside(r) {
+				first = min(first, r)
+			}
+		}
+		for _, lab := range l.labels {
+			if inside(lab.row) {
+				first = min(first, lab.row)
+			}
+		}
+		if first == end {
+			continue
+		}
+		s.seqs.Segs = append(s.seqs.Segs, kernel.Segment{Q: len(s.rows), QLen: int(end - first), K: g.K, KLen: g.KLen})
+		for r := first; r < end; r++ {
+			s.here[r] = len(s.rows)
+			s.rows = append(s.rows, r)
+			s.seqs.Pos = append(s.seqs.Pos, l.seqs.Pos[r])
+		}
+	}
+	return s
+}

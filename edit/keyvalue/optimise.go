@@ -1,0 +1,245 @@
+package keyvalue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+	"keyhole/nn"
+	"keyhole/nn/graph"
+)
+
+// ErrKnown says that the model gives the target already.
+var ErrKnown = errors.New("the target is the model's present answer; there is nothing to edit")
+
+// Settings steer Optimise.
+type Settings struct {
+	Steps       int     // forward runs at most; each but the last is followed by a step
+	LR          float64 // of Adam
+	WeightDecay float64 // factor of ‖δ‖/‖v₀‖²
+	Clamp       float64 // ‖δ‖ is at most Clamp·‖v₀‖
+	KL          float64 // factor of the divergence on the essence prompt
+	StopLoss    float64 // stop below it
+	// Residual: the value is the block's output (MEMIT), not the MLP's (ROME).
+	Residual bool
+	// LossBlock is the block behind which the head reads; -1: the last.
+	LossBlock int
+	// EditKnown goes on although the model gives the target already.
+	EditKnown bool
+}
+
+// Value is the outcome of an optimisation: v* = Init + Delta.
+type Value struct {
+	Init, Delta []float32 // [width]
+	First, Last Loss
+	Losses      []float64 // total, by forward run
+	Clamped     int       // steps after which δ was projected back
+}
+
+// Target is v*, [width].
+func (v *Value) Target() []float64 {
+	out := make([]float64, len(v.Init))
+	for i := range out {
+		out[i] = float64(v.Init[i]) + float64(v.Delta[i])
+	}
+	return out
+}
+
+// Loss is the parts of a loss, in nats.
+type Loss struct {
+	NLL   float64   // mean over prompts of the mean −log p of the target's tokens
+	Each  []float64 // by prompt
+	KL    float64   // weighted divergence on the essence prompt
+	Decay float64   // weighted decay
+}
+
+// Total is the sum of the parts.
+func (l Loss) Total() float64 { return l.NLL + l.KL + l.Decay }
+
+// Optimise finds δ such that the model says the target when block's MLP (or the
+// block itself) gives v₀ + δ instead of v₀ at the looked-up tokens, v₀ being
+// what it gives in the bare prompt:
+//
+//	loss = NLL + KL·KL(p_δ ‖ p_0) + WeightDecay·‖δ‖/‖v₀‖²
+//
+// by Adam from 0, projecting δ into the ball of radius Clamp·‖v₀‖ after each
+// step. The divergence is that of the essence prompt's looked-up token.
+func Optimise(ctx context.Context, m *lm.Model, e *kernel.Engine, block int, f *Fact, s Settings) (*Value, error) {
+	p, err := newProblem(m, e, newLayout(f), block, s)
+	if err != nil {
+		return nil, err
+	}
+	return p.solve(ctx)
+}
+
+// lmHead is the model's head with room for its decoded values.
+type lmHead struct {
+	l       *nn.Linear
+	decoded []float32
+}
+
+func (h *lmHead) values(e *kernel.Engine) (w kernel.Matrix, trans bool, bias []float32, err error) {
+	values, err := h.l.W.Use(e, &h.decoded)
+	if err != nil {
+		return w, false, nil, err
+	}
+	w, trans = h.l.Mat(values)
+	if h.l.B != nil {
+		bias, err = h.l.B.Values()
+	}
+	return w, trans, bias, err
+}
+
+// problem is a compiled optimisation.
+type problem struct {
+	s       Settings
+	e       *kernel.Engine
+	l       *layout
+	machine *graph.Machine
+	scores  graph.Node
+	grad    graph.Node
+	init    []float32
+	delta   []float32
+	// watch, if set, sees δ and the loss of each run, the gradient and δ after
+	// Adam's step; both are nil for the last run.
+	watch func(l Loss, delta, grad, moved []float32)
+}
+
+func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings) (*problem, error) {
+	layers := m.Config.Layers
+	blocks := layers
+	if s.LossBlock >= 0 {
+		blocks = s.LossBlock + 1
+	}
+	if block < 0 || block >= blocks || blocks > layers {
+		return nil, fmt.Errorf("block %d, loss behind block %d: want a block from 0 to the loss's, of %d", block, blocks-1, layers)
+	}
+	k, err := keep(m, e, l, block, blocks)
+	if err != nil {
+		return nil, err
+	}
+	d := m.Config.Width
+	p := &problem{s: s, e: e, l: l, delta: make([]float32, d)}
+	value := k.value
+	if s.Residual {
+		value = k.state
+	}
+	at := int(l.at[0])
+	p.init = slices.Clone(value.Data[at*d : (at+1)*d])
+
+	sub := newSuffix(l)
+	want := &nn.RowSet{}
+	obj := &objective{share: l.share, klShare: float32(s.KL)}
+	for _, lab := range l.labels {
+		want.V, obj.ids = append(want.V, int32(sub.here[lab.row])), append(obj.ids, lab.id)
+	}
+	want.V, obj.ids = append(want.V, int32(sub.here[l.essence])), append(obj.ids, -1)
+	want.Cap = len(want.V)
+	places := make([]int32, len(l.at))
+	for i, r := range l.at {
+		places[i] = int32(sub.here[r])
+	}
+
+	b := &builder{Builder: graph.New(e), k: k, s: sub}
+	state, delta := b.Input("state", len(sub.rows), d), b.Input("delta", 1, d)
+	x := inject(b.Builder, state, delta, places)
+	x = lm.Blocks[graph.Node](b, m, x, block+1, blocks, &sub.seqs, want)
+	if block == layers-1 || blocks < layers { // no block of the model cut the rows
+		x = b.Rows(x, want)
+	}
+	var sum graph.Node
+	sum, p.scores = obj.head(b.Builder, &lmHead{l: m.Head()}, lm.FinalNorm[graph.Node](b, m, x))
+	p.grad = b.Grad([]graph.Node{sum}, delta)[0]
+	if p.machine, err = b.Compile(p.scores, p.grad); err != nil {
+		return nil, err
+	}
+	p.machine.Watch = true
+	start := kernel.Mat(make([]float32, len(sub.rows)*d), len(sub.rows), d)
+	sub.gather(start.Data, k.state.Data, d)
+	p.machine.Set(state, start)
+	p.machine.Set(delta, kernel.Mat(p.delta, 1, d))
+	return p, nil
+}
+
+func (p *problem) solve(ctx context.Context) (*Value, error) {
+	d := len(p.delta)
+	mean, square, step := make([]float32, d), make([]float32, d), make([]float32, d)
+	const beta1, beta2, eps = 0.9, 0.999, 1e-8
+	adam := kernel.Adam{LR: float32(p.s.LR), Beta1: beta1, Beta2: beta2, Eps: eps}
+	initNorm := norm(p.init)
+	if initNorm == 0 {
+		return nil, errors.New("the value at the looked-up token is 0; nothing can be scaled by it")
+	}
+	v := &Value{Init: p.init}
+	for it := range p.s.Steps {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := p.machine.Run(false); err != nil {
+			return nil, err
+		}
+		loss, known := p.loss(initNorm)
+		if it == 0 {
+			if known && !p.s.EditKnown {
+				return nil, ErrKnown
+			}
+			v.First = loss
+		}
+		v.Last, v.Losses = loss, append(v.Losses, loss.Total())
+		if loss.Total() < p.s.StopLoss || it == p.s.Steps-1 {
+			if p.watch != nil {
+				p.watch(loss, p.delta, nil, nil)
+			}
+			break
+		}
+		copy(step, p.machine.Value(p.grad).Data)
+		if n := norm(p.delta); n > 0 {
+			p.e.AXPY(step, float32(p.s.WeightDecay/(n*initNorm*initNorm)), p.delta)
+		}
+		before, grad := slices.Clone(p.delta), slices.Clone(step)
+		p.e.AdamStep(p.delta, step, mean, square, adam, it+1, 1)
+		if p.watch != nil {
+			p.watch(loss, before, grad, p.delta)
+		}
+		if limit := p.s.Clamp * initNorm; norm(p.delta) > limit {
+			p.e.Scale(p.delta, float32(limit/norm(p.delta)))
+			v.Clamped++
+		}
+	}
+	v.Delta = slices.Clone(p.delta)
+	return v, nil
+}
+
+// loss reads the parts of the loss from the last run, and whether the bare
+// prompt is answered by the target.
+func (p *problem) loss(initNorm float64) (l Loss, known bool) {
+	s := p.machine.Value(p.scores)
+	l.Each = make([]float64, p.l.prompts)
+	counts := make([]float64, p.l.prompts)
+	known = true
+	for i, lab := range p.l.labels {
+		l.Each[lab.text] += float64(s.Data[i*s.Cols])
+		counts[lab.text]++
+		known = known && (lab.text > 0 || s.Data[i*s.Cols+1] == 1)
+	}
+	for i := range l.Each {
+		l.Each[i] /= counts[i]
+		l.NLL += l.Each[i] / float64(len(l.Each))
+	}
+	l.KL = p.s.KL * float64(s.Data[len(p.l.labels)*s.Cols])
+	l.Decay = p.s.WeightDecay * norm(p.delta) / (initNorm * initNorm)
+	return l, known
+}
+
+// norm is the Euclidean norm of x.
+func norm(x []float32) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += float64(v) * float64(v)
+	}
+	return math.Sqrt(sum)
+}

@@ -1,0 +1,57 @@
+package keyvalue
+
+import (
+	"fmt"
+	"math"
+
+	"keyhole/edit"
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+	"keyhole/nn"
+	"keyhole/nn/eager"
+	"keyhole/trace"
+)
+
+// UnsafeError says that an edit would ruin the model.
+type UnsafeError struct {
+	Reason  string
+	Figures []edit.Figure
+}
+
+// Error implements error.
+func (e *UnsafeError) Error() string {
+	text := "refused: " + e.Reason
+	for _, f := range e.Figures {
+		text += fmt.Sprintf(", %s %v", f.Name, f.Value)
+	}
+	return text + "; set force to make the edit all the same"
+}
+
+// probe is the fixed text whose perplexity tells whether a model still works.
+const probe = "The town lies on the river, about twenty miles from the coast. Most people there work in " +
+	"small shops, on farms, or in the school that was built after the war. In the summer the market is open " +
+	"every morning, and visitors come to see the old bridge and the church. When it rains, the children play " +
+	"inside and their parents read the news."
+
+// Perplexity is that of the probe text in the model as it is.
+func Perplexity(m *lm.Model, e *kernel.Engine) (float64, error) {
+	ids, _ := trace.Encode(m.Tokenizer, probe)
+	ids = ids[:min(len(ids), m.Limit())]
+	if len(ids) < 2 {
+		return 1, nil
+	}
+	o := eager.New(e)
+	n := len(ids)
+	logits := m.Logits(o, lm.Forward[kernel.Matrix](o, m, &nn.IDs{V: ids}, nn.Pack(n), nil))
+	if err := o.Err(); err != nil {
+		return 0, err
+	}
+	nll, lse := make([]float32, n), make([]float32, n)
+	labels := append(ids[1:n:n], -1)
+	e.CrossEntropy(nll, lse, logits.Data, labels, n, logits.Cols)
+	sum := 0.0
+	for _, v := range nll {
+		sum += float64(v)
+	}
+	return math.Exp(sum / float64(n-1)), nil
+}

@@ -1,0 +1,158 @@
+package mend
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"keyhole/edit"
+	"keyhole/lm"
+	"keyhole/lm/tokenizer"
+	"keyhole/meta"
+	"keyhole/nn"
+)
+
+// Editor turns requests into low-rank changes of the objective's weights. It
+// is for one goroutine at a time, as the objective is.
+type Editor struct {
+	o    *meta.Objective
+	name string
+	text meta.TextOptions
+	tok  tokenizer.Tokenizer
+}
+
+var _ edit.Editor = (*Editor)(nil)
+
+// New returns an editor called name that computes with o. Prompts and targets
+// become tokens by tok and are cut as text says.
+func New(o *meta.Objective, name string, text meta.TextOptions, tok tokenizer.Tokenizer) *Editor {
+	return &Editor{o: o, name: name, text: text, tok: tok}
+}
+
+// Name implements edit.Editor.
+func (e *Editor) Name() string { return e.name }
+
+// Apply implements edit.Editor: one update from all requests together. m must
+// be the objective's model.
+func (e *Editor) Apply(ctx context.Context, m *lm.Model, requests []edit.Request) (*edit.Edited, error) {
+	out, err := e.run(ctx, m, [][]edit.Request{requests})
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
+}
+
+// ApplyEach makes one independent edit of each request in one run.
+func (e *Editor) ApplyEach(ctx context.Context, m *lm.Model, requests []edit.Request) ([]*edit.Edited, error) {
+	groups := make([][]edit.Request, len(requests))
+	for i := range requests {
+		groups[i] = requests[i : i+1 : i+1]
+	}
+	return e.run(ctx, m, groups)
+}
+
+func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) ([]*edit.Edited, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for _, s := range e.o.Net.Sites {
+		l, ok := m.Linear(s.Name)
+		if !ok || l.In != s.In || l.Out != s.Out {
+			return nil, fmt.Errorf("editor %s: the model has no weight %s [%d → %d]; use the base model that the editor was trained for", e.name, s.Name, s.In, s.Out)
+		}
+	}
+	tasks := make([]meta.Task, len(groups))
+	for i, g := range groups {
+		if len(g) == 0 {
+			return nil, errors.New("edit: there is nothing to edit")
+		}
+		tasks[i].ID = g[0].ID
+		for j := range g {
+			if err := g[j].Validate(false); err != nil {
+				return nil, err
+			}
+			t, err := meta.Answer(e.tok, g[j].Prompt, g[j].Target, e.text)
+			if err != nil {
+				return nil, fmt.Errorf("edit %s: %w", g[j].ID, err)
+			}
+			if err := m.CheckLength(len(t.IDs)); err != nil {
+				return nil, fmt.Errorf("edit %s: %w", g[j].ID, err)
+			}
+			tasks[i].Inner = append(tasks[i].Inner, t)
+		}
+	}
+	deltas, err := e.o.Factors(tasks)
+	if err != nil {
+		return nil, fmt.Errorf("editor %s: %w", e.name, err)
+	}
+	out := make([]*edit.Edited, len(groups))
+	for t, g := range groups {
+		d := &edit.Edited{Editor: e.name, Requests: g}
+		norm := 0.0
+		for i, s := range e.o.Net.Sites {
+			delta := deltas[i][t]
+			d.Changes = append(d.Changes, edit.Change{Weight: s.Name, Delta: &delta})
+			norm += squaredNorm(delta)
+		}
+		d.Add("rank", deltas[0][t].U.Rows)
+		d.Add("update_norm", math.Sqrt(norm))
+		out[t] = d
+	}
+	return out, nil
+}
+
+// squaredNorm is ‖Scale·Dᵀ·U‖² in Frobenius' norm, from the two Gram matrices:
+// Σ_ij (u_i·u_j)(d_i·d_j).
+func squaredNorm(d nn.Delta) float64 {
+	sum := 0.0
+	for i := range d.U.Rows {
+		for j := range d.U.Rows {
+			sum += dot(d.U.Data[i*d.U.Stride:], d.U.Data[j*d.U.Stride:], d.U.Cols) *
+				dot(d.D.Data[i*d.D.Stride:], d.D.Data[j*d.D.Stride:], d.D.Cols)
+		}
+	}
+	return sum * float64(d.Scale) * float64(d.Scale)
+}
+
+func dot(a, b []float32, n int) float64 {
+	sum := 0.0
+	for i := range n {
+		sum += float64(a[i]) * float64(b[i])
+	}
+	return sum
+}
+
+// Fingerprint identifies what the editor computes: its network's values, its
+// normalisers, and its options, as a SHA-256 in hexadecimal.
+func (e *Editor) Fingerprint() string {
+	h := sha256.New()
+	about := struct {
+		Network any
+		Sites   any
+		Text    meta.TextOptions
+		Sign    float32
+	}{e.o.Net.Config, e.o.Net.Sites, e.text, e.o.Sign()}
+	head, err := json.Marshal(about)
+	if err != nil {
+		panic("mend: " + err.Error()) // plain structs of numbers and texts
+	}
+	h.Write(head)
+	raw := make([]byte, 0, 8*len(e.o.Net.Flat))
+	for _, x := range e.o.Net.Flat {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
+	}
+	for _, g := range e.o.Net.Groups {
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(g.Norm.K))
+		for _, x := range slices.Concat(g.Norm.Mean, g.Norm.S) {
+			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(x))
+		}
+	}
+	h.Write(raw)
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,231 @@
+package mend
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+
+	"keyhole/data"
+	"keyhole/edit"
+	"keyhole/eval"
+	"keyhole/hypernet"
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+	"keyhole/lm/tokenizer"
+	"keyhole/meta"
+)
+
+// tiny makes a random model and an editor of its last block whose network has
+// seen two tasks.
+func tiny(t *testing.T, kind string) (*lm.Model, *kernel.Engine, *Editor) {
+	t.Helper()
+	tok, err := tokenizer.Train([]string{"the capital of the land is the city of the king"}, 270, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	m, err := lm.New(lm.Config{
+		ModelType: "gpt2", Layers: 3, Width: 16, Heads: 2, FFN: 24, Vocab: tok.Size(), Context: 64, Eps: 1e-5,
+		Tied: true, Activation: kernel.GELUTanh, QKVBias: true, OutBias: true, MLPBias: true,
+	}, rng)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Tokenizer = tok
+	e, err := kernel.New(kernel.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	sites := m.DefaultSites(1)
+	var ns []hypernet.Site
+	for _, s := range sites {
+		ns = append(ns, hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out})
+	}
+	cfg := hypernet.Default()
+	cfg.Kind, cfg.Rank, cfg.EditLR = kind, 8, 0.5
+	net, err := hypernet.New(cfg, ns, rng)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := meta.New(meta.Default(), m, sites, net, e, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := meta.TextOptions{MaxLen: 32, Locality: "text"}
+	set := set(4)
+	maker := &meta.Maker{Tok: tok, Text: text, Rephrase: true, Records: set.Edits}
+	var tasks []meta.Task
+	for i := range set.Edits {
+		task, err := maker.Task(set.Edits[i:i+1], 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tasks = append(tasks, task)
+	}
+	if _, err := o.Step(tasks, make([]float32, len(net.Flat)), false); err != nil {
+		t.Fatal(err)
+	}
+	return m, e, New(o, kind, text, tok)
+}
+
+func set(n int) *data.Set {
+	s := &data.Set{Name: "tiny", Format: "keyhole"}
+	for i := range n {
+		s.Edits = append(s.Edits, data.Edit{
+			ID: fmt.Sprintf("e%d", i), Subject: fmt.Sprintf("land %d", i), Prompt: fmt.Sprintf("the capital of land %d is", i), TargetNew: "rome",
+			Paraphrases: []string{fmt.Sprintf("land %d has the capital", i)},
+		})
+	}
+	return s
+}
+
+func requests(n int) []edit.Request {
+	var out []edit.Request
+	for _, e := range set(n).Edits {
+		out = append(out, edit.Request{ID: e.ID, Prompt: e.Prompt, Target: e.TargetNew})
+	}
+	return out
+}
+
+func eachKind(t *testing.T, test func(t *testing.T, kind string)) {
+	for _, kind := range []string{"mend", "rates"} {
+		t.Run(kind, func(t *testing.T) { test(t, kind) })
+	}
+}
+
+func TestEditsMadeTogetherAreThoseMadeAlone(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind string) {
+		m, _, e := tiny(t, kind)
+		list := requests(5)
+		together, err := e.ApplyEach(context.Background(), m, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range list {
+			alone, err := e.Apply(context.Background(), m, list[i:i+1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(alone, together[i]) {
+				t.Errorf("edit %d differs", i)
+			}
+		}
+		if e.Name() != kind || len(together[0].Changes) != 2 {
+			t.Errorf("%s makes %d changes", e.Name(), len(together[0].Changes))
+		}
+	})
+}
+
+func TestAnEditRaisesItsTarget(t *testing.T) {
+	eachKind(t, func(t *testing.T, kind string) {
+		m, engine, e := tiny(t, kind)
+		// step sizes small enough for the first order to hold
+		for _, p := range e.o.Net.Rates {
+			v, err := p.Values()
+			if err != nil {
+				t.Fatal(err)
+			}
+			v[0] = 1e-2
+		}
+		ask := func(editor edit.Editor) float64 {
+			r, err := eval.Run(context.Background(), eval.Options{Model: m, Engine: engine, Editor: editor, Set: set(3)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r.Metrics["target_nll"].Mean
+		}
+		if before, after := ask(unchanged{}), ask(e); after >= before {
+			t.Errorf("−log P of the target is %v before and %v after", before, after)
+		}
+	})
+}
+
+type unchanged struct{}
+
+func (unchanged) Name() string { return "none" }
+func (unchanged) Apply(_ context.Context, _ *lm.Model, r []edit.Request) (*edit.Edited, error) {
+	return &edit.Edited{Editor: "none", Requests: r}, nil
+}
+
+func TestTheReportedNormIsThatOfTheChange(t *testing.T) {
+	m, engine, e := tiny(t, "mend")
+	out, err := e.Apply(context.Background(), m, requests(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := map[string][]float32{}
+	for _, c := range out.Changes {
+		p, _ := m.Param(c.Weight)
+		v, err := p.Values()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before[c.Weight] = v
+	}
+	undo, err := out.Install(m, engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer undo()
+	sum := 0.0
+	for name, old := range before {
+		p, _ := m.Param(name)
+		now, err := p.Values()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range now {
+			d := float64(now[i]) - float64(old[i])
+			sum += d * d
+		}
+	}
+	for _, f := range out.Report {
+		if f.Name == "update_norm" {
+			if got := f.Value.(float64); math.Abs(got-math.Sqrt(sum)) > 1e-4*got {
+				t.Errorf("reported %v, measured %v", got, math.Sqrt(sum))
+			}
+		}
+	}
+}
+
+func TestWhatCannotBeEditedIsNamed(t *testing.T) {
+	m, _, e := tiny(t, "mend")
+	for want, r := range map[string]edit.Request{
+		"prompt is empty":         {ID: "a", Target: "x"},
+		"target is empty":         {ID: "a", Prompt: "x", Target: " "},
+		"longer than the context": {ID: "a", Prompt: strings.Repeat("z ", 50), Target: strings.Repeat("yq ", 30)},
+	} {
+		e := *e
+		e.text.MaxLen = 0
+		if _, err := e.Apply(context.Background(), m, []edit.Request{r}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", want, err)
+		}
+	}
+	if _, err := e.Apply(context.Background(), m, nil); err == nil {
+		t.Error("no request was accepted")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := e.Apply(ctx, m, requests(1)); err == nil {
+		t.Error("a cancelled edit was made")
+	}
+}
+
+func TestTheFingerprintFollowsTheNetwork(t *testing.T) {
+	_, _, e := tiny(t, "mend")
+	a := e.Fingerprint()
+	if a != e.Fingerprint() {
+		t.Error("it changes by itself")
+	}
+	e.o.Net.Flat[0]++
+	b := e.Fingerprint()
+	e.o.Net.Groups[0].Norm.K++
+	if c := e.Fingerprint(); a == b || b == c {
+		t.Error("it does not follow weights and statistics")
+	}
+}

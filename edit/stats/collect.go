@@ -1,0 +1,224 @@
+package stats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+	"keyhole/nn"
+	"keyhole/nn/eager"
+)
+
+// Config says how much of a text to go over.
+type Config struct {
+	Tokens  int    `yaml:"tokens" doc:"tokens to go over, each of which is one vector; 0: ten times the layer's input width, at least 100000"`
+	Seed    uint64 `yaml:"seed" doc:"seed of the sample of lines"`
+	Context int    `yaml:"context" doc:"tokens at which a line is cut; 0: the model's context, at most 1024"`
+	Batch   int    `yaml:"batch" doc:"tokens computed at once"`
+}
+
+// Default is the recommended amount.
+func Default() Config { return Config{Seed: 1, Batch: 1024} }
+
+// Validate checks every field.
+func (c *Config) Validate() error {
+	switch {
+	case c.Tokens < 0:
+		return fmt.Errorf("tokens: %d is negative; use 0 for the recommended number", c.Tokens)
+	case c.Context < 0:
+		return fmt.Errorf("context: %d is negative; use 0 for the model's", c.Context)
+	case c.Batch < 1:
+		return fmt.Errorf("batch: %d is not positive", c.Batch)
+	}
+	return nil
+}
+
+// Options are what Collect needs besides.
+type Options struct {
+	Dir       string                // folder for the files; "": keep in memory alone
+	SaveEvery time.Duration         // how often to save what is done so far; 0: every two minutes
+	Progress  func(done, total int) // if set, is called with tokens
+	Clock     func() time.Time      // nil: time.Now
+}
+
+// Collect takes the second moments of the inputs of sites in one pass over the
+// corpus. What Dir has already is loaded, what it has in part is continued; a
+// cancelled ctx saves what is done. A corpus too small for an invertible matrix
+// is an error that says how many tokens are needed.
+func Collect(ctx context.Context, m *lm.Model, e *kernel.Engine, sites []lm.Site, corpus Corpus, c Config, o Options) ([]*Moment, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("statistics: %w", err)
+	}
+	if m.Tokenizer == nil {
+		return nil, errors.New("statistics: the model has no tokenizer")
+	}
+	if len(sites) == 0 {
+		return nil, errors.New("statistics: no layer is given")
+	}
+	seen, err := corpus.measure()
+	if err != nil {
+		return nil, fmt.Errorf("statistics: %w", err)
+	}
+	p := &pass{m: m, o: eager.New(e), sites: sites, corpus: corpus, cfg: c, opts: o}
+	if err := p.prepare(seen); err != nil {
+		return nil, fmt.Errorf("statistics: %w", err)
+	}
+	if err := p.run(ctx, seen); err != nil {
+		return nil, fmt.Errorf("statistics: %w", err)
+	}
+	return p.moments, nil
+}
+
+// pass is one pass over a corpus.
+type pass struct {
+	m       *lm.Model
+	o       *eager.Ops
+	sites   []lm.Site
+	corpus  Corpus
+	cfg     Config
+	opts    Options
+	moments []*Moment
+	budget  int
+	context int
+}
+
+// prepare fixes the budget and makes empty moments.
+func (p *pass) prepare(seen measured) error {
+	hash, err := p.m.Hash()
+	if err != nil {
+		return err
+	}
+	p.budget = p.cfg.Tokens
+	for _, s := range p.sites {
+		if p.cfg.Tokens == 0 {
+			p.budget = max(p.budget, Enough(s.Linear.In))
+		} else if p.budget < s.Linear.In {
+			return fewTokens(s, p.budget)
+		}
+	}
+	const longest = 1024
+	p.context = p.cfg.Context
+	if p.context == 0 {
+		p.context = min(p.m.Limit(), longest)
+	}
+	if err := p.m.CheckLength(p.context); err != nil {
+		return fmt.Errorf("context: %w", err)
+	}
+	for _, s := range p.sites {
+		p.moments = append(p.moments, &Moment{
+			Info: Info{Model: hash, Site: s.Name, Corpus: seen.hash, Seed: p.cfg.Seed, Budget: p.budget, Context: p.context, Width: s.Linear.In},
+			Sum:  make([]float64, s.Linear.In*s.Linear.In),
+		})
+	}
+	if p.opts.Clock == nil {
+		p.opts.Clock = time.Now
+	}
+	if p.opts.SaveEvery == 0 {
+		p.opts.SaveEvery = 2 * time.Minute
+	}
+	return nil
+}
+
+func fewTokens(s lm.Site, have int) error {
+	return fmt.Errorf("%s: %d tokens cannot give an invertible matrix of width %d: at least %d are needed, better %d", s.Name, have, s.Linear.In, s.Linear.In, Enough(s.Linear.In))
+}
+
+// run goes over the texts behind those done already.
+func (p *pass) run(ctx context.Context, seen measured) error {
+	if p.opts.Dir != "" {
+		if done, err := p.load(); done || err != nil {
+			return err
+		}
+	}
+	first := p.moments[0]
+	perByte := float64(len(p.m.Tokenizer.Encode(seen.head))) / float64(len(seen.head))
+	share := float64(p.budget) / (perByte * float64(seen.bytes))
+	skip, saved := first.Texts, p.opts.Clock()
+	var batch [][]int32
+	rows := 0
+	for line, err := range p.corpus.sample(p.cfg.Seed, share) {
+		if err != nil {
+			return err
+		}
+		if skip > 0 {
+			skip--
+			continue
+		}
+		ids := p.m.Tokenizer.EncodeSpecial(line)
+		ids = ids[:min(len(ids), p.context, p.budget-first.Tokens-rows)]
+		batch, rows = append(batch, ids), rows+len(ids)
+		full := first.Tokens+rows >= p.budget
+		if rows < p.cfg.Batch && !full {
+			continue
+		}
+		if err := p.add(batch); err != nil {
+			return err
+		}
+		batch, rows = batch[:0], 0
+		if p.opts.Progress != nil {
+			p.opts.Progress(first.Tokens, p.budget)
+		}
+		if full {
+			break
+		}
+		if err := p.interrupted(ctx, &saved); err != nil {
+			return err
+		}
+	}
+	if err := p.add(batch); err != nil {
+		return err
+	}
+	for i, s := range p.sites {
+		if n := p.moments[i].Tokens; n < s.Linear.In {
+			return fmt.Errorf("corpus %s is too small: %w", p.corpus.Name, fewTokens(s, n))
+		}
+	}
+	return p.save()
+}
+
+// interrupted saves what is done if it is time to, or if ctx is done.
+func (p *pass) interrupted(ctx context.Context, saved *time.Time) error {
+	now := p.opts.Clock()
+	cause := ctx.Err()
+	if p.opts.Dir != "" && (cause != nil || now.Sub(*saved) >= p.opts.SaveEvery) {
+		*saved = now
+		if err := p.savePartial(); err != nil {
+			return errors.Join(cause, err)
+		}
+	}
+	return cause
+}
+
+// add runs texts as one batch and adds the inputs of all sites.
+func (p *pass) add(texts [][]int32) error {
+	ids, last := &nn.IDs{}, 0
+	lengths := make([]int, 0, len(texts))
+	for _, t := range texts {
+		ids.V = append(ids.V, t...)
+		lengths = append(lengths, len(t))
+	}
+	if len(ids.V) == 0 {
+		return nil
+	}
+	byLinear := map[*nn.Linear]*Moment{}
+	for i, s := range p.sites {
+		byLinear[s.Linear] = p.moments[i]
+		last = max(last, s.Block)
+	}
+	p.o.Reset()
+	p.o.OnLinear = func(l *nn.Linear, x, _ kernel.Matrix) {
+		if m, ok := byLinear[l]; ok {
+			m.Add(p.o.Engine(), x)
+		}
+	}
+	s := nn.Pack(lengths...)
+	lm.Blocks[kernel.Matrix](p.o, p.m, lm.Embed[kernel.Matrix](p.o, p.m, ids, s), 0, last+1, s, nil)
+	p.o.OnLinear = nil
+	for _, m := range p.moments {
+		m.Texts += len(texts)
+	}
+	return p.o.Err()
+}

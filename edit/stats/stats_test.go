@@ -1,0 +1,328 @@
+package stats
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+	"keyhole/lm/tokenizer"
+)
+
+// text has lines enough for a few hundred tokens.
+func text() string {
+	words := strings.Fields("the cat sat on a mat in city of old river and new bridge near town while rain fell over green hills")
+	rng := rand.New(rand.NewPCG(5, 6))
+	var b strings.Builder
+	for range 60 {
+		for range 12 {
+			b.WriteString(words[rng.IntN(len(words))] + " ")
+		}
+		b.WriteString("\n\n")
+	}
+	return b.String()
+}
+
+func tinyModel(t *testing.T, seed uint64) *lm.Model {
+	t.Helper()
+	words, err := tokenizer.Train([]string{text()}, 300, []string{"<|endoftext|>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := lm.New(lm.Config{
+		ModelType: "gpt2", Layers: 3, Width: 16, Heads: 2, KVHeads: 2, FFN: 40,
+		Vocab: words.Size(), Context: 64, Eps: 1e-5, Tied: true,
+	}, rand.New(rand.NewPCG(seed, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Tokenizer = words
+	return m
+}
+
+func downSites(t *testing.T, m *lm.Model) []lm.Site {
+	t.Helper()
+	sites, err := m.FindSites([]string{"mlp.down@0", "mlp.down@2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sites
+}
+
+func small() Config {
+	c := Default()
+	c.Tokens, c.Batch = 500, 40
+	return c
+}
+
+func collect(t *testing.T, m *lm.Model, threads int, dir string) []*Moment {
+	t.Helper()
+	out, err := Collect(t.Context(), m, testEngine(t, threads), downSites(t, m), TextCorpus("test", text()), small(), Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func sameMoment(t *testing.T, a, b *Moment) {
+	t.Helper()
+	if a.Info != b.Info {
+		t.Errorf("%+v, then %+v", a.Info, b.Info)
+	}
+	for i := range a.Width {
+		for j := i; j < a.Width; j++ {
+			if math.Float64bits(a.Sum[i*a.Width+j]) != math.Float64bits(b.Sum[i*a.Width+j]) {
+				t.Fatalf("%s: entry %d, %d differs", a.Site, i, j)
+			}
+		}
+	}
+}
+
+func TestEqualRunsGiveEqualBytesOnAnyNumberOfThreads(t *testing.T) {
+	m := tinyModel(t, 1)
+	first := collect(t, m, 1, "")
+	for _, threads := range []int{1, 2} {
+		for i, again := range collect(t, m, threads, "") {
+			sameMoment(t, first[i], again)
+		}
+	}
+	if first[0].Tokens != 500 || first[1].Tokens != 500 {
+		t.Errorf("%d and %d tokens, want 500", first[0].Tokens, first[1].Tokens)
+	}
+}
+
+func TestAnInterruptedRunGoesOnToTheSameBytes(t *testing.T) {
+	m, dir := tinyModel(t, 1), t.TempDir()
+	want := collect(t, m, 2, "")
+	stops := 0
+	for {
+		ctx, cancel := context.WithCancel(t.Context())
+		seen := 0
+		got, err := Collect(ctx, m, testEngine(t, 2), downSites(t, m), TextCorpus("test", text()), small(), Options{
+			Dir: dir, Progress: func(done, _ int) {
+				if seen++; seen == 3 {
+					cancel()
+				}
+			},
+		})
+		cancel()
+		if err == nil {
+			for i := range got {
+				sameMoment(t, want[i], got[i])
+			}
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if stops++; stops > 100 {
+			t.Fatal("the runs get nowhere")
+		}
+	}
+	if stops < 2 {
+		t.Errorf("the run was stopped %d times", stops)
+	}
+	if parts, err := filepath.Glob(filepath.Join(dir, "part-*")); err != nil || len(parts) > 0 {
+		t.Errorf("partial sums are left: %v, %v", parts, err)
+	}
+	for i, site := range downSites(t, m) {
+		found, err := Find(dir, m, site)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameMoment(t, want[i], found)
+	}
+	for i, again := range collect(t, m, 2, dir) { // from the files
+		sameMoment(t, want[i], again)
+	}
+}
+
+func TestStatisticsOfAnotherModelAreRefused(t *testing.T) {
+	m, dir := tinyModel(t, 1), t.TempDir()
+	moments := collect(t, m, 2, dir)
+	other := tinyModel(t, 2)
+	sites := downSites(t, other)
+	if err := moments[0].Check(other, sites[0]); err == nil || !strings.Contains(err.Error(), "another model") {
+		t.Errorf("error %v", err)
+	}
+	if err := moments[0].Check(m, sites[1]); err == nil {
+		t.Error("statistics of another layer were taken")
+	}
+	if _, err := Find(dir, other, sites[0]); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "another model") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := Find(t.TempDir(), m, sites[0]); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestTooFewTokensAreAnErrorThatSaysHowManyAreNeeded(t *testing.T) {
+	m := tinyModel(t, 1)
+	for name, run := range map[string]func() error{
+		"budget": func() error {
+			c := small()
+			c.Tokens = 39
+			_, err := Collect(t.Context(), m, testEngine(t, 1), downSites(t, m), TextCorpus("test", text()), c, Options{})
+			return err
+		},
+		"corpus": func() error {
+			_, err := Collect(t.Context(), m, testEngine(t, 1), downSites(t, m), TextCorpus("test", "the cat sat\n"), small(), Options{Dir: t.TempDir()})
+			return err
+		},
+		"factor": func() error {
+			few := &Moment{Info: Info{Site: "x", Width: 40, Tokens: 39}, Sum: make([]float64, 1600)}
+			_, err := few.Factor(0)
+			return err
+		},
+	} {
+		if err := run(); err == nil || !strings.Contains(err.Error(), "at least 40 are needed") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+func TestARidgeIsAddedOnlyWhereItMustBe(t *testing.T) {
+	const width = 6
+	e := testEngine(t, 1)
+	moment := func(dead bool) *Moment {
+		m := &Moment{Info: Info{Width: width}, Sum: make([]float64, width*width)}
+		rng := rand.New(rand.NewPCG(1, 2))
+		x := make([]float32, 50*width)
+		for i := range x {
+			if x[i] = float32(rng.NormFloat64()); dead && i%width == 3 {
+				x[i] = 0
+			}
+		}
+		m.Add(e, kernel.Mat(x, 50, width))
+		return m
+	}
+	f, err := moment(false).Factor(0)
+	if err != nil || f.Ridge != 0 {
+		t.Errorf("ridge %v, error %v; want none", f, err)
+	}
+	k := []float64{1, 2, 3, 4, 5, 6}
+	x, err := f.Solve(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := moment(false).C()
+	for i := range width {
+		sum := 0.0
+		for j := range width {
+			sum += c.At(i, j) * x[j]
+		}
+		if math.Abs(sum-k[i]) > 1e-9 {
+			t.Errorf("C·x is %v at %d, want %v", sum, i, k[i])
+		}
+	}
+	if f, err = moment(true).Factor(0); err != nil || f.Ridge <= 0 {
+		t.Errorf("a dead unit: ridge %v, error %v; want a ridge", f, err)
+	}
+	if _, err := (&Moment{Info: Info{Width: width, Tokens: 9}, Sum: make([]float64, width*width)}).Factor(0); err == nil {
+		t.Error("a moment of nothing but zeros was factorised")
+	}
+}
+
+func TestCorporaMayBeCompressed(t *testing.T) {
+	dir := t.TempDir()
+	plain, packed := filepath.Join(dir, "a.txt"), filepath.Join(dir, "a.txt.gz")
+	if err := os.WriteFile(plain, []byte(text()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := gzip.NewWriter(f)
+	if _, err := z.Write([]byte(text())); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(z.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var seen []measured
+	for _, c := range []Corpus{FileCorpus(plain), FileCorpus(packed), TextCorpus("x", text())} {
+		m, err := c.measure()
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = append(seen, m)
+	}
+	if seen[0] != seen[1] || seen[0] != seen[2] {
+		t.Error("one text in three forms was measured differently")
+	}
+	for name, c := range map[string]Corpus{
+		"empty": TextCorpus("x", " \n\n"), "UTF-8": TextCorpus("x", "ab\n\xff\n"), "no such file": FileCorpus(filepath.Join(dir, "b")),
+	} {
+		if _, err := c.measure(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error %v, want one with %q", err, name)
+		}
+	}
+}
+
+func TestASampleHasEachLineOnce(t *testing.T) {
+	var lines strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&lines, "line %d\n", i)
+	}
+	seen := map[string]int{}
+	var order []string
+	for line, err := range TextCorpus("x", lines.String()).sample(3, 0.3) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[line]++
+		order = append(order, line)
+	}
+	if len(seen) != 200 || len(order) != 200 {
+		t.Errorf("%d lines, %d different ones, want 200", len(order), len(seen))
+	}
+	if order[0] == "line 0" && order[1] == "line 1" && order[2] == "line 2" {
+		t.Error("the sample begins like the text")
+	}
+}
+
+func TestDamagedFilesAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "m.safetensors")
+	m := &Moment{Info: Info{Site: "x", Width: 3, Tokens: 7}, Sum: make([]float64, 9)}
+	if err := m.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err != nil {
+		t.Fatal(err)
+	}
+	for name, damage := range map[string]func(m *Moment){
+		"tokens": func(m *Moment) { m.Tokens = 0 },
+		"NaN":    func(m *Moment) { m.Sum[0] = math.NaN() },
+	} {
+		bad := &Moment{Info: m.Info, Sum: make([]float64, 9)}
+		damage(bad)
+		if err := bad.Save(path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error %v, want one with %q", err, name)
+		}
+	}
+	// A width that the tensor does not have.
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(raw), `"width":"3"`, `"width":"9"`, 1)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "no tensor sum") {
+		t.Errorf("error %v", err)
+	}
+}

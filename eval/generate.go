@@ -1,0 +1,199 @@
+package eval
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"keyhole/edit"
+	"keyhole/lm"
+	"keyhole/nn"
+)
+
+// stopTokens is the largest number of new tokens of a greedy answer.
+const stopTokens = 50
+
+// stops end a greedy answer besides the model's own end token.
+func stops() []string { return []string{".", "\n"} }
+
+// Generation is one text to be continued.
+type Generation struct {
+	Prompt  string
+	Least   int    // greedy: go on to that many tokens even behind a stop
+	Sampled bool   // free text by top-5 sampling instead of a greedy answer
+	Seed    uint64 // of the draws
+	Both    bool   // the base model continues it too
+
+	Base, Edited []int32 // new tokens
+}
+
+// sampledLength is the number of tokens of a free text, prompt included.
+const sampledLength = 100
+
+// run continues g's prompt, with context in front, by the weights of m as they
+// are and the given additions.
+func (s *Scorer) run(g *Generation, context string, deltas map[string][]nn.Delta) ([]int32, error) {
+	tok := s.model.Tokenizer
+	prompt := tok.EncodeSpecial(context + g.Prompt)
+	opts := lm.GenerateOptions{Tokens: max(stopTokens, g.Least), StopAtEOS: true}
+	if g.Sampled {
+		opts.Tokens = max(0, sampledLength-len(tok.EncodeSpecial(g.Prompt)))
+		opts.Sampler = lm.Sampler{Temperature: 1, TopK: 5, Seed: g.Seed}
+	} else {
+		var seen []int32
+		opts.OnToken = func(id int32) bool {
+			seen = append(seen, id)
+			_, stopped := untilStop(tok.Decode(seen))
+			return !stopped || len(seen) < g.Least
+		}
+	}
+	out, err := s.model.Generate(s.reset(deltas), prompt, opts)
+	if err != nil {
+		return nil, fmt.Errorf("continue %q: %w", g.Prompt, err)
+	}
+	return out, nil
+}
+
+// generateBase continues the texts that want it by the base model. Greedy
+// continuations are kept by prompt.
+func (s *Scorer) generateBase(list []*Generation) error {
+	for _, g := range list {
+		if !g.Both {
+			continue
+		}
+		key := fmt.Sprintf("%d %v %d %s", g.Least, g.Sampled, g.Seed, g.Prompt)
+		if old, ok := s.texts[key]; ok {
+			g.Base = old
+			continue
+		}
+		out, err := s.run(g, "", nil)
+		if err != nil {
+			return err
+		}
+		g.Base = out
+		if len(s.texts) < maxTexts {
+			s.texts[key] = out
+		}
+	}
+	return nil
+}
+
+// maxTexts bounds the continuations that are kept.
+const maxTexts = 1 << 16
+
+// generateEdited continues the texts by an edited model; e nil: by the model
+// as its weights are.
+func (s *Scorer) generateEdited(e *edit.Edited, list []*Generation) error {
+	if len(list) == 0 {
+		return nil
+	}
+	var deltas map[string][]nn.Delta
+	if e != nil {
+		var ok bool
+		if deltas, ok = e.Deltas(); !ok {
+			undo, err := e.Install(s.model, s.ops.Engine())
+			if err != nil {
+				return err
+			}
+			defer undo()
+		}
+	}
+	for _, g := range list {
+		context := ""
+		if e != nil && e.Context != nil {
+			var err error
+			if context, err = e.Context(g.Prompt); err != nil {
+				return err
+			}
+		}
+		out, err := s.run(g, context, deltas)
+		if err != nil {
+			return err
+		}
+		g.Edited = out
+	}
+	return nil
+}
+
+// untilStop is the text before the first stop string, and whether there is one.
+func untilStop(text string) (string, bool) {
+	at := -1
+	for _, stop := range stops() {
+		if i := strings.Index(text, stop); i >= 0 && (at < 0 || i < at) {
+			at = i
+		}
+	}
+	if at < 0 {
+		return text, false
+	}
+	return text[:at], true
+}
+
+// generated is the family of greedy answers (Yang et al. 2025).
+func generated() family {
+	return family{
+		name: "generate", about: "greedy answers: exact match and containment up to a stop, tokens up to the target's length",
+		metrics: []Metric{
+			{Name: "gen_exact", About: "greedy answer to the edit prompt equals the target after normalisation", Better: 1, Decode: "generate_stop", Match: "exact_norm"},
+			{Name: "gen_contains", About: "greedy answer to the edit prompt contains the target", Better: 1, Decode: "generate_stop", Match: "contains_alias"},
+			{Name: "gen_tokens", About: "the first greedy tokens after the edit prompt are the target's", Better: 1, Decode: "generate_len", Match: "token_all"},
+			{Name: "gen_para_exact", About: "as gen_exact, on paraphrases", Better: 1, Decode: "generate_stop", Match: "exact_norm"},
+			{Name: "gen_para_contains", About: "as gen_contains, on paraphrases", Better: 1, Decode: "generate_stop", Match: "contains_alias"},
+			{Name: "gen_para_tokens", About: "as gen_tokens, on paraphrases", Better: 1, Decode: "generate_len", Match: "token_all"},
+			{Name: "gen_locality", About: "greedy answers to unrelated prompts stay the same, token for token", Better: 1, Decode: "generate_stop", Match: "token_all", Locality: "pre_edit_generation"},
+			{Name: "gen_multihop", About: "one of the multi-hop questions is answered with the new answer or an alias of it", Better: 1, Decode: "generate_stop", Match: "contains_alias"},
+		},
+		plan: func(p *planner, c *Case) scoring {
+			r := c.Record
+			type answer struct {
+				g    *Generation
+				want []int32
+				kind string
+			}
+			var list []answer
+			for i, prompt := range append([]string{r.Prompt}, r.Paraphrases...) {
+				q := p.ask(c, prompt, r.TargetNew)
+				if q == nil {
+					continue
+				}
+				kind := "gen_"
+				if i > 0 {
+					kind = "gen_para_"
+				}
+				g := c.generate(Generation{Prompt: q.Prompt, Least: q.tokens()})
+				list = append(list, answer{g, q.answer(), kind})
+			}
+			var kept []*Generation
+			for _, l := range p.locality(c) {
+				if l.headline {
+					kept = append(kept, c.generate(Generation{Prompt: l.probe.Prompt, Both: true}))
+				}
+			}
+			var questions []*Generation
+			if isMultiHop(r) {
+				for _, q := range r.Chain.Questions {
+					questions = append(questions, c.generate(Generation{Prompt: styled(p.style, q)}))
+				}
+			}
+			tok := p.model.Tokenizer
+			return func(v Values) {
+				for _, a := range list {
+					text, _ := untilStop(tok.DecodeSkip(a.g.Edited))
+					v.add(a.kind+"exact", indicator(Normalise(text) == Normalise(r.TargetNew)))
+					v.add(a.kind+"contains", indicator(ContainsAlias(text, r.TargetNew)))
+					n := len(a.want)
+					v.add(a.kind+"tokens", indicator(len(a.g.Edited) >= n && slices.Equal(a.g.Edited[:n], a.want)))
+				}
+				for _, g := range kept {
+					v.add("gen_locality", indicator(slices.Equal(g.Base, g.Edited)))
+				}
+				if len(questions) > 0 {
+					v.add("gen_multihop", indicator(slices.ContainsFunc(questions, func(g *Generation) bool {
+						text, _ := untilStop(tok.DecodeSkip(g.Edited))
+						return ContainsAlias(text, r.Chain.NewAnswer...)
+					})))
+				}
+			}
+		},
+	}
+}

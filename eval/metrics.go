@@ -1,0 +1,237 @@
+package eval
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"keyhole/data"
+	"keyhole/edit"
+	"keyhole/lm"
+)
+
+// families lists every metric family: the one place to add another.
+func families() []family {
+	return []family{
+		basic(), locality(), counterFact(), reverse(), portability(), knowEdit(),
+		multiHop(), generated(), fluency(), attributes(),
+	}
+}
+
+// Metric describes a figure.
+type Metric struct {
+	Name   string // a figure per kind is named Name.kind
+	About  string
+	Better int // 1: more is better; -1: less is; 0: neither
+	// What differs from the evaluation's record; "" means nothing does.
+	Decode, Match, Locality string
+	Whole                   bool // prompts and answers are never cut
+}
+
+// family is a group of metrics that are asked for together.
+type family struct {
+	name, about string
+	metrics     []Metric
+	// fits tells whether the family is in the default list for a set; nil: only
+	// when it is asked for.
+	fits func(s *data.Set) bool
+	// plan adds what has to be asked to the case.
+	plan func(p *planner, c *Case) scoring
+	// derive adds figures that follow from other figures; may be nil.
+	derive func(r *Report)
+}
+
+// scoring turns a case's outcomes into values.
+type scoring func(v Values)
+
+// Tally is a sum over prompts and their number. In a results file it is
+// [sum, n].
+type Tally struct {
+	Sum float64
+	N   int
+}
+
+// Values are one case's tallies by metric.
+type Values map[string]Tally
+
+func (v Values) add(name string, x float64) {
+	t := v[name]
+	v[name] = Tally{t.Sum + x, t.N + 1}
+}
+
+// Metrics describes every figure that there is, in the order of tables.
+func Metrics() []Metric {
+	var out []Metric
+	for _, f := range families() {
+		out = append(out, f.metrics...)
+	}
+	return out
+}
+
+// Families lists the names of the metric families with what each is about.
+func Families() [][2]string {
+	var out [][2]string
+	for _, f := range families() {
+		out = append(out, [2]string{f.name, f.about})
+	}
+	return out
+}
+
+// metricNamed finds the description of a figure, that of its kind left out.
+func metricNamed(name string) (Metric, bool) {
+	base, _, _ := strings.Cut(name, ".")
+	for _, m := range Metrics() {
+		if m.Name == base {
+			return m, true
+		}
+	}
+	return Metric{}, false
+}
+
+// choose resolves names of families; nil: those that fit the set. "basic" and
+// "locality" are always among them.
+func choose(names []string, s *data.Set) ([]family, error) {
+	all := families()
+	for _, n := range names {
+		if !slices.ContainsFunc(all, func(f family) bool { return f.name == n }) {
+			var have []string
+			for _, f := range all {
+				have = append(have, f.name)
+			}
+			return nil, fmt.Errorf("metrics: there is no family %q; use %s", n, strings.Join(have, ", "))
+		}
+	}
+	var out []family
+	for _, f := range all {
+		always := f.name == "basic" || f.name == "locality"
+		if always || slices.Contains(names, f.name) || names == nil && f.fits != nil && f.fits(s) {
+			out = append(out, f)
+		}
+	}
+	return out, nil
+}
+
+// Case is one record with what is asked about it.
+type Case struct {
+	Record      *data.Edit
+	Requests    []edit.Request
+	Probes      []*Probe
+	Generations []*Generation
+
+	scorings []scoring
+	skipped  []string // reasons for prompts that were left out
+	cut      int      // prompts that were cut
+}
+
+func (c *Case) generate(g Generation) *Generation {
+	for _, old := range c.Generations {
+		if old.Prompt == g.Prompt && old.Sampled == g.Sampled && old.Seed == g.Seed && old.Least >= g.Least && old.Both == g.Both {
+			return old
+		}
+	}
+	c.Generations = append(c.Generations, &g)
+	return &g
+}
+
+// values scores the case after both models were asked.
+func (c *Case) values() Values {
+	v := Values{}
+	for _, s := range c.scorings {
+		s(v)
+	}
+	return v
+}
+
+// finite tells whether the edited model computed numbers everywhere.
+func (c *Case) finite() bool {
+	for _, p := range c.Probes {
+		if !p.finite() {
+			return false
+		}
+	}
+	return true
+}
+
+// planner makes cases of records.
+type planner struct {
+	model    *lm.Model
+	set      *data.Set
+	families []family
+	maxLen   int
+	style    string
+	seed     uint64
+	terms    *terms
+	refs     map[string][]string
+}
+
+// plan is the case of record i, or the reason why it cannot be evaluated.
+func (p *planner) plan(i int) (*Case, error) {
+	r := &p.set.Edits[i]
+	c := &Case{Record: r, Requests: requests(r)}
+	if _, err := p.probe(r.Prompt, r.TargetNew, p.maxLen); err != nil {
+		return nil, err
+	}
+	for _, f := range p.families {
+		c.scorings = append(c.scorings, f.plan(p, c))
+	}
+	return c, nil
+}
+
+// requests are the edits of a record.
+func requests(r *data.Edit) []edit.Request {
+	out := []edit.Request{{ID: r.ID, Prompt: r.Prompt, Subject: r.Subject, Target: r.TargetNew}}
+	if len(r.TargetTrue) > 0 {
+		out[0].True = r.TargetTrue[0]
+	}
+	if r.Chain != nil {
+		for i := range r.Chain.Edits {
+			out = append(out, requests(&r.Chain.Edits[i])...)
+		}
+	}
+	return out
+}
+
+func (p *planner) probe(prompt, answer string, maxLen int) (*Probe, error) {
+	return newProbe(p.model, styled(p.style, prompt), answer, maxLen)
+}
+
+// ask adds a probe to the case, or returns the one that is there. It returns
+// nil, and notes the reason, if the model cannot be asked.
+func (p *planner) ask(c *Case, prompt, answer string) *Probe {
+	return p.askCut(c, prompt, answer, p.maxLen)
+}
+
+// askWhole is ask for a prompt that must not be cut.
+func (p *planner) askWhole(c *Case, prompt, answer string) *Probe {
+	return p.askCut(c, prompt, answer, 0)
+}
+
+func (p *planner) askCut(c *Case, prompt, answer string, maxLen int) *Probe {
+	q, err := p.probe(prompt, answer, maxLen)
+	if err != nil {
+		c.skipped = append(c.skipped, err.Error())
+		return nil
+	}
+	key := q.key()
+	for _, old := range c.Probes {
+		if old.Prompt == q.Prompt && old.key() == key {
+			return old
+		}
+	}
+	if q.cut > 0 {
+		c.cut++
+	}
+	c.Probes = append(c.Probes, q)
+	return q
+}
+
+// styled puts a prompt into the evaluation's style.
+func styled(style, prompt string) string {
+	if style == "qa_instruction" {
+		return "Please answer the question:\n\nQ: " + prompt + "\nA:"
+	}
+	return prompt
+}
+
+// alias is the name by which a prompt's first answer is scored.
+func alias(q data.Prompt) string { return q.Answers[0][0] }

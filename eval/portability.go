@@ -1,0 +1,107 @@
+package eval
+
+import (
+	"keyhole/data"
+	"keyhole/meta"
+)
+
+// reverse asks for the subject by the new object.
+func reverse() family {
+	return family{
+		name: "reverse", about: "the question about the object whose answer is the subject",
+		metrics: []Metric{
+			{Name: "reverse", About: "the subject is right in every token on reversed questions", Better: 1, Match: "token_all"},
+			{Name: "reverse_acc", About: "share of the subject's tokens that are right on reversed questions", Better: 1, Match: "token_mean"},
+		},
+		fits: func(s *data.Set) bool {
+			for i := range s.Edits {
+				if len(s.Edits[i].Reverse) > 0 {
+					return true
+				}
+			}
+			return false
+		},
+		plan: func(p *planner, c *Case) scoring {
+			list := p.prompts(c, c.Record.Reverse)
+			return func(v Values) {
+				for _, q := range list {
+					v.add("reverse", indicator(q.Edited.Right()))
+					v.add("reverse_acc", q.Edited.Accuracy())
+				}
+			}
+		},
+	}
+}
+
+// prompts asks each prompt for its first answer's name.
+func (p *planner) prompts(c *Case, list []data.Prompt) []*Probe {
+	var out []*Probe
+	for _, q := range list {
+		if probe := p.ask(c, q.Prompt, alias(q)); probe != nil {
+			out = append(out, probe)
+		}
+	}
+	return out
+}
+
+// portability is what follows from the edit, by kind.
+//
+// A one-hop question is fair only if the base model knows the second hop. The
+// data sets do not state that hop alone, so it is tested with the first one
+// given: the base model must answer the question behind the stated edit,
+// "<prompt> <target>. <question>". portability_known counts those questions,
+// portability_coverage says how many they are.
+func portability() family {
+	return family{
+		name: "portability", about: "what follows from the edit, by kind; one-hop questions also where the base model knows the second hop",
+		metrics: []Metric{
+			{Name: "portability", About: "answers that follow are right in every token, by kind", Better: 1, Match: "token_all"},
+			{Name: "portability_acc", About: "share of the tokens of answers that follow that are right, by kind", Better: 1, Match: "token_mean"},
+			{Name: "portability_known", About: "portability of one-hop questions that the base model answers when told the edit", Better: 1, Match: "token_all"},
+			{Name: "portability_coverage", About: "share of one-hop questions that the base model answers when told the edit", Match: "token_all"},
+		},
+		fits: func(s *data.Set) bool {
+			for i := range s.Edits {
+				if len(s.Edits[i].Portability) > 0 {
+					return true
+				}
+			}
+			return false
+		},
+		plan: func(p *planner, c *Case) scoring {
+			r := c.Record
+			type item struct {
+				probe, told *Probe
+				kind        string
+			}
+			var list []item
+			for _, kind := range meta.Kinds(r.Portability) {
+				for _, q := range r.Portability[kind] {
+					it := item{probe: p.ask(c, q.Prompt, alias(q)), kind: kind}
+					if it.probe == nil {
+						continue
+					}
+					if kind == data.OneHop {
+						it.told = p.askWhole(c, r.Prompt+" "+r.TargetNew+". "+q.Prompt, alias(q))
+					}
+					list = append(list, it)
+				}
+			}
+			return func(v Values) {
+				for _, it := range list {
+					right := indicator(it.probe.Edited.Right())
+					v.add("portability."+it.kind, right)
+					v.add("portability_acc."+it.kind, it.probe.Edited.Accuracy())
+					if it.told == nil {
+						continue
+					}
+					known := it.told.Base.Right()
+					v.add("portability_coverage."+it.kind, indicator(known))
+					if known {
+						v.add("portability_known."+it.kind, right)
+					}
+				}
+			}
+		},
+	}
+}

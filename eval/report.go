@@ -1,0 +1,185 @@
+package eval
+
+import (
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Report is the outcome of an evaluation. Figures are fractions, not per cent.
+type Report struct {
+	N              int     `json:"n"` // cases evaluated
+	Reliability    float64 `json:"reliability"`
+	Generalization float64 `json:"generalization"` // 0 and named in Missing if no record has a paraphrase
+	Locality       float64 `json:"locality"`
+	LocalityKL     float64 `json:"locality_kl"` // nats
+	EditsPerSecond float64 `json:"edits_per_second"`
+
+	EditSeconds float64 `json:"edit_seconds"` // of making one edit, mean
+	PeakBytes   int64   `json:"peak_bytes,omitempty"`
+
+	Editor   string            `json:"editor"`
+	Model    string            `json:"model"` // hash
+	Data     string            `json:"data"`
+	Protocol string            `json:"protocol"`
+	Record   Record            `json:"record"`
+	Metrics  map[string]Figure `json:"metrics"`
+	Missing  []string          `json:"missing,omitempty"` // headline figures that the data cannot give
+
+	Dropped   []Drop `json:"dropped,omitempty"`    // cases, by reason
+	Skipped   []Drop `json:"skipped,omitempty"`    // prompts of evaluated cases, by reason
+	Cut       int    `json:"cut,omitempty"`        // prompts that were cut at the maximal length
+	NotFinite int    `json:"not_finite,omitempty"` // cases whose edited model computed NaN or infinity
+
+	sums map[string]*sums
+	drop map[string]int
+	skip map[string]int
+}
+
+// Drop counts what was left out for one reason.
+type Drop struct {
+	Reason string `json:"reason"`
+	Count  int    `json:"count"`
+}
+
+// Figure is one metric's average.
+type Figure struct {
+	Name    string  `json:"name"`
+	Mean    float64 `json:"mean"`  // macro: mean of the cases' means
+	Micro   float64 `json:"micro"` // mean over all prompts
+	Band    float64 `json:"band"`  // half the 95 % band of Mean: 1.96·s/√n
+	Cases   int     `json:"cases"` // that have the metric
+	Prompts int     `json:"prompts"`
+	Record  Record  `json:"record"`
+}
+
+// sums are what a figure is made of.
+type sums struct {
+	total, squares, micro float64
+	cases, prompts        int
+}
+
+func newReport(record Record) *Report {
+	return &Report{
+		Record: record, Protocol: record.Protocol, Metrics: map[string]Figure{},
+		sums: map[string]*sums{}, drop: map[string]int{}, skip: map[string]int{},
+	}
+}
+
+// add counts one line of a results file.
+func (r *Report) add(l *Line) {
+	if l.Dropped != "" {
+		r.drop[alike(l.Dropped)]++
+		return
+	}
+	r.N++
+	for _, s := range l.Skipped {
+		r.skip[alike(s)]++
+	}
+	r.Cut += l.Cut
+	if l.NotFinite {
+		r.NotFinite++
+	}
+	for name, t := range l.Values {
+		s := r.sums[name]
+		if s == nil {
+			s = &sums{}
+			r.sums[name] = s
+		}
+		m := t.Sum / float64(t.N)
+		s.total += m
+		s.squares += m * m
+		s.micro += t.Sum
+		s.cases++
+		s.prompts += t.N
+	}
+}
+
+// finish makes figures of the sums. It may be called again after more lines.
+func (r *Report) finish(list []family) {
+	for name, s := range r.sums {
+		n := float64(s.cases)
+		mean := s.total / n
+		r.Metrics[name] = Figure{
+			Name: name, Mean: mean, Micro: s.micro / float64(s.prompts),
+			Band:  1.96 * math.Sqrt(max(0, s.squares/n-mean*mean)) / math.Sqrt(n),
+			Cases: s.cases, Prompts: s.prompts, Record: r.recordOf(name),
+		}
+	}
+	for _, f := range list {
+		if f.derive != nil {
+			f.derive(r)
+		}
+	}
+	r.Missing = nil
+	for name, to := range map[string]*float64{
+		"reliability": &r.Reliability, "generalization": &r.Generalization,
+		"locality": &r.Locality, "locality_kl": &r.LocalityKL,
+	} {
+		f, ok := r.Metrics[name]
+		*to = f.Mean
+		if !ok {
+			r.Missing = append(r.Missing, name)
+		}
+	}
+	slices.Sort(r.Missing)
+	r.Dropped, r.Skipped = drops(r.drop), drops(r.skip)
+}
+
+// recordOf is the evaluation's record with what is particular to a metric.
+func (r *Report) recordOf(name string) Record {
+	rec := r.Record
+	if m, ok := metricNamed(name); ok {
+		for _, o := range []struct {
+			to   *string
+			from string
+		}{{&rec.Decode, m.Decode}, {&rec.Match, m.Match}, {&rec.LocalityReference, m.Locality}} {
+			if o.from != "" {
+				*o.to = o.from
+			}
+		}
+		if m.Whole {
+			rec.MaxLen = 0
+		}
+	}
+	return rec
+}
+
+// harmonic adds the harmonic mean of figures, if all of them are there.
+func (r *Report) harmonic(name string, of ...string) {
+	var values, micro []float64
+	out := Figure{Name: name, Record: r.recordOf(name)}
+	for _, o := range of {
+		f, ok := r.Metrics[o]
+		if !ok {
+			return
+		}
+		values, micro = append(values, f.Mean), append(micro, f.Micro)
+		out.Cases = max(out.Cases, f.Cases)
+		out.Prompts += f.Prompts
+	}
+	out.Mean, out.Micro = harmonic(values...), harmonic(micro...)
+	r.Metrics[name] = out
+}
+
+// particular matches what differs between like reasons.
+var particular = regexp.MustCompile(`"[^"]*"|\bedit \S+|\b\d+\b`)
+
+// alike makes reasons that differ in a name or a number one.
+func alike(reason string) string {
+	return particular.ReplaceAllStringFunc(reason, func(s string) string {
+		if strings.HasPrefix(s, "edit ") {
+			return "edit …"
+		}
+		return "…"
+	})
+}
+
+func drops(m map[string]int) []Drop {
+	var out []Drop
+	for _, reason := range sortedKeys(m) {
+		out = append(out, Drop{reason, m[reason]})
+	}
+	return out
+}

@@ -1,0 +1,340 @@
+package eval
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"keyhole/data"
+	"keyhole/edit"
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+)
+
+// Protocols lists the orders in which edits are made and evaluated.
+//
+//   - single_restore: make one, evaluate it, take it back.
+//   - batch: make Batch edits together, evaluate all of them, take them back.
+//   - sequential_immediate: make one after the other, evaluate each at once.
+//   - sequential_final: make one after the other, evaluate all at the end.
+func Protocols() []string {
+	return []string{"single_restore", "batch", "sequential_immediate", "sequential_final"}
+}
+
+// Options say what is evaluated, and how. Model, Engine, Editor and Set are
+// needed; the zero value of the others is the default.
+type Options struct {
+	Model  *lm.Model
+	Engine *kernel.Engine
+	Editor edit.Editor
+	Set    *data.Set
+
+	Limit    int      // evaluate only that many first records; 0: all
+	Protocol string   // one of Protocols; "": single_restore
+	Batch    int      // edits of a batch, for protocol batch; 0: 10
+	Pack     int      // single edits that share graph runs and passes; 0: 10. Results do not depend on it
+	MaxLen   int      // cut prompts and answers at so many tokens; 0: 32; −1: never
+	Metrics  []string // families, see Families; nil: those that fit the set
+	Style    string   // of prompts: "" or plain, or qa_instruction
+	Seed     uint64   // of borrowed prompts and sampled texts
+
+	// References are texts about new answers by ReferenceKey, for RS.
+	References map[string][]string
+
+	Out      string         // results file; "": none. What it holds already is not computed again
+	Progress func(Progress) // called after each edit; may be nil
+	Scorer   *Scorer        // keeps what the base model computed from run to run; nil: a new one
+}
+
+// Progress is how far an evaluation is.
+type Progress struct {
+	Done, Total int
+	ID          string  // of the edit just evaluated
+	Reliability float64 // so far
+	Locality    float64
+}
+
+// Fingerprinter is an editor that can identify its configuration and weights,
+// so that results of another one of the same name are not taken for its own.
+type Fingerprinter interface{ Fingerprint() string }
+
+// EachApplier is an editor that makes several independent edits at once: each
+// is what Apply makes of the request alone.
+type EachApplier interface {
+	ApplyEach(ctx context.Context, m *lm.Model, requests []edit.Request) ([]*edit.Edited, error)
+}
+
+// run is an evaluation in progress.
+type run struct {
+	Options
+	plan   *planner
+	scorer *Scorer
+	file   *resultsFile
+	report *Report
+	n      int // records to evaluate
+	done   int // lines that are in the file, or written
+
+	edits               int
+	editTime, scoreTime time.Duration // since the last mark
+	times               timing        // of this and earlier runs
+}
+
+// Run evaluates an editor. The model's weights are as before when it returns.
+// An edit that the editor refuses is counted under its reason, not as a
+// failure of the evaluation; if all are refused, that is an error. With a
+// cancelled ctx, Run returns its error after the edit in progress; what is in
+// the results file stays good.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	r := &run{Options: o}
+	header, err := r.prepare()
+	if err != nil {
+		return nil, fmt.Errorf("evaluate: %w", err)
+	}
+	if o.Out != "" {
+		if r.file, err = openResults(o.Out, header); err != nil {
+			return nil, err
+		}
+		for _, t := range readTimes(timesName(o.Out)) {
+			r.count(t)
+		}
+	}
+	err = r.resume()
+	if err == nil {
+		err = r.evaluate(ctx)
+	}
+	if e := r.file.close(); err == nil && e != nil {
+		err = fmt.Errorf("results file: %w", e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.finish()
+}
+
+// prepare checks the options and fills in defaults.
+func (r *run) prepare() (Header, error) {
+	var h Header
+	switch {
+	case r.Model == nil || r.Engine == nil || r.Editor == nil || r.Set == nil:
+		return h, errors.New("a model, an engine, an editor and a data set are needed")
+	case r.Model.Tokenizer == nil:
+		return h, fmt.Errorf("model %s has no tokenizer; put tokenizer.json beside its weights", r.Model.Path)
+	case len(r.Set.Edits) == 0:
+		return h, fmt.Errorf("data set %s holds no edit", r.Set.Name)
+	case r.Limit < 0 || r.Batch < 0 || r.Pack < 0 || r.MaxLen < -1:
+		return h, errors.New("limit, batch and pack must not be negative, nor max_len below -1")
+	case r.Style != "" && r.Style != "plain" && r.Style != "qa_instruction":
+		return h, fmt.Errorf("prompt style %q: use plain or qa_instruction; chat templates are not applied", r.Style)
+	}
+	if r.Protocol == "" {
+		r.Protocol = "single_restore"
+	}
+	if !slices.Contains(Protocols(), r.Protocol) {
+		return h, fmt.Errorf("protocol %q: use one of %s", r.Protocol, strings.Join(Protocols(), ", "))
+	}
+	orDefault := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	orDefault(&r.Batch, 10)
+	orDefault(&r.Pack, 10)
+	orDefault(&r.MaxLen, 32)
+	r.MaxLen = max(r.MaxLen, 0)
+	if r.Style == "" {
+		r.Style = "plain"
+	}
+	list, err := choose(r.Metrics, r.Set)
+	if err != nil {
+		return h, err
+	}
+	if r.scorer = r.Scorer; r.scorer == nil {
+		r.scorer = NewScorer(r.Model, r.Engine, 0)
+	}
+	if r.scorer.model != r.Model {
+		return h, errors.New("the scorer is of another model")
+	}
+	r.plan = &planner{
+		model: r.Model, set: r.Set, families: list, maxLen: r.MaxLen, style: r.Style, seed: r.Seed,
+		refs: r.References, terms: newTerms(allTexts(r.References)),
+	}
+	r.n = len(r.Set.Edits)
+	if r.Limit > 0 {
+		r.n = min(r.n, r.Limit)
+	}
+	return r.header(list)
+}
+
+func allTexts(refs map[string][]string) []string {
+	var out []string
+	for _, k := range sortedKeys(refs) {
+		out = append(out, refs[k]...)
+	}
+	return out
+}
+
+func (r *run) header(list []family) (Header, error) {
+	rec := Record{
+		Target: targetOf(r.Set.Format), Decode: "teacher_forced", Match: "token_all", PromptStyle: r.Style,
+		LocalityReference: "pre_edit_prediction", Average: "macro", Protocol: r.Protocol, MaxLen: r.MaxLen,
+	}
+	h := Header{Version: resultsVersion, Record: rec, Data: r.Set.Name, Editor: r.Editor.Name(), Seed: r.Seed}
+	var names []string
+	for _, f := range list {
+		names = append(names, f.name)
+	}
+	h.Metrics = strings.Join(names, ",")
+	var err error
+	if h.Model, err = r.Model.Hash(); err != nil {
+		return h, err
+	}
+	if h.Edits, err = hashEdits(r.Set); err != nil {
+		return h, err
+	}
+	if len(r.References) > 0 {
+		if h.Refs, err = hashJSON(r.References); err != nil {
+			return h, err
+		}
+	}
+	if f, ok := r.Editor.(Fingerprinter); ok {
+		h.Config = f.Fingerprint()
+	}
+	switch r.Protocol {
+	case "batch":
+		h.Batch, h.Limit = r.Batch, r.n
+	case "sequential_final":
+		h.Limit = r.n
+	}
+	r.report = newReport(rec)
+	r.report.Editor, r.report.Model, r.report.Data = h.Editor, h.Model, h.Data
+	return h, nil
+}
+
+// targetOf is Record.Target for a data format.
+func targetOf(format string) string {
+	switch {
+	case format == "zsre-malmen":
+		return "true_answer"
+	case strings.HasPrefix(format, "zsre"):
+		return "alt"
+	}
+	return "new"
+}
+
+// hashEdits identifies what is asked and edited, wherever its files lie.
+func hashEdits(s *data.Set) (string, error) {
+	edits := slices.Clone(s.Edits)
+	for i := range edits {
+		edits[i].Source = data.Source{}
+		if edits[i].Chain != nil {
+			chain := *edits[i].Chain
+			chain.Edits = slices.Clone(chain.Edits)
+			for j := range chain.Edits {
+				chain.Edits[j].Source = data.Source{}
+			}
+			edits[i].Chain = &chain
+		}
+	}
+	return hashJSON(edits)
+}
+
+func hashJSON(v any) (string, error) {
+	h := sha256.New()
+	if err := json.NewEncoder(h).Encode(v); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// resume takes over the lines that the file has.
+func (r *run) resume() error {
+	if r.file == nil {
+		return nil
+	}
+	for i := range r.file.lines {
+		l := &r.file.lines[i]
+		if i >= len(r.Set.Edits) || l.ID != r.Set.Edits[i].ID {
+			return fmt.Errorf("results file %s: line %d is of edit %s, which is not edit %d of the data; remove the file", r.Out, i+2, l.ID, i+1)
+		}
+		if i < r.n {
+			r.take(l)
+		}
+	}
+	return nil
+}
+
+// take counts a line.
+func (r *run) take(l *Line) {
+	r.report.add(l)
+	r.done++
+	if r.Progress == nil {
+		return
+	}
+	mean := func(name string) float64 {
+		s := r.report.sums[name]
+		if s == nil {
+			return 0
+		}
+		return s.total / float64(s.cases)
+	}
+	r.Progress(Progress{Done: r.done, Total: r.n, ID: l.ID, Reliability: mean("reliability"), Locality: mean("locality")})
+}
+
+// put writes the next line, unless the file has it.
+func (r *run) put(i int, l *Line) error {
+	if i < r.done {
+		return nil
+	}
+	if err := r.file.write(l); err != nil {
+		return err
+	}
+	r.take(l)
+	return nil
+}
+
+// mark notes the time since the last mark.
+func (r *run) mark() error {
+	if r.edits == 0 {
+		return nil
+	}
+	t := timing{Edits: r.edits, Edit: r.editTime.Seconds(), Score: r.scoreTime.Seconds(), PeakBytes: peakBytes()}
+	r.edits, r.editTime, r.scoreTime = 0, 0, 0
+	r.count(t)
+	if err := r.file.sync(); err != nil || r.file == nil {
+		return err
+	}
+	return appendTime(timesName(r.Out), t)
+}
+
+func (r *run) count(t timing) {
+	r.times.Edits += t.Edits
+	r.times.Edit += t.Edit
+	r.times.Score += t.Score
+	r.times.PeakBytes = max(r.times.PeakBytes, t.PeakBytes)
+}
+
+func (r *run) finish() (*Report, error) {
+	rep := r.report
+	rep.finish(r.plan.families)
+	if rep.N == 0 {
+		reason := "there was none"
+		if len(rep.Dropped) > 0 {
+			reason = rep.Dropped[0].Reason
+		}
+		return nil, fmt.Errorf("evaluate %s on %s: no edit could be evaluated, for example: %s", rep.Editor, rep.Data, reason)
+	}
+	if r.times.Edits > 0 {
+		rep.EditSeconds = r.times.Edit / float64(r.times.Edits)
+		if total := r.times.Edit + r.times.Score; total > 0 {
+			rep.EditsPerSecond = float64(r.times.Edits) / total
+		}
+	}
+	rep.PeakBytes = r.times.PeakBytes
+	return rep, nil
+}

@@ -1,0 +1,50 @@
+package eval
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"keyhole/data"
+	"keyhole/lm"
+)
+
+func TestEveryDataSetCanBeEvaluated(t *testing.T) {
+	shared := os.Getenv("KEYHOLE_SHARED")
+	if shared == "" {
+		t.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this test")
+	}
+	m, err := lm.Load(filepath.Join(shared, "models", "stories260k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	e := testEngine(t)
+	seen := 0
+	err = filepath.WalkDir(filepath.Join(shared, "data"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".jsonl.gz") {
+			return err
+		}
+		set, err := data.Load(path, data.Options{Limit: 4})
+		if err != nil {
+			return nil // facts, questions and texts hold no edits
+		}
+		seen++
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			r := evaluate(t, Options{Model: m, Engine: e, Editor: none{}, Set: set})
+			if r.Locality != 1 || r.LocalityKL != 0 {
+				t.Errorf("locality %v, KL %v, missing %v", r.Locality, r.LocalityKL, r.Missing)
+			}
+			t.Logf("%s: n %d, %d figures, skipped %v, cut %d, %s", set.Format, r.N, len(r.Metrics), r.Skipped, r.Cut, strings.Join(sortedKeys(r.Metrics), " "))
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen == 0 {
+		t.Fatal("no data set was found")
+	}
+}

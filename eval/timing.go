@@ -1,0 +1,76 @@
+package eval
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// timing is how long a group of edits took. Times are kept beside the results,
+// in a file of their own, so that the results do not depend on the machine.
+type timing struct {
+	Edits     int     `json:"edits"`
+	Edit      float64 `json:"edit_seconds"`
+	Score     float64 `json:"score_seconds"`
+	PeakBytes int64   `json:"peak_bytes,omitempty"`
+}
+
+// timesName is the file of times beside a results file.
+func timesName(results string) string { return results + ".times" }
+
+// readTimes reads what can be read: times are no result, so a damaged line is
+// passed over.
+func readTimes(path string) []timing {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	var out []timing
+	for sc := bufio.NewScanner(bytes.NewReader(raw)); sc.Scan(); {
+		var t timing
+		if json.Unmarshal(sc.Bytes(), &t) == nil && t.Edits > 0 {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// appendTime adds a line to the file.
+func appendTime(path string, t timing) error {
+	raw, err := marshalLine(t)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("file of times: %w", err)
+	}
+	if _, err := f.Write(raw); err != nil {
+		f.Close()
+		return fmt.Errorf("file of times: %w", err)
+	}
+	return f.Close()
+}
+
+// peakBytes is the largest resident memory of this process so far, 0 where the
+// system does not say.
+func peakBytes() int64 {
+	raw, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			if err != nil {
+				return 0
+			}
+			return kib << 10
+		}
+	}
+	return 0
+}
