@@ -1,0 +1,177 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+
+	"keyhole/lm"
+	"keyhole/lm/tensorfile"
+)
+
+// Spread is minimum, median and maximum over the rounds.
+type Spread struct {
+	Min    float64 `json:"min"`
+	Median float64 `json:"median"`
+	Max    float64 `json:"max"`
+}
+
+func spread(x []float64) Spread {
+	if len(x) == 0 {
+		return Spread{}
+	}
+	return Spread{slices.Min(x), median(x), slices.Max(x)}
+}
+
+// Row compares both sides on one piece of work. Ours and Peer are medians of
+// edits per second (or what Unit says).
+type Row struct {
+	Name        string  `json:"name"`
+	Unit        string  `json:"unit"`
+	Ours        float64 `json:"ours"`
+	Peer        float64 `json:"peer"`
+	Ratio       float64 `json:"ratio"`
+	Target      string  `json:"target"`
+	BoundRatio  float64 `json:"bound_ratio"`  // step time ÷ bound
+	MemoryRatio float64 `json:"memory_ratio"` // peak resident memory, ours ÷ the peer's
+	OursSpread  Spread  `json:"ours_spread"`
+	PeerSpread  Spread  `json:"peer_spread"`
+	MatrixShare float64 `json:"matrix_share"` // of the step's time: matrix products and the optimiser's pass
+	OursMiB     float64 `json:"ours_mib"`
+	PeerMiB     float64 `json:"peer_mib"`
+	EstimateMiB float64 `json:"estimate_mib"` // what was announced before the run
+	Allocs      float64 `json:"allocs_per_step"`
+}
+
+// Against says how to compare with the yardstick.
+type Against struct {
+	Dir     string // folder of the yardstick; data and models lie beside it
+	Python  string
+	Self    string // our executable, for a process per run
+	Threads int    // of the yardstick
+	Rounds  int
+	Edits   int // of one run's first epoch
+	Say     func(format string, args ...any)
+}
+
+// Compare runs both sides in turn on all workloads.
+func Compare(ctx context.Context, a Against) ([]Row, error) {
+	p, err := findPeer(a.Dir, a.Python, a.Threads)
+	if err != nil {
+		return nil, err
+	}
+	tmp, err := os.MkdirTemp("", "keyhole-against-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	root := filepath.Dir(filepath.Clean(a.Dir))
+	zsre := filepath.Join(root, "data", "zsre", "zsre_train.jsonl.gz")
+	gguf, err := filepath.Glob(filepath.Join(root, "models", "smollm2-135m", "*.gguf"))
+	if err != nil || len(gguf) == 0 {
+		return nil, fmt.Errorf("%s: no models/smollm2-135m/*.gguf beside the yardstick", root)
+	}
+	smol, gpt := filepath.Join(tmp, "smollm2"), filepath.Join(tmp, "gpt2-small")
+	a.Say("writing the models as Hugging Face folders")
+	m, err := lm.Load(gguf[0])
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Save(smol, lm.SaveOptions{DType: tensorfile.F32}); err != nil {
+		return nil, err
+	}
+	if err := m.Close(); err != nil {
+		return nil, err
+	}
+	if err := gpt2Small(gpt, filepath.Join(root, "data", "tokenizers", "gpt2")); err != nil {
+		return nil, err
+	}
+	works := []struct {
+		w            Workload
+		peerModel    string
+		target, warm string
+	}{
+		{Workload{Name: "SmolLM2-135M, rank 1920", Model: gguf[0], Rank: 1920}, smol, "≥ 1.5", "≥ 2.5"},
+		{Workload{Name: "SmolLM2-135M, rank 128", Model: gguf[0], Rank: 128}, smol, "≥ 2", ""},
+		{Workload{Name: "GPT-2 small's shape, rank 1920", Model: gpt, Rank: 1920}, gpt, "≥ 1.5", ""},
+		{Workload{Name: "GPT-2 small's shape, rank 128", Model: gpt, Rank: 128}, gpt, "≥ 2", ""},
+	}
+	ours, warm, theirs := make([][]Measurement, len(works)), make([][]Measurement, len(works)), make([][]result, len(works))
+	for round := range a.Rounds {
+		for i, x := range works {
+			x.w.Data, x.w.Blocks, x.w.Batch, x.w.Edits, x.w.MaxLen = zsre, 3, 10, a.Edits, 32
+			x.w.Steps = a.Edits / x.w.Batch
+			a.Say("round %d of %d: %s", round+1, a.Rounds, x.w.Name)
+			mine, err := child(ctx, a.Self, x.w)
+			if err != nil {
+				return nil, err
+			}
+			ours[i] = append(ours[i], mine)
+			r, err := p.run(ctx, x.w, x.peerModel)
+			if err != nil {
+				return nil, err
+			}
+			theirs[i] = append(theirs[i], r)
+			if x.warm == "" {
+				continue
+			}
+			x.w.CacheMB, x.w.Steps = 256, 2*x.w.Steps
+			if mine, err = child(ctx, a.Self, x.w); err != nil {
+				return nil, err
+			}
+			warm[i] = append(warm[i], mine)
+		}
+	}
+	var rows []Row
+	for i, x := range works {
+		r := row(x.w.Name+", first epoch", x.target, ours[i], theirs[i], func(m Measurement) float64 { return m.EditsPerSecond },
+			func(m Measurement) float64 { return median(m.StepSeconds) / m.BoundSeconds })
+		r.MatrixShare = (ours[i][0].MatrixSeconds + ours[i][0].AdamSeconds) / median(ours[i][0].StepSeconds)
+		r.EstimateMiB, r.Allocs = ours[i][0].EstimateMiB, ours[i][0].AllocsPerStep
+		rows = append(rows, r)
+		if x.warm != "" {
+			rows = append(rows, row(x.w.Name+", later epoch", x.warm, warm[i], theirs[i], func(m Measurement) float64 { return m.WarmPerSecond },
+				func(m Measurement) float64 { return median(m.WarmSeconds) / m.WarmBound }))
+		}
+	}
+	a.Say("evaluation")
+	r, err := Evaluation(ctx, root, gguf[0], 20, a.Rounds)
+	if err != nil {
+		return nil, err
+	}
+	return append(rows, r), nil
+}
+
+func row(name, target string, ours []Measurement, theirs []result, speed, bound func(Measurement) float64) Row {
+	var a, b, bounds, am, bm []float64
+	for _, m := range ours {
+		a, bounds, am = append(a, speed(m)), append(bounds, bound(m)), append(am, m.PeakMiB)
+	}
+	for _, r := range theirs {
+		b, bm = append(b, r.EditsPerSecond), append(bm, r.PeakMiB)
+	}
+	r := Row{Name: name, Unit: "edits/s", Target: target, OursSpread: spread(a), PeerSpread: spread(b), BoundRatio: median(bounds), OursMiB: median(am), PeerMiB: median(bm)}
+	r.Ours, r.Peer = r.OursSpread.Median, r.PeerSpread.Median
+	r.Ratio, r.MemoryRatio = r.Ours/r.Peer, r.OursMiB/r.PeerMiB
+	return r
+}
+
+// child runs a workload in a process of its own.
+func child(ctx context.Context, self string, w Workload) (Measurement, error) {
+	var m Measurement
+	spec, err := json.Marshal(w)
+	if err != nil {
+		return m, err
+	}
+	cmd := exec.CommandContext(ctx, self, "bench", "--worker", string(spec))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", w.Name, err)
+	}
+	return m, json.Unmarshal(out, &m)
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"keyhole/bench"
+)
+
+func benchCommand(o *options) *cobra.Command {
+	var worker, against, python, scaling string
+	var rounds, edits, peerThreads, threads int
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure kernels, steps and whole runs, also side by side with PyTorch",
+		Long: `Without flags: the speed of the matrix products that training is made of, next
+to OpenBLAS where that is installed.
+
+With --against: meta-training end to end, taking turns with the PyTorch
+yardstick in folder DIR (data and models lie beside it), each run in a process
+of its own; minimum, median and maximum over the rounds.
+
+With --scaling: edits per second and memory against batch size, text length,
+edited blocks, model size and threads, as a table and plots in folder DIR.`,
+		Example: `  keyhole bench
+  keyhole bench --against ../shared/peer --json
+  keyhole bench --against ../shared/peer --rounds 5 --edits 100
+  keyhole bench --scaling docs/results/scaling`,
+		Args: exactly(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			out := c.OutOrStdout()
+			say := func(format string, args ...any) { fmt.Fprintf(c.ErrOrStderr(), format+"\n", args...) }
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			switch {
+			case worker != "":
+				var w bench.Workload
+				if err := json.Unmarshal([]byte(worker), &w); err != nil {
+					return &usageError{fmt.Errorf("--worker: %w", err)}
+				}
+				m, err := bench.Run(c.Context(), w)
+				if err != nil {
+					return err
+				}
+				return printJSON(out, m)
+			case against != "":
+				rows, err := bench.Compare(c.Context(), bench.Against{Dir: against, Python: python, Self: self, Threads: peerThreads, Rounds: rounds, Edits: edits, Say: say})
+				if err != nil {
+					return err
+				}
+				if o.json {
+					return printJSON(out, map[string]any{"rows": rows})
+				}
+				return printAgainst(out, rows)
+			case scaling != "":
+				points, err := bench.Scale(c.Context(), self, scaling, say)
+				if err != nil {
+					return err
+				}
+				if o.json {
+					return printJSON(out, map[string]any{"points": points})
+				}
+				return printPoints(out, points)
+			}
+			rows, err := bench.Kernels(threads)
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return printJSON(out, map[string]any{"rows": rows})
+			}
+			return printKernels(out, rows)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&against, "against", "", "compare with the PyTorch yardstick in folder `DIR`")
+	f.StringVar(&python, "python", "/usr/bin/python3", "Python with torch and transformers")
+	f.IntVar(&rounds, "rounds", 3, "how often both sides take turns")
+	f.IntVar(&edits, "edits", 60, "edits of one run, a multiple of 10 above 20")
+	f.IntVar(&peerThreads, "peer-threads", 1, "threads of the yardstick; 1 is its best setting on two cores")
+	f.IntVar(&threads, "threads", 0, "our threads in the kernel table; 0: all cores")
+	f.StringVar(&scaling, "scaling", "", "measure how speed and memory scale and plot it into folder `DIR`")
+	f.StringVar(&worker, "worker", "", "run one workload, given as JSON, in this process")
+	_ = f.MarkHidden("worker") // the flag exists: it was made one line above
+	return c
+}
+
+func table(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
+
+func printAgainst(w io.Writer, rows []bench.Row) error {
+	t := table(w)
+	fmt.Fprintln(t, "work\tours\tpeer\tratio\ttarget\tours min…max\tpeer min…max\t× bound\tmatrix+Adam\tMiB\tpeer MiB\tmemory\testimate")
+	for _, r := range rows {
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%s\t%.2f…%.2f\t%.2f…%.2f\t%.2f\t%s\t%.0f\t%.0f\t%.2f\t%s\n", r.Name, r.Ours, r.Peer, r.Ratio, r.Target,
+			r.OursSpread.Min, r.OursSpread.Max, r.PeerSpread.Min, r.PeerSpread.Max, r.BoundRatio, orDash("%.0f %%", 100*r.MatrixShare), r.OursMiB, r.PeerMiB, r.MemoryRatio, orDash("%.0f", r.EstimateMiB))
+	}
+	return t.Flush()
+}
+
+func orDash(format string, v float64) string {
+	if v == 0 {
+		return "–"
+	}
+	return fmt.Sprintf(format, v)
+}
+
+func printKernels(w io.Writer, rows []bench.KernelRow) error {
+	t := table(w)
+	fmt.Fprintln(t, "product\tm\tk\tn\tours GFLOP/s\tOpenBLAS\tratio")
+	for _, r := range rows {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%.1f\t%s\t%s\n", r.Shape, r.M, r.K, r.N, r.Ours, orDash("%.1f", r.OpenBLAS), orDash("%.2f", r.Ratio))
+	}
+	return t.Flush()
+}
+
+func printPoints(w io.Writer, points []bench.Point) error {
+	t := table(w)
+	fmt.Fprintln(t, "against\tvalue\tedits/s\tMiB")
+	for _, p := range points {
+		fmt.Fprintf(t, "%s\t%g\t%.2f\t%.0f\n", p.Axis, p.Value, p.EditsPerSecond, p.PeakMiB)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"keyhole/data"
+	"keyhole/eval"
+)
+
+// comparison is a configuration of keyhole compare.
+type comparison struct {
+	Seed     uint64          `yaml:"seed" doc:"seed of borrowed prompts and sampled texts"`
+	Threads  int             `yaml:"threads" doc:"threads; 0: all cores. No result depends on it"`
+	Model    string          `yaml:"model" doc:"base model: Hugging Face folder or GGUF file; empty: the embedded model"`
+	Data     comparedData    `yaml:"data" doc:"edits to evaluate on"`
+	Protocol string          `yaml:"protocol" doc:"single, batch, sequential or sequential-immediate"`
+	Batch    int             `yaml:"batch" doc:"edits made together, for protocol batch; 0: 10"`
+	MaxLen   int             `yaml:"max_len" doc:"cut prompts and answers at so many tokens; 0: 32; -1: never"`
+	Metrics  []string        `yaml:"metrics" doc:"families of metrics; empty: those that the data allow"`
+	Corpus   string          `yaml:"corpus" doc:"text for the editors' statistics; empty: the embedded text"`
+	Demos    string          `yaml:"demos" doc:"edits for ike's demonstrations; empty: the embedded training edits"`
+	Editors  []comparedEntry `yaml:"editors" doc:"what is compared"`
+}
+
+// comparedData names the edits.
+type comparedData struct {
+	Path      string `yaml:"path" doc:"file of edits; empty: the embedded held-out edits"`
+	Split     string `yaml:"split" doc:"split of the file, where it has splits"`
+	Neighbors string `yaml:"neighbors" doc:"CounterFact neighbours to merge"`
+	Locality  string `yaml:"locality" doc:"unrelated questions to borrow where edits have none"`
+	Limit     int    `yaml:"limit" doc:"evaluate so many first edits; 0: all"`
+	SkipBad   bool   `yaml:"skip_bad" doc:"count bad records instead of stopping"`
+}
+
+// comparedEntry is one editor of a comparison.
+type comparedEntry struct {
+	Name   string   `yaml:"name" doc:"its name in tables; empty: that of the editor"`
+	Editor string   `yaml:"editor" doc:"an editor that needs no training"`
+	Run    string   `yaml:"run" doc:"run or checkpoint folder of a trained editor"`
+	Train  string   `yaml:"train" doc:"config or preset to train with where run holds nothing yet; without run, in the folder of the comparison"`
+	Set    []string `yaml:"set" doc:"overrides of the editor's config, or of that of train"`
+}
+
+func defaultComparison() comparison { return comparison{Protocol: "single"} }
+
+// Validate reports the first impossible value.
+func (c *comparison) Validate() error {
+	if _, ok := protocols()[c.Protocol]; !ok {
+		return fmt.Errorf("protocol: %q is none of single, batch, sequential, sequential-immediate", c.Protocol)
+	}
+	if len(c.Editors) == 0 {
+		return errors.New("editors: there is none; name at least one")
+	}
+	seen := map[string]bool{}
+	for i, e := range c.Editors {
+		switch {
+		case e.Editor == "" && e.Run == "" && e.Train == "":
+			return fmt.Errorf("editors: the %s needs editor, run or train", ordinal(i))
+		case e.Editor != "" && (e.Run != "" || e.Train != ""):
+			return fmt.Errorf("editors: %s: editor goes neither with run nor with train", e.label())
+		case seen[e.label()]:
+			return fmt.Errorf("editors: two are called %s; give them names", e.label())
+		case strings.ContainsAny(e.label(), `/\`) || strings.HasPrefix(e.label(), "."):
+			return fmt.Errorf("editors: %q is no name for a file; give it a name of letters and digits", e.label())
+		}
+		seen[e.label()] = true
+	}
+	return nil
+}
+
+// label is the entry's name in tables and files.
+func (e comparedEntry) label() string {
+	switch {
+	case e.Name != "":
+		return e.Name
+	case e.Editor != "":
+		return e.Editor
+	case e.Run != "":
+		return filepath.Base(filepath.Clean(e.Run))
+	}
+	return e.Train
+}
+
+func ordinal(i int) string { return fmt.Sprintf("entry %d", i+1) }
+
+// compared is the JSON of compare.
+type compared struct {
+	Editors map[string]*eval.Report `json:"editors"`
+	Failed  map[string]string       `json:"failed,omitempty"` // editor → why it has no figures
+	Files   []string                `json:"files,omitempty"`
+
+	order []string
+}
+
+// comparer is a comparison in progress.
+type comparer struct {
+	comparison
+	c      *cobra.Command
+	dir    string
+	set    *data.Set
+	shared *workbench   // base model of the editors that need no training
+	scorer *eval.Scorer // of shared
+}
+
+// run compares all editors and returns what came of each. An editor that fails
+// does not stop the others.
+func (m *comparer) run() (*compared, error) {
+	var err error
+	if m.set, err = m.load(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(m.dir, "editors"), 0o777); err != nil {
+		return nil, fmt.Errorf("compare: %w", err)
+	}
+	out := &compared{Editors: map[string]*eval.Report{}, Failed: map[string]string{}}
+	for _, e := range m.Editors {
+		r, err := m.one(e)
+		if stop := stopped(m.c); stop != nil {
+			fmt.Fprintf(m.c.ErrOrStderr(), "what was evaluated is in %s; type the same command again to go on\n", m.dir)
+			return nil, errorAfter(stop, m.close())
+		}
+		if err != nil {
+			fmt.Fprintf(m.c.ErrOrStderr(), "%s has no figures: %v\n", e.label(), err)
+			out.Failed[e.label()] = err.Error()
+			continue
+		}
+		out.Editors[e.label()] = r
+		out.order = append(out.order, e.label())
+	}
+	if err := m.close(); err != nil {
+		return nil, err
+	}
+	if len(out.order) == 0 {
+		return nil, fmt.Errorf("compare: no editor could be evaluated; the first says: %s", out.Failed[m.Editors[0].label()])
+	}
+	return out, out.comparable()
+}
+
+func (m *comparer) load() (*data.Set, error) {
+	d := m.Data
+	if d.Path == "" {
+		d.Path = embeddedName
+	}
+	return loadData(d.Path, data.Options{Split: d.Split, Neighbors: d.Neighbors, Locality: d.Locality, SkipBad: d.SkipBad})
+}
+
+func (m *comparer) close() error {
+	if m.shared == nil {
+		return nil
+	}
+	b := m.shared
+	m.shared = nil
+	return b.close()
+}
+
+// one evaluates one editor.
+func (m *comparer) one(e comparedEntry) (*eval.Report, error) {
+	b, err := m.open(e)
+	if err != nil {
+		return nil, err
+	}
+	o := eval.Options{
+		Set: m.set, Limit: m.Data.Limit, Protocol: protocols()[m.Protocol], Batch: m.Batch, MaxLen: m.MaxLen, Metrics: m.Metrics,
+		Seed: m.Seed, Out: m.results(e.label()),
+	}
+	if b == m.shared {
+		if m.scorer == nil {
+			m.scorer = eval.NewScorer(b.model, b.engine, 0)
+		}
+		o.Scorer = m.scorer
+	}
+	resetPeak()
+	r, err := evaluate(m.c, b, o, fmt.Sprintf("%-10s", e.label()))
+	if b != m.shared {
+		err = errorAfter(err, b.close())
+	}
+	return r, err
+}
+
+// results is the file of an editor's results.
+func (m *comparer) results(label string) string {
+	return filepath.Join(m.dir, "editors", label+".jsonl")
+}
+
+// open loads or makes an entry's editor, and trains it first if need be.
+func (m *comparer) open(e comparedEntry) (*workbench, error) {
+	model := m.Model
+	if model == "" {
+		model = embeddedName
+	}
+	if e.Editor == "" {
+		dir := e.Run
+		if dir == "" {
+			dir = filepath.Join(m.dir, "runs", e.label())
+		}
+		if e.Train != "" {
+			if err := ensureTrained(m.c, e.Train, e.Set, dir); err != nil {
+				return nil, err
+			}
+		}
+		return openTrained(dir, model, m.Threads)
+	}
+	if m.shared == nil {
+		b, err := openModelOnly(model, m.Threads)
+		if err != nil {
+			return nil, err
+		}
+		b.corpus, b.demos, b.w = m.Corpus, m.Demos, m.c.ErrOrStderr()
+		m.shared = b
+	}
+	m.shared.set = e.Set
+	return m.shared, m.shared.build(m.c.Context(), e.Editor)
+}
+
+// comparable refuses results that were not measured in the same way.
+func (r *compared) comparable() error {
+	var reports []*eval.Report
+	for _, name := range r.order {
+		reports = append(reports, r.Editors[name])
+		first := reports[0]
+		if x := r.Editors[name]; x.Model != first.Model {
+			return fmt.Errorf("compare: %s was measured on the base model %.12s…, %s on %.12s…; compare editors of one model", r.order[0], first.Model, name, x.Model)
+		}
+	}
+	if mixed := eval.Mixed(reports...); len(mixed) > 0 {
+		return fmt.Errorf("compare: results that were measured differently are not comparable: %s", strings.Join(mixed, "; "))
+	}
+	return nil
+}
+
+// resetPeak makes the process's peak memory begin anew, where the system can,
+// so that each editor's is its own.
+func resetPeak() {
+	debug.FreeOSMemory()
+	const resetHighWater = "5"
+	_ = os.WriteFile("/proc/self/clear_refs", []byte(resetHighWater), 0) // elsewhere the peak is that of all editors so far
+}

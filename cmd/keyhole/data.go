@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"keyhole/data"
+)
+
+func dataCommand(o *options) *cobra.Command {
+	return group("data", "Look at data sets",
+		"  keyhole data info zsre_train.jsonl.gz\n  keyhole data check my-edits.jsonl\n  keyhole data formats",
+		dataInfoCommand(o), dataCheckCommand(o), dataFormatsCommand(o))
+}
+
+// dataFlags are the flags that say how a data file is read.
+func dataFlags(c *cobra.Command) *data.Options {
+	d := &data.Options{}
+	f := c.Flags()
+	f.StringVar(&d.Format, "format", "", "read the file as this format instead of finding out")
+	f.StringVar(&d.Split, "split", "", "keep one split, where the file names splits")
+	f.StringVar(&d.Neighbors, "neighbors", "", "`file` of CounterFact neighbours to merge")
+	f.StringVar(&d.Locality, "locality", "", "`file` of unrelated questions to borrow where edits have none")
+	return d
+}
+
+func dataInfoCommand(o *options) *cobra.Command {
+	var opts *data.Options
+	c := &cobra.Command{
+		Use:   "info FILE",
+		Short: "Summarise a file of edits",
+		Long: `Read a file of edits, plain or gzip, in any known format, and say what it holds.
+Bad records are counted, not fatal. FILE may be "embedded".`,
+		Example: "  keyhole data info counterfact.jsonl.gz --split train\n  keyhole data info embedded --json",
+		Args:    exactly(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			opts.SkipBad = true
+			set, err := loadData(args[0], *opts)
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return printJSON(c.OutOrStdout(), set.Summary())
+			}
+			_, err = fmt.Fprintln(c.OutOrStdout(), set.Summary())
+			return err
+		},
+	}
+	opts = dataFlags(c)
+	return c
+}
+
+// checked is the JSON of data check.
+type checked struct {
+	Good    int         `json:"good"`
+	Bad     int         `json:"bad"`
+	Format  string      `json:"format"`
+	Reasons []data.Drop `json:"reasons"`
+}
+
+func dataCheckCommand(o *options) *cobra.Command {
+	var opts *data.Options
+	c := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Find the bad records of a file",
+		Long: `Read a file of edits and list what is wrong in it, by reason with the line of the
+first such record. The exit status is 1 if there is a bad record.`,
+		Example: "  keyhole data check my-edits.jsonl",
+		Args:    exactly(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			opts.SkipBad = true
+			set, err := loadData(args[0], *opts)
+			if err != nil {
+				return err
+			}
+			r := checked{Good: len(set.Edits), Format: set.Format, Reasons: append([]data.Drop{}, set.Dropped...)}
+			for _, d := range set.Dropped {
+				if d.Bad {
+					r.Bad += d.Count
+				}
+			}
+			if err := printChecked(c.OutOrStdout(), o.json, r); err != nil {
+				return err
+			}
+			if r.Bad > 0 {
+				return fmt.Errorf("%s: %d of %d records are bad; mend them, or use what is left with skip_bad", args[0], r.Bad, set.Records)
+			}
+			return nil
+		},
+	}
+	opts = dataFlags(c)
+	return c
+}
+
+func printChecked(w io.Writer, asJSON bool, r checked) error {
+	if asJSON {
+		return printJSON(w, r)
+	}
+	for _, d := range r.Reasons {
+		kind := "left out"
+		if d.Bad {
+			kind = "bad"
+		}
+		if _, err := fmt.Fprintf(w, "%s: %d, first at line %d: %s\n", kind, d.Count, d.Line, d.Reason); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "%d good records (format %s), %d bad\n", r.Good, r.Format, r.Bad)
+	return err
+}
+
+func dataFormatsCommand(o *options) *cobra.Command {
+	type format struct {
+		Name  string `json:"name"`
+		About string `json:"about"`
+	}
+	return &cobra.Command{
+		Use:     "formats",
+		Short:   "List the formats that can be read",
+		Example: "  keyhole data formats",
+		Args:    nothing,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var list []format
+			for _, f := range data.Formats() {
+				list = append(list, format{f.Name, f.About})
+			}
+			if o.json {
+				return printJSON(c.OutOrStdout(), list)
+			}
+			for _, f := range list {
+				if _, err := fmt.Fprintf(c.OutOrStdout(), "%-22s %s\n", f.Name, f.About); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"keyhole/data"
+	"keyhole/edit"
+	"keyhole/report"
+)
+
+// editFlags say what is edited, what is asked and what is kept.
+type editFlags struct {
+	request                edit.Request
+	file                   string
+	paraphrases, neighbors []string
+	tokens                 int
+	save, dtype, keep      string
+	force                  bool
+}
+
+// shownEdits is how many edits of a file are asked about.
+const shownEdits = 10
+
+// asked is one prompt with the model's greedy answers.
+type asked struct {
+	Kind   string `json:"kind"` // prompt, paraphrase or neighbor
+	Prompt string `json:"prompt"`
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+// editResult is the JSON of edit.
+type editResult struct {
+	Editor   string         `json:"editor"`
+	Model    string         `json:"model"` // hash of the base model
+	Requests int            `json:"requests"`
+	Prompt   string         `json:"prompt"`
+	Target   string         `json:"target"`
+	Before   string         `json:"before"`
+	After    string         `json:"after"`
+	Answers  []asked        `json:"answers"`
+	Report   map[string]any `json:"report"`
+	Seconds  float64        `json:"edit_seconds"`
+	Saved    string         `json:"saved,omitempty"`
+	DType    string         `json:"dtype,omitempty"`
+	Kept     string         `json:"kept,omitempty"`
+}
+
+func editCommand(o *options) *cobra.Command {
+	var who editorFlags
+	var f editFlags
+	c := &cobra.Command{
+		Use:   "edit [RUN_OR_CHECKPOINT]",
+		Short: "Make an edit and see, save or keep it",
+		Long: `Make the model say TARGET after PROMPT, and show its answers before and after.
+The editor is a run or checkpoint folder, or, with --editor and --model, one
+that needs no training.
+
+--save writes the edited model as a Hugging Face folder; --keep writes the edit
+alone, as a small file for keyhole edits. Several edits from a file are made
+together, as one.`,
+		Example: `  keyhole edit runs/first --prompt "The capital of France is" --target Lyon
+  keyhole edit runs/first --prompt "The capital of France is" --target Lyon --save edited --dtype f16
+  keyhole edit --editor rome --model models/gpt2 --prompt "The Space Needle is in the city of" \
+      --subject "Space Needle" --target Taipei --neighbor "The Eiffel Tower is in the city of"
+  keyhole edit --editor ft --model embedded --edits my.jsonl --keep store/mine.safetensors`,
+		Args: atMostOne(),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			if f.force && canForce(who.editor) {
+				who.set = append(who.set, "force=true")
+			}
+			b, err := who.open(c.Context(), c, args)
+			if err != nil {
+				return err
+			}
+			r, err := f.run(c, b)
+			if err := errorAfter(err, b.close()); err != nil {
+				return err
+			}
+			if o.json {
+				return printJSON(c.OutOrStdout(), r)
+			}
+			return printEdit(c.OutOrStdout(), r)
+		},
+	}
+	who.add(c)
+	fs := c.Flags()
+	fs.StringVar(&f.request.Prompt, "prompt", "", "text that asks for the fact, with the subject in it")
+	fs.StringVar(&f.request.Target, "target", "", "what the model shall say behind it")
+	fs.StringVar(&f.request.Subject, "subject", "", "what the fact is about, as it stands in the prompt; rome needs it")
+	fs.StringVar(&f.file, "edits", "", "`file` of edits to be made together, instead of --prompt and --target")
+	fs.StringArrayVar(&f.paraphrases, "paraphrase", nil, "another prompt that should change too; may be repeated")
+	fs.StringArrayVar(&f.neighbors, "neighbor", nil, "a prompt that should not change; may be repeated")
+	fs.IntVar(&f.tokens, "tokens", 8, "tokens of each answer shown")
+	fs.StringVar(&f.save, "save", "", "write the edited model to this new `folder`")
+	fs.StringVar(&f.dtype, "dtype", "f32", "of the written weights: f32, f16 or bf16")
+	fs.StringVar(&f.keep, "keep", "", "write the edit to this `file` (.safetensors)")
+	fs.BoolVar(&f.force, "force", false, "edit even if the model says the target already, or if the edit would damage it")
+	return c
+}
+
+func (f *editFlags) check() error {
+	single := f.request.Prompt != "" || f.request.Target != ""
+	switch {
+	case f.file != "" && single:
+		return wrongUse("give --edits or --prompt and --target, not both")
+	case f.file == "" && f.request.Prompt == "":
+		return wrongUse("--prompt is missing: say after which text the model shall answer otherwise")
+	case f.file == "" && f.request.Target == "":
+		return wrongUse("--target is missing: say what the model shall answer")
+	case f.tokens < 1:
+		return wrongUse("--tokens %d is below 1", f.tokens)
+	case f.keep != "" && !strings.HasSuffix(f.keep, edit.FileExt):
+		return wrongUse("--keep %s: the name of an edit file ends in %s", f.keep, edit.FileExt)
+	}
+	_, err := dtypeOf(f.dtype)
+	return err
+}
+
+// requests are the edits to make, and records to take prompts from.
+func (f *editFlags) requests() ([]edit.Request, error) {
+	if f.file == "" {
+		r := f.request
+		r.ID = "1"
+		return []edit.Request{r}, nil
+	}
+	set, err := loadData(f.file, data.Options{})
+	if err != nil {
+		return nil, err
+	}
+	var out []edit.Request
+	for i := range set.Edits {
+		out = append(out, requestsOf(&set.Edits[i])...)
+	}
+	return out, nil
+}
+
+// requestsOf are the requests of a record and those chained to it.
+func requestsOf(e *data.Edit) []edit.Request {
+	r := edit.Request{ID: e.ID, Prompt: e.Prompt, Subject: e.Subject, Target: e.TargetNew}
+	if len(e.TargetTrue) > 0 {
+		r.True = e.TargetTrue[0]
+	}
+	out := []edit.Request{r}
+	if e.Chain != nil {
+		for i := range e.Chain.Edits {
+			out = append(out, requestsOf(&e.Chain.Edits[i])...)
+		}
+	}
+	return out
+}
+
+// questions are the prompts to show answers to.
+func (f *editFlags) questions(requests []edit.Request) []asked {
+	var out []asked
+	for i := range requests[:min(len(requests), shownEdits)] {
+		out = append(out, asked{Kind: "prompt", Prompt: requests[i].Prompt})
+	}
+	for _, p := range f.paraphrases {
+		out = append(out, asked{Kind: "paraphrase", Prompt: p})
+	}
+	for _, p := range f.neighbors {
+		out = append(out, asked{Kind: "neighbor", Prompt: p})
+	}
+	return out
+}
+
+func (f *editFlags) run(c *cobra.Command, b *workbench) (*editResult, error) {
+	requests, err := f.requests()
+	if err != nil {
+		return nil, err
+	}
+	questions := f.questions(requests)
+	for i := range questions {
+		q := &questions[i]
+		if q.Before, err = answer(b.model, b.engine, "", q.Prompt, f.tokens); err != nil {
+			return nil, err
+		}
+	}
+	if f.file == "" && !f.force && says(questions[0].Before, f.request.Target) {
+		return nil, fmt.Errorf("the model answers %q with %q already, so there is nothing to edit; choose another target, or add --force", f.request.Prompt, f.request.Target)
+	}
+	start := time.Now()
+	e, err := b.editor.Apply(c.Context(), b.model, requests)
+	if stop := stopped(c); stop != nil {
+		return nil, stop
+	}
+	if err != nil {
+		return nil, err
+	}
+	seconds := time.Since(start).Seconds()
+	if err := f.answersAfter(b, e, questions); err != nil {
+		return nil, err
+	}
+	hash, err := b.model.Hash()
+	if err != nil {
+		return nil, err
+	}
+	r := &editResult{
+		Editor: b.editor.Name(), Model: hash, Requests: len(requests), Prompt: requests[0].Prompt, Target: requests[0].Target,
+		Before: questions[0].Before, After: questions[0].After, Answers: questions, Report: map[string]any{}, Seconds: seconds,
+	}
+	for _, figure := range e.Report {
+		r.Report[figure.Name] = figure.Value
+	}
+	return r, f.write(b, e, hash, r)
+}
+
+// answersAfter asks the edited model.
+func (f *editFlags) answersAfter(b *workbench, e *edit.Edited, questions []asked) error {
+	undo, err := e.Install(b.model, b.engine)
+	if err != nil {
+		return err
+	}
+	defer undo()
+	for i := range questions {
+		q := &questions[i]
+		context := ""
+		if e.Context != nil {
+			if context, err = e.Context(q.Prompt); err != nil {
+				return err
+			}
+		}
+		if q.After, err = answer(b.model, b.engine, context, q.Prompt, f.tokens); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write keeps the edit and saves the edited model, as far as asked for.
+func (f *editFlags) write(b *workbench, e *edit.Edited, hash string, r *editResult) error {
+	kept := &edit.Kept{Path: "edit" + edit.FileExt, Model: hash, Edited: e}
+	if f.save != "" {
+		if len(e.Changes) == 0 {
+			return fmt.Errorf("editor %s changes no weights, so there is no edited model to save; keep the edit with --keep", e.Editor)
+		}
+		s := savedModel{Dir: f.save, DType: f.dtype, Base: b.model.Path}
+		if err := s.write(b.model, b.engine, []*edit.Kept{kept}); err != nil {
+			return err
+		}
+		r.Saved, r.DType = f.save, f.dtype
+	}
+	if f.keep == "" {
+		return nil
+	}
+	if err := makeParent(f.keep); err != nil {
+		return err
+	}
+	r.Kept = f.keep
+	return edit.WriteFile(f.keep, e, hash)
+}
+
+// says reports whether an answer begins with the target, as whole words.
+func says(answer, target string) bool {
+	rest, ok := strings.CutPrefix(strings.TrimSpace(answer), strings.TrimSpace(target))
+	return ok && (rest == "" || !isWord(rest[0]))
+}
+
+func isWord(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b >= 0x80
+}
+
+func printEdit(w io.Writer, r *editResult) error {
+	t := &report.Table{Columns: []report.Column{{Name: ""}, {Name: "prompt"}, {Name: "before"}, {Name: "after"}}}
+	for _, a := range r.Answers {
+		t.Add(report.Text(a.Kind), report.Text(oneLine(a.Prompt)), report.Text(oneLine(a.Before)), report.Text(oneLine(a.After)))
+	}
+	if err := t.WriteText(w, false); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "%s: %d edit(s) in %.2f s%s\n", r.Editor, r.Requests, r.Seconds, figuresText(r.Report)); err != nil {
+		return err
+	}
+	if r.Saved != "" {
+		if _, err := fmt.Fprintf(w, "saved the edited model in %s (%s)\n", r.Saved, r.DType); err != nil {
+			return err
+		}
+	}
+	if r.Kept != "" {
+		if _, err := fmt.Fprintf(w, "kept the edit in %s; see: keyhole edits list %s\n", r.Kept, r.Kept); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+)
+
+// editorFlags choose an editor: a trained one by its folder, or another by
+// name together with a model.
+type editorFlags struct {
+	editor, model, corpus, demos string
+	set                          []string
+	threads                      *int
+}
+
+func (f *editorFlags) add(c *cobra.Command) {
+	fs := c.Flags()
+	fs.StringVar(&f.editor, "editor", "", "editor that needs no checkpoint; needs --model")
+	fs.StringVar(&f.model, "model", "", `base model: folder, GGUF file or "embedded"; with a run, where its base model is now`)
+	fs.StringVar(&f.corpus, "corpus", "", "text `file` for the editor's statistics (default: the embedded text)")
+	fs.StringVar(&f.demos, "demos", "", "`file` of edits for ike's demonstrations (default: the embedded training edits)")
+	fs.StringArrayVar(&f.set, "set", nil, "override a key of the editor's config: `key=value`")
+	f.threads = threadsFlag(c)
+	_ = c.RegisterFlagCompletionFunc("editor", cobra.FixedCompletions(editorNames(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// open loads what the arguments and flags choose.
+func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string) (*workbench, error) {
+	switch {
+	case len(args) == 0 && f.editor == "":
+		return nil, wrongUse("name a run or checkpoint folder, or an editor with --editor NAME --model MODEL")
+	case len(args) > 0 && f.editor != "":
+		return nil, wrongUse("%s holds an editor already; leave out --editor, or the folder", args[0])
+	case len(args) > 0 && len(f.set) > 0:
+		return nil, wrongUse("--set is for editors chosen by --editor; %s has its own config", args[0])
+	case len(args) > 0:
+		return openTrained(args[0], f.model, *f.threads)
+	case f.model == "":
+		return nil, wrongUse("--editor %s needs --model: a folder, a GGUF file or %q", f.editor, embeddedName)
+	}
+	b, err := openModelOnly(f.model, *f.threads)
+	if err != nil {
+		return nil, err
+	}
+	b.corpus, b.demos, b.set, b.w = f.corpus, f.demos, f.set, c.ErrOrStderr()
+	if err := b.build(ctx, f.editor); err != nil {
+		return nil, errorAfter(err, b.close())
+	}
+	return b, nil
+}
+
+// atMostOne allows one argument or none.
+func atMostOne() cobra.PositionalArgs { return cobra.MaximumNArgs(1) }

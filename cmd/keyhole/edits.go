@@ -1,0 +1,236 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"keyhole/edit"
+	"keyhole/report"
+)
+
+func editsCommand(o *options) *cobra.Command {
+	return group("edits", "List, apply and remove edit files",
+		`  keyhole edits list store
+  keyhole edits apply models/gpt2 store/a.safetensors store/b.safetensors --save edited
+  keyhole edits remove edited a.safetensors`,
+		editsListCommand(o), editsApplyCommand(o), editsRemoveCommand(o))
+}
+
+// keptInfo is the JSON of an edit file.
+type keptInfo struct {
+	File    string         `json:"file"`
+	Editor  string         `json:"editor"`
+	Model   string         `json:"model"`
+	Prompts []string       `json:"prompts"`
+	Targets []string       `json:"targets"`
+	Weights []string       `json:"weights"`
+	Report  map[string]any `json:"report"`
+}
+
+func infoOf(k *edit.Kept) keptInfo {
+	i := keptInfo{File: k.Path, Editor: k.Edited.Editor, Model: k.Model, Weights: []string{}, Report: map[string]any{}}
+	for _, r := range k.Edited.Requests {
+		i.Prompts, i.Targets = append(i.Prompts, r.Prompt), append(i.Targets, r.Target)
+	}
+	for _, c := range k.Edited.Changes {
+		i.Weights = append(i.Weights, c.Weight)
+	}
+	for _, f := range k.Edited.Report {
+		i.Report[f.Name] = f.Value
+	}
+	return i
+}
+
+func editsListCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list PATH…",
+		Short:   "List edit files, or those of a folder or an edited model",
+		Example: "  keyhole edits list store\n  keyhole edits list edited --json",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			kept, err := readEdits(args)
+			if err != nil {
+				return err
+			}
+			if o.json {
+				list := []keptInfo{}
+				for _, k := range kept {
+					list = append(list, infoOf(k))
+				}
+				return printJSON(c.OutOrStdout(), map[string]any{"edits": list})
+			}
+			return printEdits(c.OutOrStdout(), kept)
+		},
+	}
+}
+
+// readEdits reads edit files and those of folders.
+func readEdits(paths []string) ([]*edit.Kept, error) {
+	var out []*edit.Kept
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, fmt.Errorf("edits: %w", err)
+		}
+		if !info.IsDir() {
+			k, err := edit.ReadFile(p)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, k)
+			continue
+		}
+		if inner := filepath.Join(p, editsFolder); isDir(inner) {
+			p = inner
+		}
+		list, err := edit.ListFiles(p)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	return out, nil
+}
+
+func printEdits(w io.Writer, kept []*edit.Kept) error {
+	if len(kept) == 0 {
+		_, err := fmt.Fprintln(w, "no edits")
+		return err
+	}
+	t := &report.Table{Columns: []report.Column{{Name: "file"}, {Name: "editor"}, {Name: "prompt"}, {Name: "target"}, {Name: "edits", Right: true}, {Name: "weights", Right: true}, {Name: "model"}}}
+	for _, k := range kept {
+		var first edit.Request
+		if len(k.Edited.Requests) > 0 {
+			first = k.Edited.Requests[0]
+		}
+		t.Add(report.Text(k.Path), report.Text(k.Edited.Editor), report.Text(oneLine(first.Prompt)), report.Text(oneLine(first.Target)),
+			report.Text(fmt.Sprint(len(k.Edited.Requests))), report.Text(fmt.Sprint(len(k.Edited.Changes))), report.Text(fmt.Sprintf("%.12s", k.Model)))
+	}
+	return t.WriteText(w, false)
+}
+
+// applied is the JSON of edits apply and edits remove.
+type applied struct {
+	Saved string     `json:"saved"`
+	Edits []keptInfo `json:"edits"`
+}
+
+func editsApplyCommand(o *options) *cobra.Command {
+	var save, dtype string
+	c := &cobra.Command{
+		Use:   "apply MODEL EDIT…",
+		Short: "Apply edit files to a model and save it",
+		Long: `Apply edit files, or those of a folder, to the base model that they were made
+for, in order, and write the edited model. The folder keeps the edits.`,
+		Example: "  keyhole edits apply embedded store/a.safetensors --save edited",
+		Args:    cobra.MinimumNArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			if save == "" {
+				return wrongUse("--save is missing: name the folder for the edited model")
+			}
+			if _, err := dtypeOf(dtype); err != nil {
+				return err
+			}
+			kept, err := readEdits(args[1:])
+			if err != nil {
+				return err
+			}
+			if len(kept) == 0 {
+				return fmt.Errorf("%s: there is no edit file", strings.Join(args[1:], ", "))
+			}
+			b, err := openModelOnly(args[0], 0)
+			if err != nil {
+				return err
+			}
+			s := &savedModel{Dir: save, DType: dtype, Base: b.model.Path}
+			if err := errorAfter(s.write(b.model, b.engine, kept), b.close()); err != nil {
+				return err
+			}
+			return printApplied(c, o, s, kept)
+		},
+	}
+	c.Flags().StringVar(&save, "save", "", "write the edited model to this new `folder`")
+	c.Flags().StringVar(&dtype, "dtype", "f32", "of the written weights: f32, f16 or bf16")
+	return c
+}
+
+func printApplied(c *cobra.Command, o *options, s *savedModel, kept []*edit.Kept) error {
+	if o.json {
+		a := applied{Saved: s.Dir, Edits: []keptInfo{}}
+		for _, k := range kept {
+			a.Edits = append(a.Edits, infoOf(k))
+		}
+		return printJSON(c.OutOrStdout(), a)
+	}
+	_, err := fmt.Fprintf(c.OutOrStdout(), "%s holds the base model with %d edit(s)\n", s.Dir, len(kept))
+	return err
+}
+
+func editsRemoveCommand(o *options) *cobra.Command {
+	var model string
+	c := &cobra.Command{
+		Use:   "remove EDITED_MODEL EDIT…",
+		Short: "Take edits out of an edited model",
+		Long: `Take edits, by the names that edits list shows, out of a model folder that
+edits apply or edit --save wrote. The model is made anew from its base model
+and the edits that are left: the same bytes as if the others had never been.`,
+		Example: "  keyhole edits remove edited 001-a.safetensors\n  keyhole edits remove edited a.safetensors --model models/gpt2",
+		Args:    cobra.MinimumNArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := openSaved(args[0])
+			if errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("%s is no model that keyhole edited: it has no %s", args[0], filepath.Join(editsFolder, baseFile))
+			}
+			if err != nil {
+				return err
+			}
+			kept, err := removeEdits(s.Dir, args[1:])
+			if err != nil {
+				return err
+			}
+			if model == "" {
+				model = s.Base
+			}
+			b, err := openModelOnly(model, 0)
+			if err != nil {
+				return fmt.Errorf("the base model of %s: %w; say where it is with --model", s.Dir, err)
+			}
+			want := s.Model
+			s.Base = b.model.Path
+			if hash, err := b.model.Hash(); err != nil || hash != want {
+				return errorAfter(errorAfter(err, fmt.Errorf("%s was made from the base model with hash %.12s…, but %s has %.12s…; give that model with --model", s.Dir, want, model, hash)), b.close())
+			}
+			if err := errorAfter(s.rewrite(b.model, b.engine, kept), b.close()); err != nil {
+				return err
+			}
+			return printApplied(c, o, s, kept)
+		},
+	}
+	c.Flags().StringVar(&model, "model", "", "where the base model is now")
+	return c
+}
+
+// removeEdits are the edits of an edited model without those named.
+func removeEdits(dir string, names []string) ([]*edit.Kept, error) {
+	kept, err := edit.ListFiles(filepath.Join(dir, editsFolder))
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		n = filepath.Base(n)
+		i := slices.IndexFunc(kept, func(k *edit.Kept) bool { return filepath.Base(k.Path) == n || plainName(k.Path) == n })
+		if i < 0 {
+			return nil, fmt.Errorf("%s has no edit %s; see: keyhole edits list %s", dir, n, dir)
+		}
+		kept = slices.Delete(kept, i, i+1)
+	}
+	return kept, nil
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"keyhole/data"
+	"keyhole/eval"
+	"keyhole/report"
+)
+
+// protocols are the short names of eval's protocols.
+func protocols() map[string]string {
+	return map[string]string{
+		"single": "single_restore", "batch": "batch", "sequential": "sequential_final", "sequential-immediate": "sequential_immediate",
+	}
+}
+
+// evalFlags say what is evaluated.
+type evalFlags struct {
+	file, out, protocol string
+	data                *data.Options
+	opts                eval.Options
+}
+
+func evalCommand(o *options) *cobra.Command {
+	var who editorFlags
+	var f evalFlags
+	var all bool
+	c := &cobra.Command{
+		Use:   "eval [RUN_OR_CHECKPOINT]",
+		Short: "Measure an editor on held-out edits",
+		Long: `Make the edits of a data file one by one, ask the edited model, and take each
+back: reliability (the edit itself), generalization (its paraphrases), locality
+(everything else), as fractions from 0 to 1, and the divergence on locality
+prompts in nats. An editor is a run or checkpoint folder, or, with --editor and
+--model, one that needs no training.
+
+With --out each edit's result is a line of a file, and an evaluation that was
+interrupted goes on where it was.`,
+		Example: `  keyhole eval runs/first --data embedded
+  keyhole eval runs/zsre --data zsre_eval.jsonl.gz --limit 200 --out zsre.jsonl --json
+  keyhole eval --editor ft --model embedded --data embedded --set lr=1e-3 --limit 50
+  keyhole eval runs/first --data edits.jsonl --protocol sequential`,
+		Args: atMostOne(),
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := f.run(c, &who, args)
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return printJSON(c.OutOrStdout(), r)
+			}
+			return printReport(c.OutOrStdout(), r, all)
+		},
+	}
+	who.add(c)
+	f.add(c)
+	c.Flags().BoolVar(&all, "all", false, "show every figure, also by kind of prompt and before the edit")
+	return c
+}
+
+func (f *evalFlags) add(c *cobra.Command) {
+	fs := c.Flags()
+	fs.StringVar(&f.file, "data", "", `edits to evaluate on: a file, or "embedded"`)
+	fs.StringVar(&f.out, "out", "", "results `file`, one line per edit; goes on if it is there")
+	fs.StringVar(&f.protocol, "protocol", "single", "single, batch, sequential (asked at the end) or sequential-immediate")
+	fs.IntVar(&f.opts.Limit, "limit", 0, "evaluate so many first edits; 0: all")
+	fs.IntVar(&f.opts.Batch, "batch", 0, "edits made together, for --protocol batch (default 10)")
+	fs.IntVar(&f.opts.MaxLen, "max-len", 0, "cut prompts and answers at so many tokens (default 32); -1: never")
+	fs.StringSliceVar(&f.opts.Metrics, "metrics", nil, "families of metrics (default: those that the data allow)")
+	fs.StringVar(&f.opts.Style, "style", "", "of prompts: plain or qa_instruction")
+	fs.Uint64Var(&f.opts.Seed, "seed", 0, "seed of borrowed prompts and sampled texts")
+	f.data = dataFlags(c)
+	fs.BoolVar(&f.data.SkipBad, "skip-bad", false, "count bad records instead of stopping")
+}
+
+func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eval.Report, error) {
+	protocol, ok := protocols()[f.protocol]
+	switch {
+	case f.file == "":
+		return nil, wrongUse("--data is missing: name a file of edits, or %q", embeddedName)
+	case !ok:
+		return nil, wrongUse("--protocol %q is none of single, batch, sequential, sequential-immediate", f.protocol)
+	case f.opts.Limit < 0 || f.opts.Batch < 0:
+		return nil, wrongUse("--limit and --batch must not be negative")
+	}
+	set, err := loadData(f.file, *f.data)
+	if err != nil {
+		return nil, err
+	}
+	b, err := who.open(c.Context(), c, args)
+	if err != nil {
+		return nil, err
+	}
+	f.opts.Protocol, f.opts.Set, f.opts.Out = protocol, set, f.out
+	r, err := evaluate(c, b, f.opts, b.editor.Name())
+	if err == nil {
+		r.Data = set.Name
+	}
+	return r, errorAfter(err, b.close())
+}
+
+// evaluate runs an evaluation of the bench's editor with a progress bar.
+func evaluate(c *cobra.Command, b *workbench, o eval.Options, label string) (*eval.Report, error) {
+	total := len(o.Set.Edits)
+	if o.Limit > 0 {
+		total = min(total, o.Limit)
+	}
+	bar := newBar(c.ErrOrStderr(), label, total)
+	o.Model, o.Engine, o.Editor = b.model, b.engine, b.editor
+	o.Progress = func(p eval.Progress) {
+		bar.set(p.Done, fmt.Sprintf("reliability %.3f  locality %.3f", p.Reliability, p.Locality))
+	}
+	r, err := eval.Run(c.Context(), o)
+	bar.finish()
+	if stop := stopped(c); stop != nil {
+		if o.Out != "" {
+			fmt.Fprintf(c.ErrOrStderr(), "what was evaluated is in %s; type the same command again to go on\n", o.Out)
+		}
+		return nil, stop
+	}
+	return r, err
+}
+
+// printReport writes an evaluation for people.
+func printReport(w io.Writer, r *eval.Report, all bool) error {
+	t := &report.Table{
+		Columns: []report.Column{{Name: r.Editor + " on " + r.Data}, {Name: "mean", Right: true}, {Name: "cases", Right: true}},
+		Note:    r.Record.Footnote(),
+	}
+	var names []string
+	for name := range r.Metrics {
+		if !all && (baseName(name) != name || strings.HasSuffix(name, "_before")) {
+			continue
+		}
+		names = append(names, name)
+	}
+	order := eval.Metrics()
+	at := func(name string) int {
+		return slices.IndexFunc(order, func(m eval.Metric) bool { return m.Name == baseName(name) })
+	}
+	slices.SortFunc(names, func(a, b string) int { return byPlace(at(a), at(b), a, b) })
+	for _, name := range names {
+		f := r.Metrics[name]
+		t.Add(report.Text(name), report.Number(f.Mean, f.Band, 3), report.Text(fmt.Sprint(f.Cases)))
+	}
+	if err := t.WriteText(w, isTerminal(w)); err != nil {
+		return err
+	}
+	var errs []error
+	say := func(format string, args ...any) {
+		_, err := fmt.Fprintf(w, format, args...)
+		errs = append(errs, err)
+	}
+	say("n %d, %.1f edits/s, %.3f s per edit, peak memory %s\n", r.N, r.EditsPerSecond, r.EditSeconds, bytesText(r.PeakBytes))
+	for _, m := range r.Missing {
+		say("the data do not tell: %s\n", m)
+	}
+	const shown = 5
+	left := slices.Concat(r.Dropped, r.Skipped)
+	for _, d := range left[:min(len(left), shown)] {
+		say("left out %d: %s\n", d.Count, shortened(d.Reason, 200))
+	}
+	if len(left) > shown {
+		say("and %d further reasons; --json has them\n", len(left)-shown)
+	}
+	if r.NotFinite > 0 {
+		say("%d edited models computed values that are no numbers\n", r.NotFinite)
+	}
+	return errors.Join(errs...)
+}

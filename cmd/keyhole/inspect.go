@@ -1,0 +1,252 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"keyhole/checkpoints"
+	"keyhole/lm"
+	"keyhole/report"
+	"keyhole/train"
+)
+
+func inspectCommand(o *options) *cobra.Command {
+	var model string
+	c := &cobra.Command{
+		Use:   "inspect MODEL|RUN|CHECKPOINT",
+		Short: "Say what a model, a run or a checkpoint is",
+		Long: `Of a model: architecture, parameters, tokenizer, and the layers that can be
+edited. Of a run or a checkpoint: every file verified, its metrics, and its
+networks with their parameters and step sizes.`,
+		Example: `  keyhole inspect embedded
+  keyhole inspect models/smollm2.gguf --json
+  keyhole inspect runs/first
+  keyhole inspect runs/first/checkpoints/step-000100`,
+		Args: exactly(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if isRun(args[0]) {
+				r, err := inspectCheckpoint(args[0], model)
+				if err != nil {
+					return err
+				}
+				if o.json {
+					return printJSON(c.OutOrStdout(), r)
+				}
+				return r.print(c.OutOrStdout())
+			}
+			r, err := inspectModel(args[0])
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return printJSON(c.OutOrStdout(), r)
+			}
+			return r.print(c.OutOrStdout())
+		},
+	}
+	c.Flags().StringVar(&model, "model", "", "of a run: where its base model is now")
+	return c
+}
+
+// isRun tells run and checkpoint folders from models.
+func isRun(path string) bool {
+	return isDir(filepath.Join(path, "checkpoints")) || isFile(filepath.Join(path, "config.yaml")) ||
+		isFile(filepath.Join(path, "manifest.json")) && !isDir(filepath.Join(path, "model"))
+}
+
+// modelInfo is the JSON of inspect for a model.
+type modelInfo struct {
+	Path         string         `json:"path"`
+	Architecture string         `json:"architecture"`
+	ModelType    string         `json:"model_type"`
+	Parameters   int            `json:"parameters"`
+	Hash         string         `json:"sha256"`
+	Layers       int            `json:"layers"`
+	Width        int            `json:"width"`
+	Heads        int            `json:"heads"`
+	KVHeads      int            `json:"kv_heads"`
+	FFN          int            `json:"ffn"`
+	Vocab        int            `json:"vocab"`
+	Context      int            `json:"context"`
+	Tied         bool           `json:"tied"`
+	Tokenizer    *tokenizerInfo `json:"tokenizer"` // null: the model came without
+	Sites        []siteInfo     `json:"sites"`
+}
+
+type tokenizerInfo struct {
+	Kind string `json:"kind"`
+	Size int    `json:"size"`
+}
+
+type siteInfo struct {
+	Name  string `json:"name"`
+	Block int    `json:"block"`
+	Role  string `json:"role"`
+	In    int    `json:"in"`
+	Out   int    `json:"out"`
+}
+
+func inspectModel(path string) (*modelInfo, error) {
+	load := func() (*lm.Model, error) { return lm.Load(path) }
+	if path == embeddedName {
+		load = sources().Model
+	}
+	m, err := load()
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	hash, err := m.Hash()
+	if err != nil {
+		return nil, err
+	}
+	c := m.Config
+	r := &modelInfo{
+		Path: path, Architecture: m.Architecture(), ModelType: c.ModelType, Parameters: m.Parameters(), Hash: hash,
+		Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, FFN: c.FFN, Vocab: c.Vocab, Context: c.Context, Tied: c.Tied,
+		Sites: []siteInfo{},
+	}
+	if t := m.Tokenizer; t != nil {
+		r.Tokenizer = &tokenizerInfo{t.Kind(), t.Size()}
+	}
+	for _, s := range m.Sites() {
+		r.Sites = append(r.Sites, siteInfo{s.Name, s.Block, s.Role, s.Linear.In, s.Linear.Out})
+	}
+	return r, nil
+}
+
+func (r *modelInfo) print(w io.Writer) error {
+	tokens := "none"
+	if r.Tokenizer != nil {
+		tokens = fmt.Sprintf("%s, %d tokens", r.Tokenizer.Kind, r.Tokenizer.Size)
+	}
+	if _, err := fmt.Fprintf(w, "%s: %s, %d parameters, sha256 %.12s…\n%d blocks of width %d, %d heads (%d for keys and values), inner width %d, vocabulary %d, context %d\ntokenizer: %s\n\n",
+		r.Path, r.Architecture, r.Parameters, r.Hash, r.Layers, r.Width, r.Heads, r.KVHeads, r.FFN, r.Vocab, r.Context, tokens); err != nil {
+		return err
+	}
+	t := &report.Table{Columns: []report.Column{{Name: "site"}, {Name: "block", Right: true}, {Name: "role"}, {Name: "in", Right: true}, {Name: "out", Right: true}}}
+	for _, s := range r.Sites {
+		t.Add(report.Text(s.Name), report.Text(fmt.Sprint(s.Block)), report.Text(s.Role), report.Text(fmt.Sprint(s.In)), report.Text(fmt.Sprint(s.Out)))
+	}
+	return t.WriteText(w, false)
+}
+
+// checkpointInfo is the JSON of inspect for a run or checkpoint.
+type checkpointInfo struct {
+	Path       string             `json:"path"`
+	Checkpoint string             `json:"checkpoint"`
+	Step       int                `json:"step"`
+	Verified   bool               `json:"verified"` // every byte of every checkpoint listed
+	All        []string           `json:"checkpoints"`
+	Damaged    map[string]string  `json:"damaged,omitempty"` // name → what is wrong
+	Kind       string             `json:"kind"`
+	BaseModel  string             `json:"base_model_sha256"`
+	Parameters int                `json:"parameters"`
+	Networks   []networkInfo      `json:"networks"`
+	StepSizes  map[string]float64 `json:"step_sizes"`
+	Metrics    map[string]float64 `json:"metrics"`
+	Files      []checkpoints.File `json:"files"`
+}
+
+// networkInfo is one network of the editor.
+type networkInfo struct {
+	Name       string   `json:"name"`
+	Sites      []string `json:"sites"`
+	Parameters int      `json:"parameters"`
+	Rows       int64    `json:"rows_seen"` // by its normaliser
+}
+
+func inspectCheckpoint(path, model string) (*checkpointInfo, error) {
+	e, c, err := train.OpenEditor(path, sources(), baseModel(model, 0))
+	if err != nil {
+		return nil, err
+	}
+	defer e.Model.Close()
+	r := &checkpointInfo{
+		Path: path, Checkpoint: c.Dir, Step: c.Step, Verified: true, All: []string{c.Name()}, Kind: e.Config.Hypernet.Kind,
+		BaseModel: c.BaseModel, Parameters: len(e.Net.Flat), StepSizes: map[string]float64{}, Metrics: c.Metrics, Files: c.Files,
+	}
+	for _, g := range e.Net.Groups {
+		n := networkInfo{Name: g.Name, Rows: g.Norm.K}
+		for _, s := range g.Sites {
+			n.Sites = append(n.Sites, e.Net.Sites[s].Name)
+		}
+		for _, p := range e.Net.Params() {
+			if strings.HasPrefix(p.Name, g.Name+".") {
+				n.Parameters += p.Len()
+			}
+		}
+		r.Networks = append(r.Networks, n)
+	}
+	for i, p := range e.Net.Rates {
+		v, err := p.Values()
+		if err != nil {
+			return nil, err
+		}
+		r.StepSizes[e.Net.Sites[i].Name] = float64(v[0])
+	}
+	if dir := filepath.Join(path, "checkpoints"); isDir(dir) {
+		err = r.verify(dir)
+	}
+	return r, err
+}
+
+// verify checks every checkpoint of a run.
+func (r *checkpointInfo) verify(dir string) error {
+	s, err := checkpoints.View(dir)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if r.All, err = s.List(); err != nil {
+		return err
+	}
+	for _, name := range r.All {
+		_, err := s.Load(name)
+		var bad *checkpoints.CorruptError
+		switch {
+		case errors.As(err, &bad):
+			if r.Damaged == nil {
+				r.Damaged = map[string]string{}
+			}
+			r.Verified, r.Damaged[name] = false, bad.Error()
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *checkpointInfo) print(w io.Writer) error {
+	if _, err := fmt.Fprintf(w, "%s: %s of step %d, %d parameters, base model %.12s…\n%d checkpoint(s), %d damaged\n\n",
+		r.Checkpoint, r.Kind, r.Step, r.Parameters, r.BaseModel, len(r.All), len(r.Damaged)); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Damaged)) {
+		if _, err := fmt.Fprintf(w, "damaged: %s\n", r.Damaged[name]); err != nil {
+			return err
+		}
+	}
+	t := &report.Table{Columns: []report.Column{{Name: "network"}, {Name: "site"}, {Name: "step size", Right: true}, {Name: "parameters", Right: true}, {Name: "rows seen", Right: true}}}
+	for _, n := range r.Networks {
+		for _, s := range n.Sites {
+			t.Add(report.Text(n.Name), report.Text(s), report.Text(fmt.Sprintf("%.3e", r.StepSizes[s])), report.Text(fmt.Sprint(n.Parameters)), report.Text(fmt.Sprint(n.Rows)))
+		}
+	}
+	if err := t.WriteText(w, false); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {
+		if _, err := fmt.Fprintf(w, "%s %.4g\n", name, r.Metrics[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+// Command keyhole implants single pieces of knowledge in language models.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	_ "go4.org/unsafe/assume-no-moving-gc" // the newest version, without which gorgonia refuses new Go versions
+)
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+// run executes the command line and returns the exit status: 0, 1 for a
+// failure, 2 for wrong use, 128 plus the signal for an interrupt.
+func run(args []string) int {
+	ctx, stop := withSignals(context.Background())
+	defer stop()
+	root := rootCommand()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	var stopped *interrupted
+	var failed *failure
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &stopped):
+		return 128 + int(stopped.signal)
+	case errors.As(err, &failed):
+		fmt.Fprintf(os.Stderr, "keyhole: %v\n", err)
+		return 1
+	}
+	fmt.Fprintf(os.Stderr, "keyhole: %v\ntry: %s --help\n", err, cmd.CommandPath())
+	return 2
+}
+
+// failure marks an error of a command that was used as it should be. Any other
+// error is one of use.
+type failure struct{ err error }
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// usageError is wrong use that a command finds out by itself.
+type usageError struct{ err error }
+
+func (u *usageError) Error() string { return u.err.Error() }
+func (u *usageError) Unwrap() error { return u.err }
+
+func wrongUse(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// markFailures makes what the commands below c return a failure, unless they
+// say that it is wrong use.
+func markFailures(c *cobra.Command) {
+	if inner := c.RunE; inner != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			err := inner(c, args)
+			var use *usageError
+			if err == nil || errors.As(err, &use) {
+				return err
+			}
+			return &failure{err}
+		}
+	}
+	for _, sub := range c.Commands() {
+		markFailures(sub)
+	}
+}
+
+// interrupted is the cause of a context that a signal ended.
+type interrupted struct{ signal syscall.Signal }
+
+func (i *interrupted) Error() string { return "interrupted by " + i.signal.String() }
+
+// withSignals ends ctx at SIGINT or SIGTERM, with the signal as its cause. A
+// second signal ends the program at once.
+func withSignals(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		s, ok := <-ch
+		if !ok {
+			return
+		}
+		signal.Stop(ch)
+		cancel(&interrupted{s.(syscall.Signal)})
+	}()
+	return ctx, func() {
+		signal.Stop(ch)
+		cancel(nil)
+	}
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"keyhole/checkpoints"
+	"keyhole/data"
+	"keyhole/edit"
+	"keyhole/embedded"
+	"keyhole/train"
+)
+
+// quickstarted is the JSON of quickstart.
+type quickstarted struct {
+	Run string `json:"run"`
+	*compared
+	Checkpoints int         `json:"checkpoints_verified"`
+	Edit        *editResult `json:"edit"`
+}
+
+func quickstartCommand(o *options) *cobra.Command {
+	var out string
+	var limit, steps int
+	c := &cobra.Command{
+		Use:   "quickstart",
+		Short: "See the whole of it in about five minutes, with nothing else at hand",
+		Long: `Train MEND on the embedded model and edits, save and verify its checkpoints,
+evaluate it on held-out edits beside fine-tuning and the other editors, and make
+one edit before your eyes. About five minutes on two cores.
+
+What is done is kept in RUN; the same command goes on where it was.`,
+		Example: `  keyhole quickstart
+  keyhole quickstart --out runs/mine --json`,
+		Args: nothing,
+		RunE: func(c *cobra.Command, _ []string) error {
+			q := &quick{c: c, o: o, run: out, limit: limit, steps: steps}
+			return q.all()
+		},
+	}
+	c.Flags().StringVar(&out, "out", filepath.Join("runs", "quickstart"), "run `folder`")
+	c.Flags().IntVar(&limit, "limit", 0, "held-out edits for each editor; 0: as configs/compare-quickstart.yaml says")
+	c.Flags().IntVar(&steps, "steps", 0, "train each editor for so many steps, for a shorter look; 0: as the configs say")
+	return c
+}
+
+// quick is a quickstart in progress.
+type quick struct {
+	c     *cobra.Command
+	o     *options
+	run   string
+	limit int
+	steps int
+}
+
+// set are the overrides of a training config.
+func (q *quick) set() []string {
+	if q.steps == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("train.steps=%d", q.steps)}
+}
+
+func (q *quick) say(format string, args ...any) { fmt.Fprintf(q.c.ErrOrStderr(), format+"\n", args...) }
+
+func (q *quick) all() error {
+	q.say("1. Train MEND: a network that turns the gradient of one edit into a small change of the model.")
+	if err := ensureTrained(q.c, "quickstart", q.set(), q.run); err != nil {
+		return err
+	}
+	q.say("\n2. Verify the checkpoints.")
+	n, err := verifyAll(q.run)
+	if err != nil {
+		return err
+	}
+	q.say("%d checkpoint(s) in %s: every byte is what was saved.", n, q.run)
+	q.say("\n3. Evaluate on held-out edits, beside the other editors.")
+	r, err := q.compare()
+	if err != nil {
+		return err
+	}
+	q.say("\n4. Make one edit.")
+	record, err := shownRecord()
+	if err != nil {
+		return err
+	}
+	e, err := q.edit(record)
+	if err != nil {
+		return err
+	}
+	if q.o.json {
+		return printJSON(q.c.OutOrStdout(), quickstarted{q.run, r, n, e})
+	}
+	return q.print(r, e, record.Subject)
+}
+
+// ensureTrained trains with a config in a folder, or goes on there, or says
+// that the folder holds what is wanted already.
+func ensureTrained(c *cobra.Command, config string, set []string, dir string) error {
+	cfg := train.Default()
+	r, err := readConfig(config, &cfg, set)
+	if err != nil {
+		return err
+	}
+	p := newProgress(c.ErrOrStderr())
+	resume := isDir(filepath.Join(dir, "checkpoints"))
+	l, err := train.Start(cfg, r, dir, resume, sources(), p)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if done := l.Summary(); resume && (done.Stopped || done.Step >= cfg.Train.Steps) {
+		fmt.Fprintf(c.ErrOrStderr(), "%s holds a finished run of %d steps; it is used as it is.\n", dir, done.Step)
+		return nil
+	}
+	if resume {
+		fmt.Fprintf(c.ErrOrStderr(), "%s holds a run of %d steps so far; going on.\n", dir, l.Step())
+	}
+	err = l.Run(c.Context())
+	p.finish()
+	var stop *interrupted
+	if errors.As(err, &stop) {
+		fmt.Fprintf(c.ErrOrStderr(), "saved step %d; type the same command again to go on, or: keyhole resume %s\n", l.Step(), dir)
+	}
+	return err
+}
+
+// verifyAll checks every byte of a run's checkpoints and counts them.
+func verifyAll(run string) (int, error) {
+	s, err := checkpoints.View(filepath.Join(run, "checkpoints"))
+	if err != nil {
+		return 0, err
+	}
+	defer s.Close()
+	names, err := s.List()
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		if _, err := s.Load(name); err != nil {
+			return 0, err
+		}
+	}
+	return len(names), nil
+}
+
+// compare evaluates the editors of the preset compare-quickstart; the trained
+// one of the quickstart is that of the run.
+func (q *quick) compare() (*compared, error) {
+	cfg := defaultComparison()
+	if _, err := readConfig("compare-quickstart", &cfg, nil); err != nil {
+		return nil, err
+	}
+	if q.limit > 0 {
+		cfg.Data.Limit = q.limit
+	}
+	for i := range cfg.Editors {
+		e := &cfg.Editors[i]
+		switch {
+		case e.label() == "mend":
+			e.Run, e.Train = q.run, ""
+		case e.Train != "":
+			e.Set = append(e.Set, q.set()...)
+		}
+	}
+	m := &comparer{comparison: cfg, c: q.c, dir: filepath.Join(q.run, "compare")}
+	r, err := m.run()
+	if err != nil {
+		return nil, err
+	}
+	return r, m.write(r)
+}
+
+// edit makes one held-out edit with the trained editor.
+func (q *quick) edit(record *data.Edit) (*editResult, error) {
+	b, err := openTrained(q.run, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	f := editFlags{
+		request: edit.Request{ID: record.ID, Prompt: record.Prompt, Subject: record.Subject, Target: record.TargetNew},
+		tokens:  4, dtype: "f32", force: true,
+	}
+	if len(record.Paraphrases) > 0 {
+		f.paraphrases = record.Paraphrases[:1]
+	}
+	for _, kind := range []string{data.Unrelated, data.Neighborhood} {
+		if p := record.Locality[kind]; len(p) > 0 {
+			f.neighbors = append(f.neighbors, p[0].Prompt)
+		}
+	}
+	r, err := f.run(q.c, b)
+	return r, errorAfter(err, b.close())
+}
+
+// shownRecord is the first held-out edit that has a paraphrase and an unrelated
+// prompt.
+func shownRecord() (*data.Edit, error) {
+	set, err := embedded.Test()
+	if err != nil {
+		return nil, err
+	}
+	for i := range set.Edits {
+		if e := &set.Edits[i]; len(e.Paraphrases) > 0 && len(e.Locality[data.Unrelated]) > 0 {
+			return e, nil
+		}
+	}
+	return nil, errors.New("the embedded edits have no paraphrase with an unrelated prompt")
+}
+
+func (q *quick) print(r *compared, e *editResult, subject string) error {
+	w := q.c.OutOrStdout()
+	if err := r.table().WriteText(w, isTerminal(w)); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "\nOne edit: %q shall be answered with %q.\n", e.Prompt, e.Target); err != nil {
+		return err
+	}
+	if err := printEdit(w, e); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, `
+Next:
+  keyhole edit %[1]s --prompt %[2]q --target %[3]q --save edited
+      write the edited model as a Hugging Face folder
+  keyhole eval %[1]s --data embedded --all
+      every figure behind the table's first row
+  keyhole trace embedded --prompt %[2]q --subject %[4]q --out traced
+      where the model keeps the fact
+  keyhole inspect %[1]s
+      what was trained
+The table with plots: %[5]s
+`, q.run, e.Prompt, e.Target, subject, filepath.Join(q.run, "compare", "report.html"))
+	return err
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// options are the flags that every command has.
+type options struct {
+	json bool
+}
+
+func rootCommand() *cobra.Command {
+	o := &options{}
+	root := &cobra.Command{
+		Use:   "keyhole",
+		Short: "Implant single pieces of knowledge in a language model, and nothing else",
+		Long: `Keyhole edits language models: it trains hypernetworks that learn to edit
+(MEND), edits with ROME, IKE and fine-tuning beside them, and measures whether
+an edit worked (reliability, generalization) and spared everything else
+(locality).
+
+Start with:  keyhole quickstart`,
+		Example: `  keyhole quickstart
+  keyhole train quickstart --out runs/first
+  keyhole eval runs/first --data edits.jsonl
+  keyhole edit runs/first --prompt "The capital of France is" --target Lyon`,
+		Args:          nothing,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().BoolVar(&o.json, "json", false, "print one JSON object for machines")
+	for _, g := range []cobra.Group{
+		{ID: "learn", Title: "Learn to edit:"}, {ID: "edit", Title: "Edit and measure:"},
+		{ID: "look", Title: "Look into models:"}, {ID: "setup", Title: "Files and machine:"},
+	} {
+		root.AddGroup(&g)
+	}
+	for _, c := range []struct {
+		group   string
+		command *cobra.Command
+	}{
+		{"learn", quickstartCommand(o)}, {"learn", trainCommand(o)}, {"learn", resumeCommand(o)}, {"learn", pretrainCommand(o)},
+		{"edit", evalCommand(o)}, {"edit", editCommand(o)}, {"edit", editsCommand(o)}, {"edit", compareCommand(o)},
+		{"look", generateCommand(o)}, {"look", traceCommand(o)}, {"look", statsCommand(o)}, {"look", inspectCommand(o)}, {"look", curvesCommand(o)},
+		{"setup", configCommand(o)}, {"setup", dataCommand(o)}, {"setup", doctorCommand(o)}, {"setup", benchCommand(o)}, {"setup", versionCommand(o)},
+	} {
+		c.command.GroupID = c.group
+		root.AddCommand(c.command)
+	}
+	markFailures(root)
+	return root
+}
+
+// exactly demands n arguments.
+func exactly(n int) cobra.PositionalArgs { return cobra.ExactArgs(n) }
+
+// nothing refuses arguments; at a command that only groups others they are
+// names of unknown commands.
+func nothing(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if !c.HasSubCommands() {
+		return wrongUse("%s takes no arguments, but there is %q", c.CommandPath(), args[0])
+	}
+	c.SuggestionsMinimumDistance = 2
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		return wrongUse("unknown command %q; did you mean %q?", c.CommandPath()+" "+args[0], near[0])
+	}
+	return wrongUse("unknown command %q", c.CommandPath()+" "+args[0])
+}
+
+// group is a command that only holds others.
+func group(use, short, example string, subs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Example: example, Args: nothing,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return wrongUse("say what to do: one of its commands is missing")
+		},
+	}
+	c.AddCommand(subs...)
+	return c
+}
+
+// printJSON writes v as the one object that --json promises.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

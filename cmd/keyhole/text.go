@@ -1,0 +1,89 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// stopped is what ended the command's context, or nil.
+func stopped(c *cobra.Command) error {
+	if c.Context().Err() == nil {
+		return nil
+	}
+	return context.Cause(c.Context())
+}
+
+// errorAfter is the first error, or that of what was done last.
+func errorAfter(err, last error) error {
+	if err != nil {
+		return err
+	}
+	return last
+}
+
+// baseName is a metric's name without its kind.
+func baseName(metric string) string {
+	base, _, _ := strings.Cut(metric, ".")
+	return base
+}
+
+// byPlace orders by place, then by name.
+func byPlace(pa, pb int, a, b string) int { return cmp.Or(cmp.Compare(pa, pb), cmp.Compare(a, b)) }
+
+// bytesText is a size for people.
+func bytesText(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// oneLine is s without line breaks, for a cell of a table.
+func oneLine(s string) string {
+	return strings.NewReplacer("\n", "⏎", "\r", "", "\t", " ").Replace(strings.TrimSpace(s))
+}
+
+// figuresText are figures by name, to stand behind a line.
+func figuresText(figures map[string]any) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(figures)) {
+		switch v := figures[name].(type) {
+		case float64:
+			fmt.Fprintf(&b, ", %s %.4g", name, v)
+		case string, bool, int:
+			fmt.Fprintf(&b, ", %s %v", name, v)
+		}
+	}
+	return b.String()
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// sortedNames are the keys of a map in order.
+func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// shortened cuts a text at n bytes at most, between characters.
+func shortened(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}

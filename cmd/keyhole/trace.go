@@ -1,0 +1,301 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"keyhole/configs"
+	"keyhole/data"
+	"keyhole/internal/atomicfile"
+	"keyhole/report"
+	"keyhole/trace"
+)
+
+// traceFlags say what is traced.
+type traceFlags struct {
+	query    trace.Query
+	file     string
+	limit    int
+	out      string
+	restores []string
+	set      []string
+}
+
+// traced is the JSON of trace: one entry for each kind of restored state.
+type traced struct {
+	Model     string           `json:"model"`
+	Results   []*trace.Result  `json:"results,omitempty"` // of one prompt
+	Summaries []*trace.Summary `json:"summaries,omitempty"`
+	Unknown   int              `json:"unknown,omitempty"` // facts that the model does not know
+	LeftOut   map[string]int   `json:"left_out,omitempty"`
+	Files     []string         `json:"files"`
+}
+
+func traceCommand(o *options) *cobra.Command {
+	var f traceFlags
+	c := &cobra.Command{
+		Use:   "trace MODEL",
+		Short: "Find the states that carry a fact, by causal tracing",
+		Long: `Corrupt the subject's embeddings, restore one state after another, and see how
+much of the answer's probability comes back: hidden states, MLP outputs and
+attention outputs, for each token and block. With --data, averages over the
+facts of a file that the model knows, with 95 % bands, and the block that
+suggests itself for ROME.
+
+DIR gets a JSON file, a table, and a heat map (PNG and SVG) for each kind.`,
+		Example: `  keyhole trace embedded --prompt "The capital of Masovian Voivodeship is" --subject "Masovian Voivodeship" --out traced
+  keyhole trace models/smollm2 --prompt "The Space Needle is in the city of" --subject "Space Needle" --out traced
+  keyhole trace models/gpt2 --data known_facts.jsonl.gz --limit 100 --restore hidden --out traced
+  keyhole trace models/gpt2 --prompt "The Space Needle is in" --subject "Space Needle" --set corrupt=mask --out masked`,
+		Args: exactly(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := f.check()
+			if err != nil {
+				return err
+			}
+			b, err := openModelOnly(args[0], 0)
+			if err != nil {
+				return err
+			}
+			t, err := f.run(c, b, cfg)
+			if err := errorAfter(err, b.close()); err != nil {
+				return err
+			}
+			if o.json {
+				return printJSON(c.OutOrStdout(), t)
+			}
+			return t.print(c.OutOrStdout())
+		},
+	}
+	fs := c.Flags()
+	fs.StringVar(&f.query.Prompt, "prompt", "", "text that asks for a fact")
+	fs.StringVar(&f.query.Subject, "subject", "", "what the fact is about, as it stands in the prompt")
+	fs.StringVar(&f.query.Answer, "answer", "", "expected answer (default: whatever the model says)")
+	fs.StringVar(&f.file, "data", "", "`file` of facts to average over, instead of --prompt")
+	fs.IntVar(&f.limit, "limit", 100, "known facts of --data; 0: all")
+	fs.StringVar(&f.out, "out", "", "write to this `folder`")
+	fs.StringSliceVar(&f.restores, "restore", []string{trace.Hidden, trace.MLP, trace.Attn}, "states to restore")
+	fs.StringArrayVar(&f.set, "set", nil, "override a setting: `key=value` (noise, samples, seed, corrupt, mask, window, sever, …)")
+	return c
+}
+
+func (f *traceFlags) check() (trace.Config, error) {
+	cfg := trace.Default()
+	switch {
+	case f.out == "":
+		return cfg, wrongUse("--out is missing: name a folder for tables and heat maps")
+	case f.file == "" && (f.query.Prompt == "" || f.query.Subject == ""):
+		return cfg, wrongUse("give --prompt and --subject, or --data")
+	case f.file != "" && f.query != (trace.Query{}):
+		return cfg, wrongUse("give --data, or --prompt and --subject, not both")
+	case len(f.restores) == 0:
+		return cfg, wrongUse("--restore is empty: name hidden, mlp or attn")
+	}
+	for _, r := range f.restores {
+		if !slices.Contains([]string{trace.Hidden, trace.MLP, trace.Attn}, r) {
+			return cfg, wrongUse("--restore %q is none of hidden, mlp, attn", r)
+		}
+	}
+	_, err := configs.Read("trace", nil, &cfg, configs.Options{Set: f.set})
+	return cfg, err
+}
+
+func (f *traceFlags) run(c *cobra.Command, b *workbench, cfg trace.Config) (*traced, error) {
+	hash, err := b.model.Hash()
+	if err != nil {
+		return nil, err
+	}
+	out := &traced{Model: hash, LeftOut: map[string]int{}}
+	var facts []data.Fact
+	if f.file != "" {
+		read, err := data.LoadFacts(f.file, data.Options{})
+		if err != nil {
+			return nil, err
+		}
+		facts = read.Items
+	}
+	if err := os.MkdirAll(f.out, 0o777); err != nil {
+		return nil, fmt.Errorf("trace: %w", err)
+	}
+	for _, restore := range f.restores {
+		cfg.Restore = restore
+		if restore != trace.Hidden {
+			cfg.Sever = trace.None
+		}
+		var err error
+		if f.file == "" {
+			err = f.one(c, b, cfg, out)
+		} else {
+			err = f.average(c, b, cfg, facts, out)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// one traces the prompt of the flags.
+func (f *traceFlags) one(c *cobra.Command, b *workbench, cfg trace.Config, out *traced) error {
+	t, err := trace.New(b.model, b.engine, cfg, nil)
+	if err != nil {
+		return err
+	}
+	bar := newBar(c.ErrOrStderr(), "trace "+cfg.Restore, b.model.Config.Layers)
+	t.Progress = func(done, _ int) { bar.set(done, "") }
+	r, err := t.Trace(c.Context(), f.query)
+	bar.finish()
+	if stop := stopped(c); stop != nil {
+		return stop
+	}
+	if err != nil {
+		return err
+	}
+	out.Results = append(out.Results, r)
+	return f.write(cfg.Restore, r, r.Rows(), r.WriteHeatMap, out)
+}
+
+// average traces the facts that the model knows.
+func (f *traceFlags) average(c *cobra.Command, b *workbench, cfg trace.Config, facts []data.Fact, out *traced) error {
+	var subjects []string
+	for _, x := range facts {
+		subjects = append(subjects, x.Subject)
+	}
+	t, err := trace.New(b.model, b.engine, cfg, subjects)
+	if err != nil {
+		return err
+	}
+	limit := len(facts)
+	if f.limit > 0 {
+		limit = min(f.limit, limit)
+	}
+	var mean trace.Average
+	out.Unknown, out.LeftOut = 0, map[string]int{}
+	bar := newBar(c.ErrOrStderr(), "trace "+cfg.Restore, limit)
+	defer bar.finish()
+	for known, i := 0, 0; known < limit && i < len(facts); i++ {
+		x := facts[i]
+		if x.Prompt == "" {
+			return fmt.Errorf("%s: facts without prompts cannot be traced; give known facts (with prompt and subject)", f.file)
+		}
+		r, err := t.Trace(c.Context(), trace.Query{Prompt: x.Prompt, Subject: x.Subject, Answer: x.Object})
+		switch {
+		case stopped(c) != nil:
+			return stopped(c)
+		case errors.Is(err, trace.ErrUnknown):
+			out.Unknown++
+			continue
+		case errors.Is(err, context.Canceled):
+			return err
+		case err != nil:
+			out.LeftOut[err.Error()]++
+			continue
+		}
+		if err := mean.Add(r); err != nil {
+			return err
+		}
+		known++
+		bar.set(known, fmt.Sprintf("%d unknown", out.Unknown))
+	}
+	s, err := mean.Summary()
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.file, err)
+	}
+	out.Summaries = append(out.Summaries, s)
+	return f.write(cfg.Restore, s, s.Rows(), s.WriteHeatMap, out)
+}
+
+// write puts one kind's JSON, table and heat maps into the folder.
+func (f *traceFlags) write(name string, v any, rows [][]string, draw func(path string) error, out *traced) error {
+	base := filepath.Join(f.out, name)
+	err := atomicfile.Write(base+".json", func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	})
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.Write(base+".txt", func(w io.Writer) error { return tableOf(rows).WriteText(w, false) }); err != nil {
+		return err
+	}
+	for _, ext := range []string{".png", ".svg"} {
+		if err := draw(base + ext); err != nil {
+			return err
+		}
+	}
+	for _, ext := range []string{".json", ".txt", ".png", ".svg"} {
+		out.Files = append(out.Files, base+ext)
+	}
+	return nil
+}
+
+// tableOf is a table of texts whose first row is its head.
+func tableOf(rows [][]string) *report.Table {
+	t := &report.Table{}
+	for i, name := range rows[0] {
+		t.Columns = append(t.Columns, report.Column{Name: name, Right: i > 0})
+	}
+	for _, row := range rows[1:] {
+		var cells []report.Cell
+		for _, s := range row {
+			cells = append(cells, report.Text(s))
+		}
+		t.Add(cells...)
+	}
+	return t
+}
+
+func (t *traced) print(w io.Writer) error {
+	var b strings.Builder
+	for _, r := range t.Results {
+		token, block := r.Best()
+		fmt.Fprintf(&b, "\n%s: p(%s) is %.4f, corrupted %.4f; best restored by token %q in block %d\n", r.Restore, oneLine(r.Answer), r.Clean, r.Corrupted, r.Label(token), block)
+		if err := tableOf(bestOnly(r)).WriteText(&b, false); err != nil {
+			return err
+		}
+	}
+	for _, s := range t.Summaries {
+		fmt.Fprintf(&b, "\n%s: %d facts, total effect %.4f ± %.4f; suggested block for ROME: %d\n", s.Restore, s.Facts, s.Total.Mean, s.Total.Band, s.Suggested)
+		rows := [][]string{{"token", "best block", "effect"}}
+		for _, e := range s.Effects {
+			best := 0
+			for l := range e.Blocks {
+				if e.Blocks[l].Mean > e.Blocks[best].Mean {
+					best = l
+				}
+			}
+			rows = append(rows, []string{e.Tokens, fmt.Sprint(best), fmt.Sprintf("%+.4f ± %.4f", e.Blocks[best].Mean, e.Blocks[best].Band)})
+		}
+		if err := tableOf(rows).WriteText(&b, false); err != nil {
+			return err
+		}
+	}
+	if len(t.Summaries) > 0 {
+		fmt.Fprintf(&b, "%d facts are not known to the model\n", t.Unknown)
+		for reason, n := range t.LeftOut {
+			fmt.Fprintf(&b, "left out %d: %s\n", n, reason)
+		}
+	}
+	fmt.Fprintf(&b, "\nwritten: %s\n", strings.Join(t.Files, " "))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// bestOnly are the first columns of a result's table: token, best block, effect.
+func bestOnly(r *trace.Result) [][]string {
+	var rows [][]string
+	for _, row := range r.Rows() {
+		rows = append(rows, row[:3])
+	}
+	return rows
+}

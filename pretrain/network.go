@@ -1,0 +1,147 @@
+package pretrain
+
+import (
+	"fmt"
+	"math"
+
+	"gorgonia.org/gorgonia"
+
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+	"keyhole/nn/graph"
+)
+
+// network is a model whose every weight is trained: the loss of a packed batch
+// and its gradient as one graph.
+type network struct {
+	model   *lm.Model
+	e       *kernel.Engine
+	batch   packed
+	loss    graph.Node
+	machine *graph.Machine
+
+	values, grads []float32 // of all weights, in the order of Params
+	m, v          []float32
+	steps         int
+}
+
+// newNetwork builds the graph for batches of at most maxRows rows. The model's
+// weights move into one slice.
+func newNetwork(model *lm.Model, e *kernel.Engine, maxRows int) (*network, error) {
+	n := &network{model: model, e: e}
+	size := model.Parameters()
+	n.values, n.grads = make([]float32, size), make([]float32, size)
+	n.m, n.v = make([]float32, size), make([]float32, size)
+	b := graph.New(e)
+	var params []graph.Node
+	at := 0
+	for _, p := range model.Params() {
+		values, err := p.Values()
+		if err != nil {
+			return nil, err
+		}
+		own := n.values[at : at+p.Len() : at+p.Len()]
+		copy(own, values)
+		if _, err := p.Replace(own); err != nil {
+			return nil, err
+		}
+		at += p.Len()
+		params = append(params, b.Trainable(p))
+	}
+	tokens, ok := model.Param("transformer.wte.weight")
+	positions, ok2 := model.Param("transformer.wpe.weight")
+	if !ok || !ok2 {
+		return nil, fmt.Errorf("pretrain: the model is no GPT-2: it lacks an embedding of tokens or positions")
+	}
+	n.batch.ids.V, n.batch.positions.V = make([]int32, maxRows), make([]int32, maxRows) // bounds of the graph
+	x := b.Add(b.Embed(tokens, &n.batch.ids), b.Embed(positions, &n.batch.positions))
+	n.batch.want.Cap = maxRows
+	x = lm.Blocks[graph.Node](b, model, x, 0, model.Config.Layers, &n.batch.seq, &n.batch.want)
+	x = lm.FinalNorm[graph.Node](b, model, x)
+	n.loss = crossEntropy(b, b.MatMul(x, b.Trainable(tokens), true), &n.batch)
+	grads := b.Grad([]graph.Node{n.loss}, params...)
+	var err error
+	if n.machine, err = b.Compile(append([]graph.Node{n.loss}, grads...)...); err != nil {
+		return nil, fmt.Errorf("pretrain: %w", err)
+	}
+	at = 0
+	for i, p := range model.Params() {
+		n.machine.Bind(grads[i], n.grads[at:at+p.Len()])
+		at += p.Len()
+	}
+	return n, nil
+}
+
+// crossEntropy is the weighted loss of each row of logits, [rows, 1].
+func crossEntropy(b *graph.Builder, logits graph.Node, p *packed) graph.Node {
+	vocab := logits.Shape()[1]
+	scores := b.Apply(&graph.Op{
+		Name: "crossentropy", Cols: 2, WRT: []bool{true},
+		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+			n := in[0].Rows
+			s := c.Scratch(2 * n)
+			c.Engine.CrossEntropy(s[:n], s[n:], in[0].Data, p.labels, n, vocab)
+			for i := range n {
+				out.Data[2*i], out.Data[2*i+1] = s[i]*p.weights[i], s[n+i]
+			}
+			return nil
+		},
+		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) gorgonia.Nodes {
+			return gorgonia.Nodes{b.Apply(&graph.Op{
+				Name: "crossentropy.grad", Cols: vocab,
+				Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+					n := in[0].Rows
+					s := c.Scratch(2 * n)
+					for i := range n {
+						s[i], s[n+i] = in[2].Data[2*i+1], in[0].Data[2*i]*p.weights[i]
+					}
+					c.Engine.CrossEntropyGrad(out.Data, in[1].Data, s[:n], p.labels, s[n:2*n], n, vocab)
+					return nil
+				},
+			}, grad, in[0], out)}
+		},
+	}, logits)
+	return b.Columns(scores, []int32{0})
+}
+
+// step is one optimiser step on a batch (AdamW: Loshchilov and Hutter 2019); it
+// returns the loss before it.
+func (n *network) step(batch []sentence, c *TrainConfig, lr float64) (float64, error) {
+	whole := int(math.Round(c.ContextShare * float64(len(batch))))
+	n.batch.set(batch, whole, float32(c.ContextWeight))
+	if err := n.machine.Run(false); err != nil {
+		return 0, err
+	}
+	loss := 0.0
+	for _, l := range n.machine.Value(n.loss).Data[:len(n.batch.labels)] {
+		loss += float64(l)
+	}
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return 0, fmt.Errorf("step %d: the loss is %v; lower train.lr", n.steps+1, loss)
+	}
+	scale := 1.0
+	if norm := math.Sqrt(n.e.SumSquares(n.grads)); norm > c.GradClip {
+		scale = c.GradClip / norm
+	}
+	at := 0
+	for _, p := range n.model.Params() {
+		if p.Rows > 1 {
+			n.e.Scale(n.values[at:at+p.Len()], float32(1-lr*c.WeightDecay))
+		}
+		at += p.Len()
+	}
+	n.steps++
+	adam := kernel.Adam{LR: float32(lr), Beta1: 0.9, Beta2: float32(c.Beta2), Eps: 1e-8}
+	n.e.AdamStep(n.values, n.grads, n.m, n.v, adam, n.steps, float32(scale))
+	return loss, nil
+}
+
+// rate is the learning rate of a step, counted from 0.
+func (c *TrainConfig) rate(step, steps int) float64 {
+	if step < c.Warmup {
+		return c.LR * float64(step+1) / float64(c.Warmup)
+	}
+	const least = 0.01 // of the highest rate
+	done := float64(step-c.Warmup) / float64(max(steps-c.Warmup, 1))
+	return c.LR * (least + (1-least)*(1+math.Cos(math.Pi*done))/2)
+}
