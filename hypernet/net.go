@@ -274,7 +274,7 @@ func (n *Net) Transform(b *graph.Builder, g *Group, z graph.Node, f *Layout, mod
 	if n.Config.Combine {
 		return stack(b, g.sides[0].layers, z, f)
 	}
-	parts := []graph.Node{b.Columns(z, columnRange(0, g.In)), b.Columns(z, columnRange(g.In, g.In+g.Out))}
+	parts := []graph.Node{b.Columns(z, graph.Span(0, g.In)), b.Columns(z, graph.Span(g.In, g.In+g.Out))}
 	for _, sd := range g.sides {
 		i := 0
 		if sd.lo > 0 {
@@ -283,12 +283,4 @@ func (n *Net) Transform(b *graph.Builder, g *Group, z graph.Node, f *Layout, mod
 		parts[i] = stack(b, sd.layers, parts[i], f)
 	}
 	return b.Concat(parts[0], parts[1])
-}
-
-func columnRange(lo, hi int) []int32 {
-	idx := make([]int32, hi-lo)
-	for i := range idx {
-		idx[i] = int32(lo + i)
-	}
-	return idx
 }

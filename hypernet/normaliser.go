@@ -23,6 +23,11 @@ type State struct {
 	Mean, S []float64
 }
 
+// Clone is a copy that shares nothing with s.
+func (s State) Clone() State {
+	return State{K: s.K, Mean: slices.Clone(s.Mean), S: slices.Clone(s.S)}
+}
+
 const normEps = 1e-7
 
 // NewNormaliser returns a normaliser that has seen nothing of rows of width d.

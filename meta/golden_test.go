@@ -479,15 +479,14 @@ func (b bench) runCase(g *golden, prefix string, training bool) int {
 func (b bench) normStates() []hypernet.State {
 	out := make([]hypernet.State, len(b.Net.Groups))
 	for i, grp := range b.Net.Groups {
-		out[i] = hypernet.State{K: grp.Norm.K, Mean: append([]float64(nil), grp.Norm.Mean...), S: append([]float64(nil), grp.Norm.S...)}
+		out[i] = grp.Norm.State.Clone()
 	}
 	return out
 }
 
 func (b bench) putNormStates(states []hypernet.State) {
 	for i, grp := range b.Net.Groups {
-		s := states[i]
-		grp.Norm.State = hypernet.State{K: s.K, Mean: append([]float64(nil), s.Mean...), S: append([]float64(nil), s.S...)}
+		grp.Norm.State = states[i].Clone()
 	}
 }
 

@@ -65,7 +65,6 @@ type Objective struct {
 	items       []item
 
 	memory  graph.Memory
-	frozen  bool // Step leaves the normaliser alone; tests of the gradient need it
 	bound   bounds
 	g       *built
 	profile map[string]graph.Cost
@@ -369,7 +368,12 @@ type Outcome struct {
 // total losses, which it adds to grads (or writes there, if accumulate is
 // false). grads has the layout of Net.Flat. The normaliser is updated.
 func (o *Objective) Step(tasks []Task, grads []float32, accumulate bool) ([]Outcome, error) {
-	o.Mode.Training = !o.frozen
+	return o.step(tasks, grads, accumulate, true)
+}
+
+// step is Step, with or without an update of the normaliser.
+func (o *Objective) step(tasks []Task, grads []float32, accumulate, update bool) ([]Outcome, error) {
+	o.Mode.Training = update
 	if err := o.pack(tasks, true); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"keyhole/checkpoints"
 	"keyhole/configs"
 	"keyhole/data"
+	"keyhole/hypernet"
 	"keyhole/meta"
 	"keyhole/train/optim"
 )
@@ -337,27 +338,19 @@ func (l *Loop) oneByOne(tasks []meta.Task) ([]meta.Outcome, error) {
 	return kept, nil
 }
 
-// norms is a copy of the normalisers' state.
-type norms []struct {
-	k       int64
-	mean, s []float64
-}
-
-func (l *Loop) snapshot() norms {
-	s := make(norms, len(l.Net.Groups))
+// snapshot copies the normalisers' states.
+func (l *Loop) snapshot() []hypernet.State {
+	states := make([]hypernet.State, len(l.Net.Groups))
 	for i, g := range l.Net.Groups {
-		s[i].k = g.Norm.K
-		s[i].mean = append([]float64(nil), g.Norm.Mean...)
-		s[i].s = append([]float64(nil), g.Norm.S...)
+		states[i] = g.Norm.State.Clone()
 	}
-	return s
+	return states
 }
 
-func (l *Loop) putBack(s norms) {
+// putBack makes a snapshot the normalisers' states.
+func (l *Loop) putBack(states []hypernet.State) {
 	for i, g := range l.Net.Groups {
-		g.Norm.K = s[i].k
-		copy(g.Norm.Mean, s[i].mean)
-		copy(g.Norm.S, s[i].s)
+		g.Norm.State = states[i].Clone()
 	}
 }
 

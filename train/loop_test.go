@@ -164,6 +164,11 @@ func TestRefusals(t *testing.T) {
 	_, err = start(t, tight, filepath.Join(t.TempDir(), "x"), false, sources(), &quiet{})
 	expect("too little memory", err, "memory.limit", "MiB")
 
+	large := tight
+	large.Hypernet.Rank = 256
+	_, err = start(t, large, filepath.Join(t.TempDir(), "x"), false, sources(), &quiet{})
+	expect("too large a network", err, "memory.limit", "parameters")
+
 	path := filepath.Join(dir, "checkpoints", "step-000006", "phi.safetensors")
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -25,7 +25,7 @@ func (e Estimate) Total() int64 { return e.Network + e.Model + e.Graph + e.Cache
 func (l *Loop) Estimate() Estimate {
 	m := l.Model.Config
 	var e Estimate
-	e.Network = 16 * int64(len(l.Net.Flat))
+	e.Network = networkBytes * int64(len(l.Net.Flat))
 	streamed := 0
 	for _, s := range l.Model.Sites() {
 		if l.Config.Memory.Stream && s.Block < l.Objective.Prefix.First && !s.Linear.W.Resident() {
@@ -55,6 +55,20 @@ func (l *Loop) graphBytes() int64 {
 		perRow = max(perRow, int64(s.In+s.Out))
 	}
 	return 4 * (tokens*perToken + rows*perRow*5)
+}
+
+// networkBytes is the memory of a parameter in training: its value, its
+// gradient, and Adam's two moments.
+const networkBytes = 16
+
+// refuseNetwork refuses a network whose training alone exceeds the limit,
+// before any of it is made.
+func refuseNetwork(cfg Config, parameters int64) error {
+	limit := int64(cfg.Memory.Limit) << 20
+	if limit > 0 && parameters > limit/networkBytes {
+		return fmt.Errorf("memory.limit: training the network's %d parameters takes %d bytes each, more than %d MiB; lower hypernet.rank, edit fewer blocks, or raise the limit", parameters, networkBytes, cfg.Memory.Limit)
+	}
+	return nil
 }
 
 // checkMemory refuses a run whose estimate exceeds the limit.

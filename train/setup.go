@@ -67,6 +67,12 @@ func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
 	for i, s := range sites {
 		ns[i] = hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out}
 	}
+	if err := cfg.Hypernet.Validate(); err != nil {
+		return nil, fmt.Errorf("hypernet: %w", err)
+	}
+	if err := refuseNetwork(cfg, hypernet.Count(cfg.Hypernet, ns)); err != nil {
+		return nil, err
+	}
 	net, err := hypernet.New(cfg.Hypernet, ns, rand.New(rand.NewPCG(cfg.Seed, 1)))
 	if err != nil {
 		return nil, fmt.Errorf("hypernet: %w", err)

@@ -382,13 +382,13 @@ func (b *Builder) Concat(x, y Node) Node {
 			return nil
 		},
 		Diff: func(_ gorgonia.Nodes, _, grad Node) gorgonia.Nodes {
-			return gorgonia.Nodes{b.Columns(grad, span(0, xw)), b.Columns(grad, span(xw, xw+yw))}
+			return gorgonia.Nodes{b.Columns(grad, Span(0, xw)), b.Columns(grad, Span(xw, xw+yw))}
 		},
 	}, x, y)
 }
 
-// span lists the numbers lo to hi−1.
-func span(lo, hi int) []int32 {
+// Span lists the numbers lo to hi−1.
+func Span(lo, hi int) []int32 {
 	idx := make([]int32, hi-lo)
 	for i := range idx {
 		idx[i] = int32(lo + i)
