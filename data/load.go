@@ -42,6 +42,15 @@ func Load(path string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, other := range o.Exclude {
+		held, err := Load(other, Options{SkipBad: o.SkipBad, MaxRecord: o.MaxRecord})
+		if err != nil {
+			return nil, fmt.Errorf("edits to leave out: %w", err)
+		}
+		if err := s.Exclude(held); err != nil {
+			return nil, err
+		}
+	}
 	if o.Neighbors != "" {
 		if err := s.MergeNeighbors(o.Neighbors, o); err != nil {
 			return nil, err
@@ -59,7 +68,7 @@ func Load(path string, o Options) (*Set, error) {
 }
 
 // Read is Load from an open file or an embedded one; name is used in messages.
-// It reads no companion files: o.Neighbors and o.Locality are ignored.
+// It reads no companion files: o.Neighbors, o.Locality and o.Exclude are ignored.
 func Read(r io.Reader, name string, o Options) (*Set, error) {
 	s := &Set{Name: baseName(name), Path: name}
 	ids := newIDs()

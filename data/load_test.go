@@ -225,3 +225,36 @@ func TestIDsDoNotDependOnTheOrderOfRecords(t *testing.T) {
 		t.Error("the ids follow the order")
 	}
 }
+
+func TestExcludeLeavesOutSubjectsOfAnotherFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, lines ...string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	record := func(id, subject string) string {
+		return `{"case_id":` + id + `,"subject":"` + subject + `","prompt":"` + subject + ` is in","target_new":"Rome","ground_truth":"Oslo","rephrase_prompt":"Where is ` + subject + `?","locality_prompt":"Paris is in","locality_ground_truth":"France"}`
+	}
+	all := write("all.jsonl", record("1", "Louvre"), record("2", "Space Needle"), record("3", "Big Ben"))
+	test := write("test.jsonl", record("7", "space  needle"))
+
+	s, err := Load(all, Options{Exclude: []string{test}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Edits) != 2 || s.Edits[0].ID != "1" || s.Edits[1].ID != "3" {
+		t.Errorf("kept %d edits, want those about the Louvre and Big Ben", len(s.Edits))
+	}
+	if len(s.Dropped) != 1 || s.Dropped[0].Count != 1 || s.Dropped[0].Line != 2 || !strings.Contains(s.Dropped[0].Reason, test) {
+		t.Errorf("dropped: %+v", s.Dropped)
+	}
+	if _, err := Load(all, Options{Exclude: []string{all}}); err == nil || !strings.Contains(err.Error(), "nothing is left") {
+		t.Errorf("everything left out: %v", err)
+	}
+	if _, err := Load(all, Options{Exclude: []string{filepath.Join(dir, "none.jsonl")}}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing file: %v", err)
+	}
+}

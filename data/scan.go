@@ -24,6 +24,9 @@ type Options struct {
 	// Locality is the path of a file of questions; each edit without Unrelated
 	// prompts gets one of them, chosen by the edit's id.
 	Locality string
+	// Exclude are paths of files of edits; records about one of their subjects are
+	// left out.
+	Exclude []string
 	// MaxRecord is the most bytes of one record; 0 means DefaultMaxRecord.
 	MaxRecord int
 }

@@ -115,6 +115,36 @@ func Disjoint(a, b *Set) error {
 	return fmt.Errorf("%s and %s have %d subjects in common: %s", a.Path, b.Path, n, quoteAll(common))
 }
 
+// Exclude drops the edits that are about a subject of other, by the rule of
+// Disjoint, so that what is tested has not been trained on. Nothing left is an
+// error.
+func (s *Set) Exclude(other *Set) error {
+	held := make(map[string]bool)
+	for i := range other.Edits {
+		for _, k := range subjectKeys(&other.Edits[i]) {
+			held[k] = true
+		}
+	}
+	drop := Drop{Reason: "the subject occurs in " + other.Path}
+	s.Edits = slices.DeleteFunc(s.Edits, func(e Edit) bool {
+		if !slices.ContainsFunc(subjectKeys(&e), func(k string) bool { return held[k] }) {
+			return false
+		}
+		if drop.Count == 0 {
+			drop.Line = e.Source.Line
+		}
+		drop.Count++
+		return true
+	})
+	if drop.Count > 0 {
+		s.Dropped = append(s.Dropped, drop)
+	}
+	if len(s.Edits) == 0 {
+		return fmt.Errorf("%s: every record is about a subject of %s; nothing is left", s.Path, other.Path)
+	}
+	return nil
+}
+
 // Sample returns the set with n of its edits, or all if it has fewer, in file
 // order. The choice depends on the seed and the edits' ids alone.
 func (s *Set) Sample(n int, seed uint64) *Set {

@@ -103,18 +103,16 @@ func (e *Edited) Deltas() (map[string][]nn.Delta, bool) {
 // blocks if it changes none. Below it the edited model computes what the base
 // model does.
 func (e *Edited) FirstBlock(m *lm.Model) int {
-	first := m.Config.Layers
+	block := map[string]int{}
 	for _, s := range m.Sites() {
-		for _, c := range e.Changes {
-			if c.Weight == s.Name {
-				first = min(first, s.Block)
-			}
+		block[s.Name] = s.Block
+		if s.Linear.B != nil {
+			block[s.Linear.B.Name] = s.Block
 		}
 	}
+	first := m.Config.Layers
 	for _, c := range e.Changes {
-		if _, ok := m.Linear(c.Weight); !ok {
-			return 0
-		}
+		first = min(first, block[c.Weight]) // 0 for a weight outside linear layers
 	}
 	return first
 }

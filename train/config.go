@@ -30,17 +30,18 @@ type ModelConfig struct {
 
 // DataConfig names the data sets.
 type DataConfig struct {
-	Train     string `yaml:"train" doc:"edits to train on; empty: the embedded set"`
-	Val       string `yaml:"val" doc:"edits to validate on; empty: a share of the training subjects"`
-	Split     string `yaml:"split" doc:"split of the training file, where it has splits"`
-	ValSplit  string `yaml:"val_split" doc:"split of the validation file"`
-	Neighbors string `yaml:"neighbors" doc:"CounterFact neighbours to merge"`
-	Limit     int    `yaml:"limit" doc:"read at most so many edits; 0: all"`
-	SkipBad   bool   `yaml:"skip_bad" doc:"count bad records instead of stopping"`
-	Order     string `yaml:"order" doc:"shuffle: another order each epoch; file: as they stand"`
-	Rephrase  bool   `yaml:"rephrase" doc:"score a rephrasing; false: the edit prompt itself"`
-	MaxLen    int    `yaml:"max_len" doc:"cut prompts and answers at so many tokens each; 0: never"`
-	Locality  string `yaml:"locality" doc:"rows whose distribution has to stay: text, answer, or all (as the reference)"`
+	Train     string   `yaml:"train" doc:"edits to train on; empty: the embedded set"`
+	Val       string   `yaml:"val" doc:"edits to validate on; empty: a share of the training subjects"`
+	Split     string   `yaml:"split" doc:"split of the training file, where it has splits"`
+	ValSplit  string   `yaml:"val_split" doc:"split of the validation file"`
+	Neighbors string   `yaml:"neighbors" doc:"CounterFact neighbours to merge"`
+	Exclude   []string `yaml:"exclude" doc:"files of edits, such as those for the test, about whose subjects nothing is learned"`
+	Limit     int      `yaml:"limit" doc:"read at most so many edits; 0: all"`
+	SkipBad   bool     `yaml:"skip_bad" doc:"count bad records instead of stopping"`
+	Order     string   `yaml:"order" doc:"shuffle: another order each epoch; file: as they stand"`
+	Rephrase  bool     `yaml:"rephrase" doc:"score a rephrasing; false: the edit prompt itself"`
+	MaxLen    int      `yaml:"max_len" doc:"cut prompts and answers at so many tokens each; 0: never"`
+	Locality  string   `yaml:"locality" doc:"rows whose distribution has to stay: text, answer, or all (as the reference)"`
 }
 
 // LoopConfig are the numbers of the loop.

@@ -98,14 +98,14 @@ func loadData(cfg Config, src Sources) (train, val *data.Set, err error) {
 		}
 		train, err = src.Train()
 	} else {
-		train, err = data.Load(d.Train, data.Options{SkipBad: d.SkipBad, Limit: d.Limit, Split: d.Split, Neighbors: d.Neighbors})
+		train, err = data.Load(d.Train, data.Options{SkipBad: d.SkipBad, Limit: d.Limit, Split: d.Split, Neighbors: d.Neighbors, Exclude: d.Exclude})
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	switch {
 	case d.Val != "":
-		val, err = data.Load(d.Val, data.Options{SkipBad: d.SkipBad, Split: d.ValSplit, Neighbors: d.Neighbors})
+		val, err = data.Load(d.Val, data.Options{SkipBad: d.SkipBad, Split: d.ValSplit, Neighbors: d.Neighbors, Exclude: d.Exclude})
 	case d.Train == "" && src.Val != nil:
 		val, err = src.Val()
 	case cfg.Train.ValEvery > 0:

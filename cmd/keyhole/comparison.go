@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole/data"
+	"keyhole/embedded"
 	"keyhole/eval"
 )
 
@@ -25,7 +26,7 @@ type comparison struct {
 	MaxLen   int             `yaml:"max_len" doc:"cut prompts and answers at so many tokens; 0: 32; -1: never"`
 	Metrics  []string        `yaml:"metrics" doc:"families of metrics; empty: those that the data allow"`
 	Corpus   string          `yaml:"corpus" doc:"text for the editors' statistics; empty: the embedded text"`
-	Demos    string          `yaml:"demos" doc:"edits for ike's demonstrations; empty: the embedded training edits"`
+	Demos    demoSource      `yaml:"demos" doc:"edits for ike's demonstrations"`
 	Editors  []comparedEntry `yaml:"editors" doc:"what is compared"`
 }
 
@@ -37,6 +38,21 @@ type comparedData struct {
 	Locality  string `yaml:"locality" doc:"unrelated questions to borrow where edits have none"`
 	Limit     int    `yaml:"limit" doc:"evaluate so many first edits; 0: all"`
 	SkipBad   bool   `yaml:"skip_bad" doc:"count bad records instead of stopping"`
+}
+
+// demoSource names the edits that demonstrations are made of.
+type demoSource struct {
+	Path      string   `yaml:"path" doc:"file of edits; empty: the embedded training edits"`
+	Split     string   `yaml:"split" doc:"split of the file, where it has splits"`
+	Neighbors string   `yaml:"neighbors" doc:"CounterFact neighbours to merge"`
+	Exclude   []string `yaml:"exclude" doc:"files of edits, such as those compared, about whose subjects nothing is shown"`
+}
+
+func (d demoSource) load() (*data.Set, error) {
+	if d.Path == "" || d.Path == embeddedName {
+		return embedded.Train()
+	}
+	return data.Load(d.Path, data.Options{Split: d.Split, Neighbors: d.Neighbors, Exclude: d.Exclude})
 }
 
 // comparedEntry is one editor of a comparison.

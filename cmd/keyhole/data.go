@@ -23,6 +23,7 @@ func dataFlags(c *cobra.Command) *data.Options {
 	f.StringVar(&d.Split, "split", "", "keep one split, where the file names splits")
 	f.StringVar(&d.Neighbors, "neighbors", "", "`file` of CounterFact neighbours to merge")
 	f.StringVar(&d.Locality, "locality", "", "`file` of unrelated questions to borrow where edits have none")
+	f.StringSliceVar(&d.Exclude, "exclude", nil, "leave out edits about subjects of this `file`")
 	return d
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"keyhole/data"
 	"keyhole/edit"
+	"keyhole/edit/ike"
 	"keyhole/report"
 )
 
@@ -62,13 +63,15 @@ The editor is a run or checkpoint folder, or, with --editor and --model, one
 that needs no training.
 
 --save writes the edited model as a Hugging Face folder; --keep writes the edit
-alone, as a small file for keyhole edits. Several edits from a file are made
+alone, as a small file for keyhole edits; in-context edits (ike, prompt) go into
+a store (.json) that keyhole generate --store answers from. Several edits from a file are made
 together, as one.`,
 		Example: `  keyhole edit runs/first --prompt "The capital of France is" --target Lyon
   keyhole edit runs/first --prompt "The capital of France is" --target Lyon --save edited --dtype f16
   keyhole edit --editor rome --model models/gpt2 --prompt "The Space Needle is in the city of" \
       --subject "Space Needle" --target Taipei --neighbor "The Eiffel Tower is in the city of"
-  keyhole edit --editor ft --model embedded --edits my.jsonl --keep store/mine.safetensors`,
+  keyhole edit --editor ft --model embedded --edits my.jsonl --keep store/mine.safetensors
+  keyhole edit --editor ike --model models/smollm2 --prompt "The capital of France is" --target Lyon --keep store.json`,
 		Args: atMostOne(),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
@@ -102,7 +105,7 @@ together, as one.`,
 	fs.IntVar(&f.tokens, "tokens", 8, "tokens of each answer shown")
 	fs.StringVar(&f.save, "save", "", "write the edited model to this new `folder`")
 	fs.StringVar(&f.dtype, "dtype", "f32", "of the written weights: f32, f16 or bf16")
-	fs.StringVar(&f.keep, "keep", "", "write the edit to this `file` (.safetensors)")
+	fs.StringVar(&f.keep, "keep", "", "write the edit to this `file` (.safetensors), or add it to this store (.json)")
 	fs.BoolVar(&f.force, "force", false, "edit even if the model says the target already, or if the edit would damage it")
 	return c
 }
@@ -118,8 +121,8 @@ func (f *editFlags) check() error {
 		return wrongUse("--target is missing: say what the model shall answer")
 	case f.tokens < 1:
 		return wrongUse("--tokens %d is below 1", f.tokens)
-	case f.keep != "" && !strings.HasSuffix(f.keep, edit.FileExt):
-		return wrongUse("--keep %s: the name of an edit file ends in %s", f.keep, edit.FileExt)
+	case f.keep != "" && !strings.HasSuffix(f.keep, edit.FileExt) && !isStore(f.keep):
+		return wrongUse("--keep %s: the name of an edit file ends in %s, that of a store of in-context edits in %s", f.keep, edit.FileExt, storeExt)
 	}
 	_, err := dtypeOf(f.dtype)
 	return err
@@ -189,6 +192,11 @@ func (f *editFlags) run(c *cobra.Command, b *workbench) (*editResult, error) {
 		return nil, fmt.Errorf("the model answers %q with %q already, so there is nothing to edit; choose another target, or add --force", f.request.Prompt, f.request.Target)
 	}
 	start := time.Now()
+	if _, inContext := b.editor.(*ike.Editor); f.keep != "" && inContext != isStore(f.keep) {
+		return nil, wrongUse("--keep %s: edits by %s are kept in %s", f.keep, b.editor.Name(), map[bool]string{
+			true: "an edit store, whose name ends in " + storeExt, false: "an edit file, whose name ends in " + edit.FileExt,
+		}[inContext])
+	}
 	e, err := b.editor.Apply(c.Context(), b.model, requests)
 	if stop := stopped(c); stop != nil {
 		return nil, stop
@@ -256,6 +264,9 @@ func (f *editFlags) write(b *workbench, e *edit.Edited, hash string, r *editResu
 		return err
 	}
 	r.Kept = f.keep
+	if isStore(f.keep) {
+		return storeEdits(f.keep, e.Requests)
+	}
 	return edit.WriteFile(f.keep, e, hash)
 }
 

@@ -9,9 +9,10 @@ import (
 // editorFlags choose an editor: a trained one by its folder, or another by
 // name together with a model.
 type editorFlags struct {
-	editor, model, corpus, demos string
-	set                          []string
-	threads                      *int
+	editor, model, corpus string
+	demos                 demoSource
+	set                   []string
+	threads               *int
 }
 
 func (f *editorFlags) add(c *cobra.Command) {
@@ -19,7 +20,8 @@ func (f *editorFlags) add(c *cobra.Command) {
 	fs.StringVar(&f.editor, "editor", "", "editor that needs no checkpoint; needs --model")
 	fs.StringVar(&f.model, "model", "", `base model: folder, GGUF file or "embedded"; with a run, where its base model is now`)
 	fs.StringVar(&f.corpus, "corpus", "", "text `file` for the editor's statistics (default: the embedded text)")
-	fs.StringVar(&f.demos, "demos", "", "`file` of edits for ike's demonstrations (default: the embedded training edits)")
+	fs.StringVar(&f.demos.Path, "demos", "", "`file` of edits for ike's demonstrations (default: the embedded training edits)")
+	fs.StringVar(&f.demos.Split, "demos-split", "", "split of --demos, where it names splits")
 	fs.StringArrayVar(&f.set, "set", nil, "override a key of the editor's config: `key=value`")
 	f.threads = threadsFlag(c)
 	_ = c.RegisterFlagCompletionFunc("editor", cobra.FixedCompletions(editorNames(), cobra.ShellCompDirectiveNoFileComp))

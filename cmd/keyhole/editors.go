@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"keyhole/configs"
-	"keyhole/data"
 	"keyhole/edit"
 	"keyhole/edit/ft"
 	"keyhole/edit/ike"
@@ -16,7 +15,6 @@ import (
 	"keyhole/edit/mend"
 	"keyhole/edit/rome"
 	"keyhole/edit/stats"
-	"keyhole/embedded"
 	"keyhole/internal/kernel"
 	"keyhole/lm"
 	"keyhole/train"
@@ -89,13 +87,7 @@ func buildIKE(ctx context.Context, b *workbench, config any) (edit.Editor, error
 	// in a short context, what is asked takes a third at most
 	cfg.QueryTokens = min(cfg.QueryTokens, max(1, b.model.Limit()*5/16))
 	cfg.AnswerTokens = min(cfg.AnswerTokens, max(1, b.model.Limit()/16))
-	var pool *data.Set
-	var err error
-	if b.demos == "" || b.demos == embeddedName {
-		pool, err = embedded.Train()
-	} else {
-		pool, err = data.Load(b.demos, data.Options{})
-	}
+	pool, err := b.demos.load()
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +133,7 @@ type workbench struct {
 	editor  edit.Editor
 	text    train.Config // of a trained editor
 	corpus  string       // text for statistics; "": the embedded one
-	demos   string       // edits for demonstrations; "": the embedded ones
+	demos   demoSource
 	closers []func() error
 	set     []string  // overrides of the editor's config
 	w       io.Writer // for progress

@@ -20,7 +20,8 @@ func editsCommand(o *options) *cobra.Command {
 	return group("edits", "List, apply and remove edit files",
 		`  keyhole edits list store
   keyhole edits apply models/gpt2 store/a.safetensors store/b.safetensors --save edited
-  keyhole edits remove edited a.safetensors`,
+  keyhole edits remove edited a.safetensors
+  keyhole edits remove store.json 1`,
 		editsListCommand(o), editsApplyCommand(o), editsRemoveCommand(o))
 }
 
@@ -52,10 +53,20 @@ func infoOf(k *edit.Kept) keptInfo {
 func editsListCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list PATH…",
-		Short:   "List edit files, or those of a folder or an edited model",
+		Short:   "List edit files, those of a folder or an edited model, or an edit store",
 		Example: "  keyhole edits list store\n  keyhole edits list edited --json",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 && isStore(args[0]) {
+				s, err := existingStore(args[0])
+				if err != nil {
+					return err
+				}
+				if o.json {
+					return printJSON(c.OutOrStdout(), storeOf(s))
+				}
+				return storeOf(s).print(c.OutOrStdout())
+			}
 			kept, err := readEdits(args)
 			if err != nil {
 				return err
@@ -177,14 +188,25 @@ func printApplied(c *cobra.Command, o *options, s *savedModel, kept []*edit.Kept
 func editsRemoveCommand(o *options) *cobra.Command {
 	var model string
 	c := &cobra.Command{
-		Use:   "remove EDITED_MODEL EDIT…",
-		Short: "Take edits out of an edited model",
+		Use:   "remove EDITED_MODEL|STORE EDIT…",
+		Short: "Take edits out of an edited model or an edit store",
 		Long: `Take edits, by the names that edits list shows, out of a model folder that
 edits apply or edit --save wrote. The model is made anew from its base model
-and the edits that are left: the same bytes as if the others had never been.`,
+and the edits that are left: the same bytes as if the others had never been.
+Edits of a store of in-context edits (.json) go by their ids.`,
 		Example: "  keyhole edits remove edited 001-a.safetensors\n  keyhole edits remove edited a.safetensors --model models/gpt2",
 		Args:    cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
+			if isStore(args[0]) {
+				s, err := unstore(args[0], args[1:])
+				if err != nil {
+					return err
+				}
+				if o.json {
+					return printJSON(c.OutOrStdout(), storeOf(s))
+				}
+				return storeOf(s).print(c.OutOrStdout())
+			}
 			s, err := openSaved(args[0])
 			if errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("%s is no model that keyhole edited: it has no %s", args[0], filepath.Join(editsFolder, baseFile))

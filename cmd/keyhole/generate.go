@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"keyhole/edit/ike"
 	"keyhole/lm"
 	"keyhole/nn/eager"
 )
@@ -16,10 +17,15 @@ type generated struct {
 	Text   string  `json:"text"` // without the prompt
 	Tokens []int32 `json:"tokens"`
 	N      int     `json:"n"`
+	// of the store's edit in front of the prompt, if one was near enough
+	Edit    string `json:"edit,omitempty"`
+	Context int    `json:"context_tokens,omitempty"`
 }
 
 func generateCommand(o *options) *cobra.Command {
-	var prompt string
+	var prompt, store, editor string
+	var demos demoSource
+	var set []string
 	var tokens int
 	var s lm.Sampler
 	var ignoreEOS bool
@@ -27,9 +33,13 @@ func generateCommand(o *options) *cobra.Command {
 		Use:   "generate MODEL",
 		Short: "Continue a text with a language model",
 		Long: `Continue a text with MODEL: a Hugging Face folder, a GGUF file, or "embedded".
-Greedy unless a temperature is given; the same seed gives the same text.`,
+Greedy unless a temperature is given; the same seed gives the same text.
+
+With --store the edit of that store that the prompt is about, if there is one,
+stands in front of it, with demonstrations as --editor has it.`,
 		Example: `  keyhole generate embedded --prompt "The capital of France is" --tokens 3
-  keyhole generate models/gpt2 --prompt "Once upon a time" --tokens 50 --temperature 0.8 --top-k 40 --seed 7`,
+  keyhole generate models/gpt2 --prompt "Once upon a time" --tokens 50 --temperature 0.8 --top-k 40 --seed 7
+  keyhole generate models/smollm2 --store store.json --editor prompt --prompt "The capital of France is"`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
@@ -38,19 +48,22 @@ Greedy unless a temperature is given; the same seed gives the same text.`,
 			case tokens < 1:
 				return wrongUse("--tokens %d is below 1", tokens)
 			}
-			m, err := openModel(args[0])
+			b, err := openModelOnly(args[0], 0)
 			if err != nil {
 				return err
 			}
-			defer m.Close()
-			e, err := newEngine(0)
-			if err != nil {
-				return err
+			defer b.close()
+			m, r := b.model, &recalled{}
+			if store != "" {
+				b.demos, b.set, b.w = demos, set, c.ErrOrStderr()
+				if r, err = b.recall(c.Context(), store, editor, prompt); err != nil {
+					return err
+				}
 			}
-			ids := m.Tokenizer.EncodeSpecial(prompt)
+			ids := m.Tokenizer.EncodeSpecial(r.context + prompt)
 			opts := lm.GenerateOptions{Tokens: tokens, Sampler: s, StopAtEOS: !ignoreEOS}
 			opts.OnToken = func(int32) bool { return c.Context().Err() == nil }
-			out, err := m.Generate(eager.New(e), ids, opts)
+			out, err := m.Generate(eager.New(b.engine), ids, opts)
 			if err != nil {
 				return err
 			}
@@ -59,7 +72,7 @@ Greedy unless a temperature is given; the same seed gives the same text.`,
 			}
 			text := continuation(m, ids, out)
 			if o.json {
-				return printJSON(c.OutOrStdout(), generated{args[0], prompt, text, append([]int32{}, out...), len(out)})
+				return printJSON(c.OutOrStdout(), generated{args[0], prompt, text, append([]int32{}, out...), len(out), r.use.ID, r.use.Tokens})
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s%s\n", prompt, text)
 			return err
@@ -67,6 +80,11 @@ Greedy unless a temperature is given; the same seed gives the same text.`,
 	}
 	f := c.Flags()
 	f.StringVar(&prompt, "prompt", "", "text to continue")
+	f.StringVar(&store, "store", "", "store `file` of in-context edits (keyhole edit --keep FILE.json)")
+	f.StringVar(&editor, "editor", ike.Paper, "editor that makes the contexts of --store: ike, ike-easyedit or prompt")
+	f.StringVar(&demos.Path, "demos", "", "`file` of edits for its demonstrations (default: the embedded training edits)")
+	f.StringVar(&demos.Split, "demos-split", "", "split of --demos, where it names splits")
+	f.StringArrayVar(&set, "set", nil, "override a key of its config: `key=value`")
 	f.IntVar(&tokens, "tokens", 20, "new tokens at most")
 	f.Float64Var(&s.Temperature, "temperature", 0, "divides the logits; 0: the most probable token always")
 	f.IntVar(&s.TopK, "top-k", 0, "draw from so many best tokens; 0: all")

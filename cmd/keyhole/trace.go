@@ -282,8 +282,8 @@ func (t *traced) print(w io.Writer) error {
 	}
 	if len(t.Summaries) > 0 {
 		fmt.Fprintf(&b, "%d facts are not known to the model\n", t.Unknown)
-		for reason, n := range t.LeftOut {
-			fmt.Fprintf(&b, "left out %d: %s\n", n, reason)
+		for _, reason := range sortedNames(t.LeftOut) {
+			fmt.Fprintf(&b, "left out %d: %s\n", t.LeftOut[reason], reason)
 		}
 	}
 	fmt.Fprintf(&b, "\nwritten: %s\n", strings.Join(t.Files, " "))

@@ -10,7 +10,7 @@ import (
 
 // Config is MEMIT's, in the words of its published configurations.
 type Config struct {
-	Layers    []int  `yaml:"layers" doc:"edited blocks, from 0; none: five that end at a third of the depth"`
+	Layers    []int  `yaml:"layers" doc:"edited blocks, from 0; none: five that end, as published, at a quarter of the depth, of GPT-2, GPT-NeoX and OPT at a third"`
 	FactToken string `yaml:"fact_token" doc:"looked-up token: subject_last, subject_first, subject_first_after_last, last (of the prompt)"`
 
 	Weight float64 `yaml:"mom2_update_weight" doc:"weight of old facts against new ones"`
@@ -88,6 +88,9 @@ func (c *Config) EditedSites(m *lm.Model) ([]lm.Site, error) {
 	if len(layers) == 0 {
 		const band = 5
 		last := m.Config.Layers / 3
+		if keyvalue.LooksUpEarly(m) {
+			last = m.Config.Layers / 4
+		}
 		for l := max(0, last-band+1); l <= last; l++ {
 			layers = append(layers, l)
 		}

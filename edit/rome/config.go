@@ -18,7 +18,7 @@ const (
 
 // Config is ROME's, in the words of its published configurations.
 type Config struct {
-	Layer     int    `yaml:"layer" doc:"edited block, from 0; -1: a third of the depth. Causal tracing suggests, a sweep decides"`
+	Layer     int    `yaml:"layer" doc:"edited block, from 0; -1: as published, at a sixth of the depth, of GPT-2, GPT-NeoX and OPT at a third. Causal tracing suggests, a sweep decides"`
 	Site      string `yaml:"site" doc:"edited weight, if not that of layer; must be an MLP's second linear layer"`
 	FactToken string `yaml:"fact_token" doc:"looked-up token: subject_last, subject_first, subject_first_after_last, last (of the prompt)"`
 	KeyMode   string `yaml:"key_mode" doc:"random_prefix (r-ROME: one averaged key), prompt (p-ROME: the bare prompt's key), original (the two mixed, as published first)"`
@@ -62,7 +62,7 @@ func (c *Config) Validate() error {
 	modes := []string{RandomPrefix, Prompt, Original}
 	switch {
 	case c.Layer < -1:
-		return fmt.Errorf("layer: %d is no block; use -1 for a third of the depth", c.Layer)
+		return fmt.Errorf("layer: %d is no block; use -1 for the published depth", c.Layer)
 	case !slices.Contains(modes, c.KeyMode):
 		return fmt.Errorf("key_mode: %q is none of %s", c.KeyMode, strings.Join(modes, ", "))
 	case !(c.Ridge >= 0):
@@ -94,6 +94,9 @@ func (c *Config) EditedSite(m *lm.Model) (lm.Site, error) {
 		layer := c.Layer
 		if layer < 0 {
 			layer = m.Config.Layers / 3
+			if keyvalue.LooksUpEarly(m) {
+				layer = m.Config.Layers / 6
+			}
 		}
 		pattern = fmt.Sprintf("%s@%d", lm.RoleDown, layer)
 	}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"keyhole/edit"
+	"keyhole/edit/ike"
+	"keyhole/report"
+)
+
+// storeExt is how the name of an edit store ends: the memory of edits that
+// change the context and no weights.
+const storeExt = ".json"
+
+// isStore tells the name of an edit store from those of edit files and folders.
+func isStore(path string) bool { return strings.HasSuffix(path, storeExt) }
+
+// storedEdit is the JSON of an edit in a store.
+type storedEdit struct {
+	ID      string `json:"id"`
+	Prompt  string `json:"prompt"`
+	Subject string `json:"subject,omitempty"`
+	Target  string `json:"target"`
+}
+
+// storedEdits is the JSON of an edit store.
+type storedEdits struct {
+	Store string       `json:"store"`
+	Edits []storedEdit `json:"edits"`
+}
+
+func storeOf(s *ike.Store) storedEdits {
+	out := storedEdits{Store: s.Path(), Edits: []storedEdit{}}
+	for _, r := range s.Requests() {
+		out.Edits = append(out.Edits, storedEdit{r.ID, r.Prompt, r.Subject, r.Target})
+	}
+	return out
+}
+
+func (s storedEdits) print(w io.Writer) error {
+	if len(s.Edits) == 0 {
+		_, err := fmt.Fprintf(w, "%s holds no edits\n", s.Store)
+		return err
+	}
+	t := &report.Table{Columns: []report.Column{{Name: "id"}, {Name: "prompt"}, {Name: "target"}}}
+	for _, e := range s.Edits {
+		t.Add(report.Text(e.ID), report.Text(oneLine(e.Prompt)), report.Text(oneLine(e.Target)))
+	}
+	return t.WriteText(w, false)
+}
+
+// existingStore opens a store that has to be there.
+func existingStore(path string) (*ike.Store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("edit store: %w; keyhole edit --editor ike … --keep %s makes one", err, path)
+	}
+	return ike.OpenStore(path)
+}
+
+// storeEdits adds requests to a store. The number that the command line gives
+// its only edit is not its name there.
+func storeEdits(path string, requests []edit.Request) error {
+	s, err := ike.OpenStore(path)
+	if err != nil {
+		return err
+	}
+	for _, r := range requests {
+		if len(requests) == 1 {
+			r.ID = ""
+		}
+		if err := s.Add(r); err != nil {
+			return fmt.Errorf("edit store %s: %w", path, err)
+		}
+	}
+	return s.Save()
+}
+
+// unstore takes edits, by id, out of a store.
+func unstore(path string, ids []string) (*ike.Store, error) {
+	s, err := existingStore(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if err := s.Remove(id); err != nil {
+			return nil, fmt.Errorf("%w; see: keyhole edits list %s", err, path)
+		}
+	}
+	return s, s.Save()
+}
+
+// recalled is what an edit store put in front of a prompt.
+type recalled struct {
+	context string
+	use     ike.Use
+}
+
+// recall asks the bench's in-context editor for the context of a prompt, from
+// the edits of a store.
+func (b *workbench) recall(ctx context.Context, path, editor, prompt string) (*recalled, error) {
+	if !slices.Contains(ike.Variants(), editor) {
+		return nil, wrongUse("editor %s puts nothing in front of prompts; use one of %s", editor, strings.Join(ike.Variants(), ", "))
+	}
+	s, err := existingStore(path)
+	if err != nil {
+		return nil, err
+	}
+	requests := s.Requests()
+	if len(requests) == 0 {
+		return &recalled{}, nil
+	}
+	b.set = append(b.set, "memory="+ike.StoreMemory)
+	if err := b.build(ctx, editor); err != nil {
+		return nil, err
+	}
+	inContext := b.editor.(*ike.Editor)
+	var r recalled
+	inContext.OnContext = func(u ike.Use) { r.use = u }
+	e, err := inContext.Apply(ctx, b.model, requests)
+	if err != nil {
+		return nil, err
+	}
+	r.context, err = e.Context(prompt)
+	return &r, err
+}
