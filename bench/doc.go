@@ -3,7 +3,8 @@
 // yardstick, and how both scale.
 //
 // Read workload.go (what is measured, and our side of it), peer.go (the other
-// side), compare.go (both interleaved), micro.go, scaling.go.
+// side), compare.go (both interleaved), evaluate.go, start.go (memory before a
+// first edit), micro.go, scaling.go.
 //
 // Every workload runs in a process of its own, so that peak memory is that of
 // the workload; both sides take turns, and what is reported are minimum,

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -10,8 +9,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strconv"
-	"strings"
 
 	"keyhole/configs"
 	"keyhole/internal/kernel"
@@ -90,9 +87,11 @@ func Run(ctx context.Context, w Workload) (Measurement, error) {
 	if err := l.Run(ctx); err != nil {
 		return m, err
 	}
-	if m.PeakMiB, err = peakMiB(); err != nil {
+	memory, err := resident()
+	if err != nil {
 		return m, err
 	}
+	m.PeakMiB = memory.Peak
 	watch.fill(&m)
 	m.Parameters = len(l.Net.Flat)
 	e, err := kernel.New(kernel.Options{Threads: w.Threads})
@@ -177,22 +176,6 @@ func median(x []float64) float64 {
 	s := slices.Clone(x)
 	slices.Sort(s)
 	return s[len(s)/2]
-}
-
-// peakMiB is the peak resident memory of this process.
-func peakMiB() (float64, error) {
-	f, err := os.Open("/proc/self/status")
-	if err != nil {
-		return 0, fmt.Errorf("peak memory: %w", err)
-	}
-	defer f.Close()
-	for in := bufio.NewScanner(f); in.Scan(); {
-		if rest, ok := strings.CutPrefix(in.Text(), "VmHWM:"); ok {
-			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kb / 1024, err
-		}
-	}
-	return 0, fmt.Errorf("peak memory: /proc/self/status has no VmHWM")
 }
 
 // gpt2 is a GPT-2 of the given size with random weights.

@@ -105,8 +105,8 @@ func (s *Scorer) contextPass(texts []meta.Text, common int, deltas map[string][]
 // forward runs one text behind the rows that the cache has, without saying
 // that it is complete: the next text takes its place.
 func (s *Scorer) forward(o *eager.Ops, t meta.Text, behind int) kernel.Matrix {
-	l := newLayout()
-	l.add(t)
+	l := newLayout(0)
+	l.add(t, 0)
 	for i := range l.seq.Pos {
 		l.seq.Pos[i] += int32(behind)
 	}

@@ -8,6 +8,8 @@ import (
 
 	"keyhole/data"
 	"keyhole/edit"
+	"keyhole/edit/ft"
+	"keyhole/embedded"
 	"keyhole/eval"
 	"keyhole/internal/kernel"
 	"keyhole/lm"
@@ -51,4 +53,37 @@ func ExampleRun() {
 	}
 	fmt.Println(report.N, report.Locality, report.LocalityKL, report.Missing)
 	// Output: 2 1 0 [generalization]
+}
+
+// Fine-tuning on three held-out edits of the embedded model.
+func ExampleRun_embedded() {
+	model, err := embedded.Model()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer model.Close()
+	set, err := embedded.Test()
+	if err != nil {
+		log.Fatal(err)
+	}
+	engine, err := kernel.New(kernel.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer engine.Close()
+	cfg := ft.Default("ft")
+	cfg.LR = 1e-2 // the published rate is for large models
+	editor, err := ft.New(cfg, engine)
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := eval.Run(context.Background(), eval.Options{Model: model, Engine: engine, Editor: editor, Set: set, Limit: 3})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s on %d edits, %s\n", report.Editor, report.N, report.Protocol)
+	fmt.Printf("reliability %.2f, generalization %.2f, locality %.2f\n", report.Reliability, report.Generalization, report.Locality)
+	// Output:
+	// ft on 3 edits, single_restore
+	// reliability 1.00, generalization 1.00, locality 0.69
 }

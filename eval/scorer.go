@@ -7,24 +7,23 @@ import (
 	"keyhole/edit"
 	"keyhole/internal/kernel"
 	"keyhole/lm"
-	"keyhole/meta"
 	"keyhole/nn"
 	"keyhole/nn/eager"
 )
 
 // Defaults of Scorer.
 const (
-	defaultMaxRows   = 1024
+	defaultMaxRows   = 2048
 	defaultMaxLogits = 8 << 20
 	defaultCache     = 256 << 20
 )
 
 // Scorer asks a base model and edited ones for many answers at once. Texts are
-// packed into one forward pass; what blocks below the first edited one compute
-// is shared by both models, and what the base model computed is kept. It is for
-// one goroutine at a time.
+// packed into one forward pass, and how several of them begin is computed once;
+// what blocks below the first edited one compute is shared by both models, and
+// what the base model computed is kept. It is for one goroutine at a time.
 type Scorer struct {
-	MaxRows   int // tokens of one packed pass, at least one text
+	MaxRows   int // rows of one packed pass, at least one text
 	MaxLogits int // logits held at a time, for each model
 
 	model *lm.Model
@@ -72,8 +71,13 @@ func (s *Scorer) Base(probes []*Probe, first int) error {
 		}
 	}
 	for len(todo) > 0 {
-		n := s.fits(todo)
-		if err := s.basePass(todo[:n], first); err != nil {
+		l := newLayout(0)
+		n := 0
+		for n < len(todo) && s.fits(l, todo[n], 0) {
+			l.add(todo[n].Text, 0)
+			n++
+		}
+		if err := s.basePass(l, todo[:n], first); err != nil {
 			return fmt.Errorf("base model: %w", err)
 		}
 		for _, p := range todo[:n] {
@@ -84,38 +88,34 @@ func (s *Scorer) Base(probes []*Probe, first int) error {
 	return nil
 }
 
-// fits is how many of the probes share a pass.
-func (s *Scorer) fits(probes []*Probe) int {
-	rows := 0
-	for i, p := range probes {
-		if rows += len(p.Text.IDs); rows > s.MaxRows && i > 0 {
-			return i
-		}
-	}
-	return len(probes)
+// fits tells whether a task's probe may join a pass. Keys are bounded too: a
+// long beginning that many texts share takes few rows, but all its keys in each.
+func (s *Scorer) fits(l *layout, p *Probe, task int) bool {
+	n := len(p.Text.IDs)
+	return l.rows() == 0 || l.rows()+n-l.shared(p.Text, task) <= s.MaxRows && len(l.keys)+n <= 4*s.MaxRows
 }
 
-func (s *Scorer) basePass(probes []*Probe, first int) error {
-	l := newLayout()
-	for _, p := range probes {
-		l.add(p.Text)
-	}
+// basePass computes the texts that were laid out.
+func (s *Scorer) basePass(l *layout, probes []*Probe, first int) error {
 	layers, d := s.model.Config.Layers, s.model.Config.Width
-	o := s.reset(nil)
+	o := sharing{s.reset(nil), l.keys}
 	x := lm.Embed[kernel.Matrix](o, s.model, &l.ids, &l.seq)
 	if first < layers {
-		x = lm.Blocks(o, s.model, x, 0, first, &l.seq, nil)
-		at := 0
+		x = lm.Blocks[kernel.Matrix](o, s.model, x, 0, first, &l.seq, nil)
+		keys := l.keys
 		for _, p := range probes {
-			n := len(p.Text.IDs) * d
-			p.base.states = slices.Clone(x.Data[at : at+n])
-			at += n
+			n := len(p.Text.IDs)
+			p.base.states = make([]float32, 0, n*d)
+			for _, row := range keys[:n] {
+				p.base.states = append(p.base.states, x.Data[int(row)*d:][:d]...)
+			}
+			keys = keys[n:]
 		}
-		x = lm.Blocks(o, s.model, x, first, layers, &l.seq, &l.want)
+		x = lm.Blocks[kernel.Matrix](o, s.model, x, first, layers, &l.seq, &l.want)
 	} else {
-		x = lm.Blocks(o, s.model, x, 0, layers, &l.seq, &l.want)
+		x = lm.Blocks[kernel.Matrix](o, s.model, x, 0, layers, &l.seq, &l.want)
 	}
-	x = lm.FinalNorm(o, s.model, x)
+	x = lm.FinalNorm[kernel.Matrix](o, s.model, x)
 	if err := o.Err(); err != nil {
 		return err
 	}
@@ -133,32 +133,6 @@ func (s *Scorer) reset(deltas map[string][]nn.Delta) *eager.Ops {
 	s.ops.Reset()
 	s.ops.Deltas, s.ops.Cache = deltas, nil
 	return s.ops
-}
-
-// layout is texts laid one behind the other.
-type layout struct {
-	ids     nn.IDs
-	lengths []int
-	seq     nn.Sequences
-	want    nn.RowSet
-}
-
-func newLayout() *layout { return &layout{} }
-
-// add appends a text; seq is up to date after each.
-func (l *layout) add(t meta.Text) {
-	at := len(l.ids.V)
-	l.ids.V = append(l.ids.V, t.IDs...)
-	l.lengths = append(l.lengths, len(t.IDs))
-	for i, label := range t.Labels {
-		if label >= 0 {
-			l.want.V = append(l.want.V, int32(at+i))
-		}
-	}
-	for i := range t.IDs {
-		l.seq.Pos = append(l.seq.Pos, int32(i))
-	}
-	l.seq.Segs = append(l.seq.Segs, kernel.Segment{Q: at, QLen: len(t.IDs), K: at, KLen: len(t.IDs)})
 }
 
 // Edited computes what edited models make of the jobs' probes, after Base did
@@ -237,59 +211,52 @@ type asked struct {
 
 // packed scores jobs whose changes are low-rank.
 func (s *Scorer) packed(jobs []Job, first int) error {
-	deltas := additions(jobs)
-	var task []int
-	var probes []*Probe
-	for t, j := range jobs {
-		for _, p := range j.Probes {
-			task, probes = append(task, t), append(probes, p)
-		}
-	}
-	for len(probes) > 0 {
-		n := s.fits(probes)
-		if err := s.editedPass(probes[:n], task[:n], len(jobs), deltas, first); err != nil {
-			return err
-		}
-		probes, task = probes[n:], task[n:]
-	}
-	return nil
-}
-
-func (s *Scorer) editedPass(probes []*Probe, task []int, tasks int, deltas map[string][]nn.Delta, first int) error {
-	layers, d := s.model.Config.Layers, s.model.Config.Width
-	if first == layers { // nothing was changed
-		list := make([]asked, len(probes))
-		for i, p := range probes {
-			list[i] = asked{p, p.base.final}
+	var list []asked
+	if first == s.model.Config.Layers { // nothing was changed
+		for _, j := range jobs {
+			for _, p := range j.Probes {
+				list = append(list, asked{p, p.base.final})
+			}
 		}
 		return s.compare(list)
 	}
-	l := newLayout()
-	l.seq.Tasks, l.want.Tasks = make([]nn.Range, tasks), make([]nn.Range, tasks)
-	var states []float32
-	for i, p := range probes {
-		rows, want := nn.Range{Lo: len(l.ids.V)}, nn.Range{Lo: len(l.want.V)}
-		l.add(p.Text)
-		states = append(states, p.base.states...)
-		rows.Hi, want.Hi = len(l.ids.V), len(l.want.V)
-		if t := task[i]; l.seq.Tasks[t].Hi > 0 {
-			l.seq.Tasks[t].Hi, l.want.Tasks[t].Hi = rows.Hi, want.Hi
-		} else {
-			l.seq.Tasks[t], l.want.Tasks[t] = rows, want
+	deltas, d := additions(jobs), s.model.Config.Width
+	l := newLayout(len(jobs))
+	var states []float32 // [rows, width], of the base model before block first
+	for t, j := range jobs {
+		for _, p := range j.Probes {
+			if !s.fits(l, p, t) {
+				if err := s.editedPass(l, list, states, deltas, first); err != nil {
+					return err
+				}
+				l, list, states = newLayout(len(jobs)), nil, nil
+			}
+			own := len(p.Text.IDs) - l.add(p.Text, t)
+			states = append(states, p.base.states[len(p.base.states)-own*d:]...)
+			list = append(list, asked{probe: p})
 		}
 	}
-	o := s.reset(deltas)
+	return s.editedPass(l, list, states, deltas, first)
+}
+
+// editedPass computes the texts that were laid out, from their states before
+// block first, and compares.
+func (s *Scorer) editedPass(l *layout, list []asked, states []float32, deltas map[string][]nn.Delta, first int) error {
+	if len(list) == 0 {
+		return nil
+	}
+	d := s.model.Config.Width
+	o := sharing{s.reset(deltas), l.keys}
 	o.SetTasks(l.seq.Tasks)
-	x := lm.Blocks(o, s.model, kernel.Mat(states, len(l.ids.V), d), first, layers, &l.seq, &l.want)
-	x = lm.FinalNorm(o, s.model, x)
+	x := lm.Blocks[kernel.Matrix](o, s.model, kernel.Mat(states, l.rows(), d), first, s.model.Config.Layers, &l.seq, &l.want)
+	x = lm.FinalNorm[kernel.Matrix](o, s.model, x)
 	if err := o.Err(); err != nil {
 		return err
 	}
-	list := make([]asked, len(probes))
 	at := 0
-	for i, p := range probes {
-		n := p.tokens() * d
-		list[i] = asked{p, slices.Clone(x.Data[at : at+n])}
+	for i := range list {
+		n := list[i].probe.tokens() * d
+		list[i].final = slices.Clone(x.Data[at : at+n])
 		at += n
 	}
 	return s.compare(list)

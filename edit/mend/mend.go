@@ -143,16 +143,20 @@ func (e *Editor) Fingerprint() string {
 		panic("mend: " + err.Error()) // plain structs of numbers and texts
 	}
 	h.Write(head)
-	raw := make([]byte, 0, 8*len(e.o.Net.Flat))
-	for _, x := range e.o.Net.Flat {
-		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
+	var raw []byte // of a few values at a time: a network may have as many as the model
+	for part := range slices.Chunk(e.o.Net.Flat, 1<<14) {
+		raw = raw[:0]
+		for _, x := range part {
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
+		}
+		h.Write(raw)
 	}
 	for _, g := range e.o.Net.Groups {
-		raw = binary.LittleEndian.AppendUint64(raw, uint64(g.Norm.K))
+		raw = binary.LittleEndian.AppendUint64(raw[:0], uint64(g.Norm.K))
 		for _, x := range slices.Concat(g.Norm.Mean, g.Norm.S) {
 			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(x))
 		}
+		h.Write(raw)
 	}
-	h.Write(raw)
 	return hex.EncodeToString(h.Sum(nil))
 }

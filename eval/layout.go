@@ -1,0 +1,122 @@
+package eval
+
+import (
+	"keyhole/internal/kernel"
+	"keyhole/meta"
+	"keyhole/nn"
+	"keyhole/nn/eager"
+)
+
+// layout is texts in one matrix. What a text has in common with an earlier one
+// of its task at the beginning lies there once: later tokens do not change what
+// a causal model computes for it. Rows whose answers are asked for are always
+// the text's own.
+type layout struct {
+	ids  nn.IDs
+	seq  nn.Sequences // segments count their keys in keys
+	want nn.RowSet
+	keys []int32 // rows of the texts one behind the other, each text complete
+
+	next map[step]int32
+	task int
+}
+
+// step is a token behind a row, or a text's first token behind row −1.
+type step struct{ row, id int32 }
+
+// newLayout makes room for the texts of so many tasks, 0 if rows of all texts
+// are computed with the same weights.
+func newLayout(tasks int) *layout {
+	l := &layout{next: map[step]int32{}}
+	if tasks > 0 {
+		l.seq.Tasks, l.want.Tasks = make([]nn.Range, tasks), make([]nn.Range, tasks)
+	}
+	return l
+}
+
+// shared is the number of a task's text's first tokens that lie there already.
+func (l *layout) shared(t meta.Text, task int) int {
+	if task != l.task {
+		return 0
+	}
+	row := int32(-1)
+	for i, id := range t.IDs {
+		next, ok := l.next[step{row, id}]
+		if !ok || t.Labels[i] >= 0 {
+			return i
+		}
+		row = next
+	}
+	return len(t.IDs)
+}
+
+// rows is the number of rows.
+func (l *layout) rows() int { return len(l.ids.V) }
+
+// add appends a text of a task and returns the number of its first tokens that
+// lay there already. Texts of one task follow each other.
+func (l *layout) add(t meta.Text, task int) int {
+	if task != l.task {
+		clear(l.next)
+		l.task = task
+	}
+	shared, key := l.shared(t, task), len(l.keys)
+	rows, want := nn.Range{Lo: l.rows()}, nn.Range{Lo: len(l.want.V)}
+	row := int32(-1)
+	for i, id := range t.IDs {
+		at := step{row, id}
+		if i < shared {
+			row = l.next[at]
+			l.keys = append(l.keys, row)
+			continue
+		}
+		row = int32(len(l.ids.V))
+		if _, ok := l.next[at]; !ok {
+			l.next[at] = row
+		}
+		l.keys = append(l.keys, row)
+		l.ids.V = append(l.ids.V, id)
+		l.seq.Pos = append(l.seq.Pos, int32(i))
+		if t.Labels[i] >= 0 {
+			l.want.V = append(l.want.V, row)
+		}
+	}
+	rows.Hi, want.Hi = l.rows(), len(l.want.V)
+	l.seq.Segs = append(l.seq.Segs, kernel.Segment{Q: rows.Lo, QLen: rows.Hi - rows.Lo, K: key, KLen: len(t.IDs)})
+	if len(l.seq.Tasks) > 0 {
+		l.seq.Tasks[task], l.want.Tasks[task] = joined(l.seq.Tasks[task], rows), joined(l.want.Tasks[task], want)
+	}
+	return shared
+}
+
+// joined is a with b behind it.
+func joined(a, b nn.Range) nn.Range {
+	if a.Hi == a.Lo {
+		return b
+	}
+	return nn.Range{Lo: a.Lo, Hi: b.Hi}
+}
+
+// sharing computes texts as a layout has them: queries see the keys of their
+// whole text.
+type sharing struct {
+	*eager.Ops
+	keys []int32
+}
+
+// Attend implements nn.Ops.
+func (o sharing) Attend(layer int, q, k, v kernel.Matrix, a kernel.Attention, s *nn.Sequences) kernel.Matrix {
+	return o.Ops.Attend(layer, q, o.gather(k), o.gather(v), a, s)
+}
+
+// gather is the rows of the texts one behind the other.
+func (o sharing) gather(x kernel.Matrix) kernel.Matrix {
+	if len(o.keys) == x.Rows {
+		return x
+	}
+	y := o.Alloc(len(o.keys), x.Cols)
+	for i, r := range o.keys {
+		copy(y.Data[i*y.Stride:][:x.Cols], x.Data[int(r)*x.Stride:])
+	}
+	return y
+}
