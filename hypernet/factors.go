@@ -91,21 +91,22 @@ func normalise(b *graph.Builder, z graph.Node, n *Normaliser, f *Layout, mode *M
 	d := len(n.Mean)
 	return b.Apply(&graph.Op{
 		Name: "normalise", Cols: d,
-		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
 			if len(f.Tasks) == 0 {
 				return nil
 			}
+			columns := func(d int, fn func(lo, hi int)) { c.Engine.For(d, columnBlock, fn) }
 			for t := range f.Tasks[0] {
 				for m := range f.Tasks {
 					q := f.Tasks[m][t]
 					rows, dst := in[0].Data[q.Lo*d:q.Hi*d], out.Data[q.Lo*d:q.Hi*d]
 					if mode.Training {
-						n.Update(rows)
+						n.update(rows, columns)
 					}
 					if q.Hi == q.Lo {
 						continue
 					}
-					err := n.Apply(dst, rows)
+					err := n.apply(dst, rows, columns)
 					if errors.Is(err, ErrOneRow) && !mode.Strict {
 						clear(dst)
 						f.Tasks[m][t] = nn.Range{Lo: q.Lo, Hi: q.Lo} // no update for this weight

@@ -1,6 +1,8 @@
 package hypernet
 
 import (
+	"math"
+
 	"gorgonia.org/gorgonia"
 
 	"keyhole/internal/kernel"
@@ -36,20 +38,11 @@ func (l layer) build(b *graph.Builder, z graph.Node, f *Layout) graph.Node {
 		Name: "layer", Cols: d, WRT: wrt,
 		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
 			z := in[0].Data
-			l.rows(c.Engine, f, in[1:], func(i int, q, bias, s, o []float32) {
-				dst, src := out.Data[i*d:(i+1)*d], z[i*d:(i+1)*d]
-				for j := range dst {
-					p := q[j] + bias[j]
-					if s != nil {
-						p = s[j]*p + o[j]
-					}
-					if p < 0 && !l.linear {
-						p = 0
-					}
-					if l.residual {
-						p += src[j]
-					}
-					dst[j] = p
+			l.rows(c.Engine, f, in[1:], func(i int, q []float32, a kernel.Affine) {
+				dst := out.Data[i*d : (i+1)*d]
+				c.Engine.Clamp(dst, q, a)
+				if l.residual {
+					c.Engine.AddTo(dst, z[i*d:(i+1)*d])
 				}
 			})
 			return nil
@@ -59,59 +52,64 @@ func (l layer) build(b *graph.Builder, z graph.Node, f *Layout) graph.Node {
 			dq := b.Apply(&graph.Op{
 				Name: "layer.dq", Cols: d,
 				Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-					l.rows(c.Engine, f, in[1:], func(i int, q, bias, s, o []float32) {
-						dst, g := out.Data[i*d:(i+1)*d], in[0].Data[i*d:(i+1)*d]
-						for j := range dst {
-							dst[j] = l.slope(q[j]+bias[j], s, o, j) * g[j]
-							if s != nil {
-								dst[j] *= s[j]
-							}
-						}
+					l.rows(c.Engine, f, in[1:], func(i int, q []float32, a kernel.Affine) {
+						c.Engine.ClampGrad(out.Data[i*d:(i+1)*d], in[0].Data[i*d:(i+1)*d], q, a)
 					})
 					return nil
 				},
 			}, args...)
 			grads := gorgonia.Nodes{grad, dq, b.ColumnSums(dq)}
 			if l.scale != nil {
-				grads = append(grads, l.modeSums(b, f, "layer.dscale", true, args), l.modeSums(b, f, "layer.dshift", false, args))
+				grads = append(grads, l.modeSums(b, f, "layer.dscale", (*kernel.Engine).ClampGainGrad, args),
+					l.modeSums(b, f, "layer.dshift", (*kernel.Engine).ClampShiftGrad, args))
 			}
 			return grads
 		},
 	}, in...)
 }
 
-// slope is the derivative of the clamp at column j: 1 where the clamped value
-// is at least 0, 0 included, as the reference has it; else 0.
-func (l layer) slope(p float32, s, o []float32, j int) float32 {
-	if s != nil {
-		p = s[j]*p + o[j]
+// affine is what happens to a row of mode m before the residual is added.
+// ClampGrad's slope is 1 where the value is at least 0, 0 included, as the
+// reference has it. params: bias, and scale and shift if there are any.
+func (l layer) affine(params []kernel.Matrix, m int) kernel.Affine {
+	d := l.u.Rows
+	a := kernel.Affine{Bias: params[0].Data}
+	if l.linear {
+		a.Floor = float32(math.Inf(-1))
 	}
-	if p >= 0 || l.linear {
-		return 1
+	if l.scale != nil {
+		a.Gain, a.Shift = params[1].Data[m*d:(m+1)*d], params[2].Data[m*d:(m+1)*d]
+		return a
 	}
-	return 0
+	a.Gain, a.Shift = make([]float32, d), make([]float32, d)
+	for j := range a.Gain {
+		a.Gain[j] = 1
+	}
+	return a
 }
 
 // rows calls fn for every row with its q and the parameters of its mode.
 // params: q [rows, D], bias, and scale and shift if there are any.
-func (l layer) rows(e *kernel.Engine, f *Layout, params []kernel.Matrix, fn func(i int, q, bias, s, o []float32)) {
-	q, bias := params[0], params[1].Data
+func (l layer) rows(e *kernel.Engine, f *Layout, params []kernel.Matrix, fn func(i int, q []float32, a kernel.Affine)) {
+	q := params[0]
 	d := q.Cols
 	e.For(q.Rows, 4, func(lo, hi int) {
+		var a kernel.Affine
+		mode := int32(-1)
 		for i := lo; i < hi; i++ {
-			var s, o []float32
-			if l.scale != nil {
-				m := int(f.Modes[i])
-				s, o = params[2].Data[m*d:(m+1)*d], params[3].Data[m*d:(m+1)*d]
+			if f.Modes[i] != mode {
+				mode = f.Modes[i]
+				a = l.affine(params[1:], int(mode))
 			}
-			fn(i, q.Data[i*d:(i+1)*d], bias, s, o)
+			fn(i, q.Data[i*d:(i+1)*d], a)
 		}
 	})
 }
 
-// modeSums is the gradient of the scales or of the shifts: for each mode the
-// sum over its rows of slope·grad, times q+b for the scales. [modes, D].
-func (l layer) modeSums(b *graph.Builder, f *Layout, name string, scales bool, args []graph.Node) graph.Node {
+// modeSums is the gradient of the scales or of the shifts: for each mode what
+// add adds up over its rows. [modes, D].
+func (l layer) modeSums(b *graph.Builder, f *Layout, name string,
+	add func(e *kernel.Engine, out, dy, q []float32, rows, cols int, a kernel.Affine), args []graph.Node) graph.Node {
 	modes, d := l.scale.Rows, l.scale.Cols
 	return b.Apply(&graph.Op{
 		Name: name, Rows: modes, Cols: d, Accumulates: true,
@@ -120,21 +118,10 @@ func (l layer) modeSums(b *graph.Builder, f *Layout, name string, scales bool, a
 			if !c.Accumulate {
 				clear(out.Data[:modes*d])
 			}
-			g, q, bias := in[0].Data, in[1].Data, in[2].Data
-			c.Engine.For(d, 64, func(lo, hi int) {
-				for i := range in[1].Rows {
-					m := int(f.Modes[i])
-					s, o := in[3].Data[m*d:(m+1)*d], in[4].Data[m*d:(m+1)*d]
-					for j := lo; j < hi; j++ {
-						p := q[i*d+j] + bias[j]
-						x := l.slope(p, s, o, j) * g[i*d+j]
-						if scales {
-							x *= p
-						}
-						out.Data[m*d+j] += x
-					}
-				}
-			})
+			for m, r := range f.Blocks {
+				g, q := in[0].Data[r.Lo*d:r.Hi*d], in[1].Data[r.Lo*d:r.Hi*d]
+				add(c.Engine, out.Data[m*d:(m+1)*d], g, q, r.Hi-r.Lo, d, l.affine(in[2:], m))
+			}
 			return nil
 		},
 	}, args...)

@@ -1,6 +1,7 @@
 package hypernet
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"slices"
@@ -37,7 +38,15 @@ func NewNormaliser(d, split int) *Normaliser {
 
 // Update merges rows [n, D] into the statistics (Chan's parallel form of the
 // reference's row-by-row update; equal up to rounding).
-func (n *Normaliser) Update(rows []float32) {
+func (n *Normaliser) Update(rows []float32) { n.update(rows, oneThread) }
+
+// spread calls fn on ranges of columns that cover [0, d), possibly at the same
+// time.
+type spread func(d int, fn func(lo, hi int))
+
+func oneThread(d int, fn func(lo, hi int)) { fn(0, d) }
+
+func (n *Normaliser) update(rows []float32, s spread) {
 	d := len(n.Mean)
 	count := len(rows) / d
 	if count == 0 {
@@ -47,23 +56,45 @@ func (n *Normaliser) Update(rows []float32) {
 		n.updateRows(rows)
 		return
 	}
-	total := float64(n.K) + float64(count)
-	for j := range d {
-		sum := 0.0
-		for i := range count {
-			sum += float64(rows[i*d+j])
-		}
-		m := sum / float64(count)
-		s := 0.0
-		for i := range count {
-			x := float64(rows[i*d+j]) - m
-			s += x * x
-		}
-		gap := m - n.Mean[j]
-		n.S[j] += s + gap*gap*(float64(n.K)*float64(count)/total)
-		n.Mean[j] += gap * (float64(count) / total)
-	}
+	s(d, func(lo, hi int) { n.merge(rows, lo, hi) })
 	n.K += int64(count)
+}
+
+// columnBlock is how many columns merge takes at a time: their sums stay in the
+// first-level cache.
+const columnBlock = 256
+
+// merge is Update of columns [lo, hi), without the count.
+func (n *Normaliser) merge(rows []float32, lo, hi int) {
+	d := len(n.Mean)
+	count := float64(len(rows) / d)
+	total := float64(n.K) + count
+	var means, squares [columnBlock]float64
+	for ; lo < hi; lo += columnBlock {
+		width := min(columnBlock, hi-lo)
+		m, s := means[:width], squares[:width]
+		clear(m)
+		clear(s)
+		for i := lo; i < len(rows); i += d {
+			for j, x := range rows[i : i+width] {
+				m[j] += float64(x)
+			}
+		}
+		for j := range m {
+			m[j] /= count
+		}
+		for i := lo; i < len(rows); i += d {
+			for j, v := range rows[i : i+width] {
+				x := float64(v) - m[j]
+				s[j] += x * x
+			}
+		}
+		for j := range m {
+			gap := m[j] - n.Mean[lo+j]
+			n.S[lo+j] += s[j] + gap*gap*(float64(n.K)*count/total)
+			n.Mean[lo+j] += gap * (count / total)
+		}
+	}
 }
 
 // updateRows is the reference's own update (Welford's), in float32.
@@ -89,7 +120,9 @@ var ErrOneRow = errors.New("the normaliser has seen only one row, which has no v
 
 // Apply writes (x − mean)/(deviation + 1e-7) of rows [n, D] into dst. It
 // returns ErrOneRow while fewer than two rows were seen.
-func (n *Normaliser) Apply(dst, rows []float32) error {
+func (n *Normaliser) Apply(dst, rows []float32) error { return n.apply(dst, rows, oneThread) }
+
+func (n *Normaliser) apply(dst, rows []float32, s spread) error {
 	if n.Off {
 		copy(dst, rows)
 		return nil
@@ -107,11 +140,15 @@ func (n *Normaliser) Apply(dst, rows []float32) error {
 	for j := range inv {
 		inv[j] += normEps
 	}
-	for i := 0; i < len(rows); i += d {
-		for j := range d {
-			dst[i+j] = (rows[i+j] - mean[j]) / inv[j]
+	s(d, func(lo, hi int) {
+		mean, inv := mean[lo:hi], inv[lo:hi]
+		for i := lo; i < len(rows); i += d {
+			to, from := dst[i:i+len(mean)], rows[i:i+len(mean)]
+			for j, m := range mean {
+				to[j] = (from[j] - m) / inv[j]
+			}
 		}
-	}
+	})
 	return nil
 }
 
@@ -120,10 +157,39 @@ func (n *Normaliser) raise(std []float32) {
 	if n.Floor == 0 || len(std) == 0 {
 		return
 	}
-	sorted := slices.Clone(std)
-	slices.Sort(sorted)
-	low := sorted[len(sorted)/2] * float32(n.Floor)
+	low := middle(slices.Clone(std)) * float32(n.Floor)
 	for j := range std {
 		std[j] = max(std[j], low)
 	}
+}
+
+// middle is the element that would stand at len(x)/2 if x, which it reorders,
+// were sorted by cmp.Compare (Hoare's quickselect).
+func middle(x []float32) float32 {
+	k := len(x) / 2
+	for len(x) > 1 {
+		pivot := x[len(x)/2]
+		i, j := 0, len(x)-1
+		for i <= j {
+			for cmp.Less(x[i], pivot) {
+				i++
+			}
+			for cmp.Less(pivot, x[j]) {
+				j--
+			}
+			if i <= j {
+				x[i], x[j] = x[j], x[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch {
+		case k <= j:
+			x = x[:j+1]
+		case k >= i:
+			x, k = x[i:], k-i
+		default:
+			return x[k]
+		}
+	}
+	return x[0]
 }

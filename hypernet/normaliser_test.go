@@ -325,3 +325,58 @@ func TestStepSizesAlonePassFactorsOn(t *testing.T) {
 		t.Error("factors were changed")
 	}
 }
+
+// TestMiddleIsThatOfTheSorted takes values with many ties, and NaNs, which come
+// first.
+func TestMiddleIsThatOfTheSorted(t *testing.T) {
+	rng := rand.New(rand.NewPCG(41, 42))
+	for n := 1; n < 300; n++ {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(rng.IntN(1 + n/2))
+			if rng.IntN(50) == 0 {
+				x[i] = float32(math.NaN())
+			}
+		}
+		sorted := slices.Clone(x)
+		slices.Sort(sorted)
+		want := sorted[n/2]
+		if got := middle(x); got != want && (got == got || want == want) {
+			t.Fatalf("%d values: %v, want %v", n, got, want)
+		}
+	}
+}
+
+// TestNormaliserBytesDoNotDependOnTheCut spreads the columns over ranges of
+// several widths.
+func TestNormaliserBytesDoNotDependOnTheCut(t *testing.T) {
+	const d, count = 700, 5
+	rng := rand.New(rand.NewPCG(43, 44))
+	rows := make([]float32, d*count)
+	for i := range rows {
+		rows[i] = float32(rng.NormFloat64())
+	}
+	var first []float32
+	for _, width := range []int{d, 256, 100, 1} {
+		n := NewNormaliser(d, 300)
+		n.Floor = 1e-3
+		cut := func(d int, fn func(lo, hi int)) {
+			for lo := 0; lo < d; lo += width {
+				fn(lo, min(lo+width, d))
+			}
+		}
+		out := make([]float32, len(rows))
+		for range 3 {
+			n.update(rows, cut)
+		}
+		if err := n.apply(out, rows, cut); err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = out
+		}
+		if !slices.Equal(out, first) {
+			t.Fatalf("ranges of %d columns give other bytes", width)
+		}
+	}
+}

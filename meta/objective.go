@@ -107,10 +107,12 @@ func New(cfg Config, model *lm.Model, sites []lm.Site, net *hypernet.Net, e *ker
 		first = min(first, s.Block)
 		index[s.Linear] = i
 	}
-	return &Objective{
+	o := &Objective{
 		Prefix: NewPrefix(model, e, first, limit),
 		Net:    net, cfg: cfg, model: model, sites: sites, index: index, e: e,
-	}, nil
+	}
+	o.Prefix.memory = &o.memory
+	return o, nil
 }
 
 // pack lays the tasks out and computes their prefix.
@@ -256,6 +258,7 @@ func (o *Objective) ensure() error {
 	o.bound = bounds{up(have.inner, want.inner), up(have.innerWant, want.innerWant), up(have.rest, want.rest),
 		up(have.restWant, want.restWant), up(have.outer, want.outer), up(have.loc, want.loc)}
 	o.g = nil
+	o.Prefix.ops.Lend(nil)
 	o.memory.Release()
 	debug.FreeOSMemory() // the old graph's memory must not stand beside the new one's
 	g, err := o.build(o.bound)
@@ -382,7 +385,7 @@ func (o *Objective) step(tasks []Task, grads []float32, accumulate, update bool)
 	}
 	g := o.g
 	if g.training == nil {
-		m, err := g.b.CompileIn(&o.memory, append([]graph.Node{g.innerS.Rows, g.outerS.Rows, g.locS.Rows}, g.grads...)...)
+		m, err := g.b.CompileBound(&o.memory, g.grads, g.innerS.Rows, g.outerS.Rows, g.locS.Rows)
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"keyhole/lm"
 	"keyhole/nn"
 	"keyhole/nn/eager"
+	"keyhole/nn/graph"
 )
 
 // Prefix computes what the frozen model makes of texts: the hidden states
@@ -19,11 +20,14 @@ type Prefix struct {
 
 	model *lm.Model
 	ops   *eager.Ops
-	cache map[string]entry
-	state []float32
-	used  int64
-	Hits  int
-	Miss  int
+	// memory, if not nil, is that of graphs which do not run at the same time:
+	// states are computed there.
+	memory *graph.Memory
+	cache  map[string]entry
+	state  []float32
+	used   int64
+	Hits   int
+	Miss   int
 }
 
 type entry struct {
@@ -78,6 +82,9 @@ func (p *Prefix) Run(items []item) error {
 	}
 	d := p.model.Config.Width
 	p.ops.Reset()
+	if p.memory != nil {
+		p.ops.Lend(p.memory.Idle())
+	}
 	var ids nn.IDs
 	var lengths []int
 	for _, i := range todo {

@@ -48,7 +48,7 @@ type DataConfig struct {
 type LoopConfig struct {
 	Steps      int     `yaml:"steps" doc:"optimiser steps"`
 	Accumulate int     `yaml:"accumulate" doc:"examples for one optimiser step"`
-	Batch      int     `yaml:"batch" doc:"examples that share one graph run; 0: all of a step. Results do not depend on it, memory does"`
+	Batch      int     `yaml:"batch" doc:"examples that share one graph run; 0: all of a step. Fewer save memory; the order of summation, and so the last digits, depend on it"`
 	Edits      int     `yaml:"edits" doc:"edits made together in one example"`
 	LR         float64 `yaml:"lr" doc:"rate of the network"`
 	LRLR       float64 `yaml:"lr_lr" doc:"rate of the step sizes"`

@@ -110,7 +110,7 @@ func (l *Loop) save() error {
 
 // free are the config keys that a resumed run may change, since no result of
 // a step depends on them.
-var free = []string{"threads", "train.steps", "train.save_every", "train.keep", "memory.limit", "memory.cache", "memory.stream", "train.batch"}
+var free = []string{"threads", "train.steps", "train.save_every", "train.keep", "memory.limit", "memory.cache", "memory.stream"}
 
 func (l *Loop) configHash() string { return l.resolved.Hash(free...) }
 

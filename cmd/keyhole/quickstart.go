@@ -119,7 +119,7 @@ func ensureTrained(c *cobra.Command, config string, set []string, dir string) er
 	if resume {
 		fmt.Fprintf(c.ErrOrStderr(), "%s holds a run of %d steps so far; going on.\n", dir, l.Step())
 	}
-	err = l.Run(c.Context())
+	err = runToEnd(c.Context(), l)
 	p.finish()
 	var stop *interrupted
 	if errors.As(err, &stop) {

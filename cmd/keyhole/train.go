@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -90,7 +92,7 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 		return err
 	}
 	defer l.Close()
-	err = l.Run(c.Context())
+	err = runToEnd(c.Context(), l)
 	p.finish()
 	var stop *interrupted
 	if errors.As(err, &stop) {
@@ -104,6 +106,12 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 		return printJSON(c.OutOrStdout(), l.Summary())
 	}
 	return printSummary(c.OutOrStdout(), l.Summary(), dir)
+}
+
+// runToEnd runs the loop with the garbage collector set for training.
+func runToEnd(ctx context.Context, l *train.Loop) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(train.GCPercent))
+	return l.Run(ctx)
 }
 
 func printSummary(w io.Writer, s train.Summary, dir string) error {

@@ -44,17 +44,38 @@ type Fact struct {
 	Essence Text
 }
 
+// CheckRequests fails if there are none or if one of them cannot become a fact,
+// as far as that shows without a model: before statistics are collected.
+func CheckRequests(requests []edit.Request) error {
+	if len(requests) == 0 {
+		return errors.New("there is nothing to edit")
+	}
+	for i := range requests {
+		if err := check(&requests[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func check(r *edit.Request) error {
+	if err := r.Validate(true); err != nil {
+		return err
+	}
+	if r.True != "" && strings.TrimSpace(r.True) == strings.TrimSpace(r.Target) {
+		return fmt.Errorf("edit %s: the target %q is the present answer; there is nothing to edit", r.ID, r.Target)
+	}
+	return nil
+}
+
 // NewFact tokenises r in the given contexts, texts that are put in front of the
 // prompt; the bare prompt is always first.
 func NewFact(m *lm.Model, r edit.Request, contexts []string, factToken string) (*Fact, error) {
 	if m.Tokenizer == nil {
 		return nil, errors.New("the model has no tokenizer")
 	}
-	if err := r.Validate(true); err != nil {
+	if err := check(&r); err != nil {
 		return nil, err
-	}
-	if r.True != "" && strings.TrimSpace(r.True) == strings.TrimSpace(r.Target) {
-		return nil, fmt.Errorf("edit %s: the target %q is the present answer; there is nothing to edit", r.ID, r.Target)
 	}
 	prompt := strings.TrimRight(r.Prompt, " ")
 	lo, hi, err := trace.Find(prompt, r.Subject)

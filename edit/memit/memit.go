@@ -83,8 +83,8 @@ func (ed *Editor) apply(ctx context.Context, m *lm.Model, requests []edit.Reques
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if len(requests) == 0 {
-		return nil, errors.New("there is nothing to edit")
+	if err := keyvalue.CheckRequests(requests); err != nil {
+		return nil, err
 	}
 	sites, err := ed.cfg.EditedSites(m)
 	if err != nil {

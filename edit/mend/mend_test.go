@@ -11,6 +11,7 @@ import (
 
 	"keyhole/data"
 	"keyhole/edit"
+	"keyhole/edit/edittest"
 	"keyhole/eval"
 	"keyhole/hypernet"
 	"keyhole/internal/kernel"
@@ -57,20 +58,25 @@ func tiny(t *testing.T, kind string) (*lm.Model, *kernel.Engine, *Editor) {
 		t.Fatal(err)
 	}
 	text := meta.TextOptions{MaxLen: 32, Locality: "text"}
-	set := set(4)
-	maker := &meta.Maker{Tok: tok, Text: text, Rephrase: true, Records: set.Edits}
-	var tasks []meta.Task
-	for i := range set.Edits {
-		task, err := maker.Task(set.Edits[i:i+1], 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tasks = append(tasks, task)
-	}
-	if _, err := o.Step(tasks, make([]float32, len(net.Flat)), false); err != nil {
+	if err := learn(o, m, text, set(4).Edits); err != nil {
 		t.Fatal(err)
 	}
 	return m, e, New(o, kind, text, tok)
+}
+
+// learn lets o's network see edits, so that its normaliser has statistics.
+func learn(o *meta.Objective, m *lm.Model, text meta.TextOptions, edits []data.Edit) error {
+	maker := &meta.Maker{Tok: m.Tokenizer, Text: text, Rephrase: true, Records: edits}
+	var tasks []meta.Task
+	for i := range edits {
+		task, err := maker.Task(edits[i:i+1], 0)
+		if err != nil {
+			return err
+		}
+		tasks = append(tasks, task)
+	}
+	_, err := o.Step(tasks, make([]float32, len(o.Net.Flat)), false)
+	return err
 }
 
 func set(n int) *data.Set {
@@ -95,6 +101,35 @@ func requests(n int) []edit.Request {
 func eachKind(t *testing.T, test func(t *testing.T, kind string)) {
 	for _, kind := range []string{"mend", "rates"} {
 		t.Run(kind, func(t *testing.T) { test(t, kind) })
+	}
+}
+
+func TestEditorPassesTheSuite(t *testing.T) {
+	for _, arch := range edittest.Architectures() {
+		for _, kind := range []string{"mend", "rates"} {
+			t.Run(arch+" "+kind, func(t *testing.T) {
+				m := edittest.TinyModel(t, arch)
+				edittest.Run(t, m, func(k *kernel.Engine) (edit.Editor, error) {
+					sites := m.DefaultSites(2)
+					var ns []hypernet.Site
+					for _, s := range sites {
+						ns = append(ns, hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out})
+					}
+					cfg := hypernet.Default()
+					cfg.Kind, cfg.Rank, cfg.EditLR = kind, 8, 0.5
+					net, err := hypernet.New(cfg, ns, rand.New(rand.NewPCG(3, 4)))
+					if err != nil {
+						return nil, err
+					}
+					o, err := meta.New(meta.Default(), m, sites, net, k, 1<<20)
+					if err != nil {
+						return nil, err
+					}
+					text := meta.TextOptions{Locality: "text"} // uncut, so that too long is too long
+					return New(o, kind, text, m.Tokenizer), learn(o, m, text, edittest.Facts()[2:])
+				}, edittest.Options{Weak: true})
+			})
+		}
 	}
 }
 

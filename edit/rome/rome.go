@@ -81,8 +81,8 @@ func (ed *Editor) apply(ctx context.Context, m *lm.Model, requests []edit.Reques
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if len(requests) == 0 {
-		return nil, errors.New("there is nothing to edit")
+	if err := keyvalue.CheckRequests(requests); err != nil {
+		return nil, err
 	}
 	site, err := ed.cfg.EditedSite(m)
 	if err != nil {
@@ -102,7 +102,7 @@ func (ed *Editor) apply(ctx context.Context, m *lm.Model, requests []edit.Reques
 	r.out.Add("contexts", 1+len(texts))
 	for i, req := range requests {
 		if err := r.one(ctx, req, texts, i); err != nil {
-			return nil, fmt.Errorf("edit %s: %w", req.ID, err)
+			return nil, err
 		}
 	}
 	return r.out, nil
@@ -157,11 +157,14 @@ func (r *run) one(ctx context.Context, req edit.Request, contexts []string, i in
 		return err
 	}
 	s, err := r.solve(ctx, f)
-	if err != nil {
-		return err
+	if err == nil {
+		s.token = r.m.Tokenizer.Decode(f.Prompts[0].IDs[f.Prompts[0].At : f.Prompts[0].At+1])
+		err = r.accept(s, r.named(i), req)
 	}
-	s.token = r.m.Tokenizer.Decode(f.Prompts[0].IDs[f.Prompts[0].At : f.Prompts[0].At+1])
-	return r.accept(s, r.named(i), req)
+	if err != nil {
+		return fmt.Errorf("edit %s: %w", req.ID, err)
+	}
+	return nil
 }
 
 // solution is one solved edit.

@@ -12,7 +12,8 @@ import (
 // op(B) into panels of columns, each [k][nr]. A tile of C is one group by one
 // panel. All threads pack A together; then each takes chunks of panels, packs
 // them into a buffer of its own that fits its second-level cache, and runs
-// down the groups.
+// down the groups. An A that is too large is taken in slices of whole blocks
+// of k, so that B is still packed only once.
 const (
 	maxBlockK = 384     // longest block of k; part of the order of sums
 	stepK     = 16      // blocks of k are multiples of this, but for the last
@@ -37,6 +38,8 @@ type gemmJob struct {
 	n, k    int
 	kb      int
 	row, m  int // the rows of C in hand: [row, row+m)
+	from    int // the slice of k in hand: [from, to)
+	to      int
 	groups  int
 	panels  int
 	parts   int // the groups are cut into this many parts
@@ -89,7 +92,7 @@ func (j *gemmJob) multiply(e *Engine, c Matrix, p Product, m, n, k int) {
 	j.c, j.p, j.n, j.k = c, p, n, k
 	j.kb = blockK(k)
 	j.panels = (n + j.nr - 1) / j.nr
-	most := max(maxPackA/(k*j.aw), 1) * j.mr
+	most := max(maxPackA/(j.kb*j.aw), 1) * j.mr
 	solo := float64(m)*float64(n)*float64(k) < soloWork
 	for j.row = 0; j.row < m; j.row += j.m {
 		j.m = min(most, m-j.row)
@@ -98,22 +101,35 @@ func (j *gemmJob) multiply(e *Engine, c Matrix, p Product, m, n, k int) {
 		if want := chunksPerThread * j.threads; j.threads > 1 && j.panels < want {
 			j.parts = max(min((want+j.panels-1)/j.panels, j.groups/4), 1)
 		}
-		j.packedA = aligned(j.packedA, j.groups*j.aw*k)
-		j.next.Store(0)
-		if solo {
-			j.packGroups(0, j.groups)
-			j.compute(0, 1)
-			continue
+		depth := j.slice()
+		j.packedA = aligned(j.packedA, j.groups*j.aw*min(depth, k))
+		for j.from = 0; j.from < k; j.from = j.to {
+			j.to = min(j.from+depth, k)
+			j.next.Store(0)
+			if solo {
+				j.packGroups(0, j.groups)
+				j.compute(0, 1)
+				continue
+			}
+			e.For(j.groups, max(1, (1<<14)/(depth*j.aw)), j.pack)
+			e.For(j.threads, 1, j.work)
 		}
-		e.For(j.groups, max(1, (1<<14)/(k*j.aw)), j.pack)
-		e.For(j.threads, 1, j.work)
 	}
+}
+
+// slice is the length of the slices of k, in whole blocks: as few slices as
+// fit, all about equally long.
+func (j *gemmJob) slice() int {
+	blocks := (j.k + j.kb - 1) / j.kb
+	most := max(maxPackA/(j.groups*j.aw*j.kb), 1)
+	slices := (blocks + most - 1) / most
+	return (blocks + slices - 1) / slices * j.kb
 }
 
 // groupAt is the packed group g for the block of k that starts at k0 and is
 // kc long.
 func (j *gemmJob) groupAt(g, k0, kc int) *float32 {
-	return &j.packedA[(k0*j.groups+g*kc)*j.aw]
+	return &j.packedA[((k0-j.from)*j.groups+g*kc)*j.aw]
 }
 
 func (j *gemmJob) packGroups(lo, hi int) {
@@ -121,8 +137,8 @@ func (j *gemmJob) packGroups(lo, hi int) {
 	for g := lo; g < hi; g++ {
 		i := j.row + g*j.mr
 		rows := min(j.mr, j.row+j.m-i)
-		for k0 := 0; k0 < j.k; k0 += j.kb {
-			kc := min(j.kb, j.k-k0)
+		for k0 := j.from; k0 < j.to; k0 += j.kb {
+			kc := min(j.kb, j.to-k0)
 			dst := j.groupAt(g, k0, kc)
 			if j.p.TransA {
 				j.packRows(dst, j.aw, &a.Data[k0*a.Stride+i], a.Stride, rows, kc)
@@ -158,7 +174,7 @@ func (j *gemmJob) packPanels(dst []float32, col, end, k0, kc int) {
 func (j *gemmJob) packPanelsTrans(dst []float32, col, end, k0, kc int) {
 	b, lanes := j.p.B, j.nr/2
 	var ahead uintptr
-	if j.streams() && end < j.n {
+	if j.streams() && end < j.n && j.to-j.from == j.k {
 		ahead = uintptr(unsafe.Pointer(&b.Data[end*b.Stride])) + uintptr(4*j.nr*k0)
 	}
 	for c, at := col, 0; c < end; c, at = c+lanes, at+1 {
@@ -207,8 +223,8 @@ func (j *gemmJob) compute(slot, _ int) {
 		}
 		for col, to := panel*j.nr, min(j.n, (panel+count)*j.nr); col < to; col += step {
 			end := min(to, col+step)
-			for k0 := 0; k0 < j.k; k0 += j.kb {
-				kc := min(j.kb, j.k-k0)
+			for k0 := j.from; k0 < j.to; k0 += j.kb {
+				kc := min(j.kb, j.to-k0)
 				j.packPanels(buf, col, end, k0, kc)
 				j.tiles(buf, col, end, first, last, k0, kc)
 			}

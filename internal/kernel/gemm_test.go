@@ -51,7 +51,8 @@ func TestProductBytesDoNotDependOnInstructions(t *testing.T) {
 }
 
 // TestLargeProductBytes takes shapes that the small cases leave out: several
-// blocks of rows in the packed A, and chunks of panels of every size.
+// blocks of rows in the packed A, slices of k, and chunks of panels of every
+// size.
 func TestLargeProductBytes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a second")
@@ -61,6 +62,9 @@ func TestLargeProductBytes(t *testing.T) {
 			e, one := engine(t, backend, 3), engine(t, backend, 1)
 			for _, c := range []kerneltest.Case{
 				{M: 2000, K: 1700, N: 40, TransB: true},
+				{M: 8300, K: 400, N: 33},
+				{M: 60, K: 50257, N: 33},
+				{M: 30, K: 100000, N: 20, TransB: true, Accumulate: true},
 				{M: 100, K: 700, N: 1500, TransA: true, Accumulate: true},
 			} {
 				kerneltest.CaseIsPlaceIndependent(t, e, c, 5)

@@ -186,3 +186,37 @@ func TestKLOfEqualAndNearlyEqualRows(t *testing.T) {
 		}
 	})
 }
+
+func TestArgMaxOfExtremeRows(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	eachLevel(t, func(t *testing.T) {
+		e := testEngine(t, 2)
+		for _, n := range []int{3, 3 * expBlock} {
+			filled := func(v float32, at int, w float32) []float32 {
+				x := make([]float32, n)
+				for i := range x {
+					x[i] = v
+				}
+				x[at] = w
+				return x
+			}
+			for _, c := range []struct {
+				row  []float32
+				want int32
+			}{
+				{filled(nan, n-1, nan), 0},
+				{filled(-inf, n-1, -inf), 0},
+				{filled(nan, n-1, -inf), int32(n - 1)},
+				{filled(nan, n-2, 3), int32(n - 2)},
+				{filled(-inf, n-1, -1), int32(n - 1)},
+				{filled(2, n-1, nan), 0},
+				{filled(2, n-1, inf), int32(n - 1)},
+			} {
+				got := make([]int32, 1)
+				if e.ArgMax(got, c.row, 1, n); got[0] != c.want {
+					t.Errorf("%d elements of %v, %v, %v: %d, want %d", n, c.row[0], c.row[n-2], c.row[n-1], got[0], c.want)
+				}
+			}
+		}
+	})
+}

@@ -30,17 +30,27 @@ func (e *Engine) LogSumExp(out []float32, x []float32, rows, cols int) {
 func (e *Engine) ArgMax(out []int32, x []float32, rows, cols int) {
 	e.For(rows, rowGrain(cols), func(lo, hi int) {
 		for r := lo; r < hi; r++ {
-			out[r] = 0
-			row := x[r*cols : (r+1)*cols]
-			m := maxOf(row)
-			for j, v := range row {
-				if v == m {
-					out[r] = int32(j)
-					break
-				}
-			}
+			out[r] = int32(argMax(x[r*cols : (r+1)*cols]))
 		}
 	})
+}
+
+// argMax first finds the block with the greatest element, so that only one
+// block is searched element by element.
+func argMax(x []float32) int {
+	m, from, to := float32(math.Inf(-1)), 0, len(x)
+	for lo := 0; lo < len(x); lo += expBlock {
+		hi := min(lo+expBlock, len(x))
+		if v := maxOf(x[lo:hi]); v > m {
+			m, from, to = v, lo, hi
+		}
+	}
+	for j, v := range x[from:to] {
+		if v == m {
+			return from + j
+		}
+	}
+	return 0
 }
 
 // blockedSum adds up x in float32 within a block and in float64 across blocks.

@@ -2319,6 +2319,298 @@ loopEnd:
 	VZEROUPPER
 	RET
 
+// func clampAVX512(y *float32, q *float32, bias *float32, gain *float32, shift *float32, n int, floor float32)
+// Requires: AVX, AVX512F
+TEXT ·clampAVX512(SB), NOSPLIT, $0-52
+	MOVQ         y+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         bias+16(FP), DX
+	MOVQ         gain+24(FP), BX
+	MOVQ         shift+32(FP), SI
+	MOVQ         n+40(FP), DI
+	SHLQ         $0x02, DI
+	XORQ         R8, R8
+	VBROADCASTSS floor+48(FP), Z0
+	SUBQ         $0x00000040, DI
+
+loop:
+	CMPQ    R8, DI
+	JG      loopEnd
+	VMOVUPS (CX)(R8*1), Z1
+	VADDPS  (DX)(R8*1), Z1, Z1
+	VMULPS  (BX)(R8*1), Z1, Z1
+	VADDPS  (SI)(R8*1), Z1, Z1
+	VMAXPS  Z1, Z0, Z1
+	VMOVUPS Z1, (AX)(R8*1)
+	ADDQ    $0x00000040, R8
+	JMP     loop
+
+loopEnd:
+	VZEROUPPER
+	RET
+
+// func clampGradAVX512(dq *float32, dy *float32, q *float32, bias *float32, gain *float32, shift *float32, n int, floor float32)
+// Requires: AVX, AVX512F
+TEXT ·clampGradAVX512(SB), NOSPLIT, $0-60
+	MOVQ         dq+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         q+16(FP), DX
+	MOVQ         bias+24(FP), BX
+	MOVQ         gain+32(FP), SI
+	MOVQ         shift+40(FP), DI
+	MOVQ         n+48(FP), R8
+	SHLQ         $0x02, R8
+	XORQ         R9, R9
+	VBROADCASTSS floor+56(FP), Z0
+	SUBQ         $0x00000040, R8
+
+loop:
+	CMPQ      R9, R8
+	JG        loopEnd
+	VMOVUPS   (DX)(R9*1), Z1
+	VADDPS    (BX)(R9*1), Z1, Z1
+	VMULPS    (SI)(R9*1), Z1, Z1
+	VADDPS    (DI)(R9*1), Z1, Z1
+	VCMPPS    $0x1d, Z0, Z1, K1
+	VMOVUPS.Z (CX)(R9*1), K1, Z1
+	VMULPS    (SI)(R9*1), Z1, Z1
+	VMOVUPS   Z1, (AX)(R9*1)
+	ADDQ      $0x00000040, R9
+	JMP       loop
+
+loopEnd:
+	VZEROUPPER
+	RET
+
+// func clampShiftSumsAVX512(out *float32, dy *float32, q *float32, bias *float32, gain *float32, shift *float32, stride int, rows int, n int, floor float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·clampShiftSumsAVX512(SB), NOSPLIT, $0-76
+	VBROADCASTSS floor+72(FP), Z0
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         out+0(FP), CX
+	MOVQ         rows+56(FP), DX
+	MOVQ         n+64(FP), BX
+	MOVQ         dy+8(FP), SI
+	MOVQ         q+16(FP), DI
+	MOVQ         bias+24(FP), R8
+	MOVQ         gain+32(FP), R9
+	MOVQ         shift+40(FP), R10
+
+tile4:
+	CMPQ   BX, $0x40
+	JLT    end4
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	MOVQ   SI, R12
+	MOVQ   DI, R13
+	MOVQ   DX, R11
+
+row4:
+	VMOVUPS   (R13), Z5
+	VADDPS    (R8), Z5, Z5
+	VMULPS    (R9), Z5, Z5
+	VADDPS    (R10), Z5, Z5
+	VCMPPS    $0x1d, Z0, Z5, K1
+	VMOVUPS.Z (R12), K1, Z5
+	VADDPS    Z5, Z1, Z1
+	VMOVUPS   64(R13), Z5
+	VADDPS    64(R8), Z5, Z5
+	VMULPS    64(R9), Z5, Z5
+	VADDPS    64(R10), Z5, Z5
+	VCMPPS    $0x1d, Z0, Z5, K1
+	VMOVUPS.Z 64(R12), K1, Z5
+	VADDPS    Z5, Z2, Z2
+	VMOVUPS   128(R13), Z5
+	VADDPS    128(R8), Z5, Z5
+	VMULPS    128(R9), Z5, Z5
+	VADDPS    128(R10), Z5, Z5
+	VCMPPS    $0x1d, Z0, Z5, K1
+	VMOVUPS.Z 128(R12), K1, Z5
+	VADDPS    Z5, Z3, Z3
+	VMOVUPS   192(R13), Z5
+	VADDPS    192(R8), Z5, Z5
+	VMULPS    192(R9), Z5, Z5
+	VADDPS    192(R10), Z5, Z5
+	VCMPPS    $0x1d, Z0, Z5, K1
+	VMOVUPS.Z 192(R12), K1, Z5
+	VADDPS    Z5, Z4, Z4
+	ADDQ      AX, R12
+	ADDQ      AX, R13
+	DECQ      R11
+	JNZ       row4
+	VADDPS    (CX), Z1, Z1
+	VADDPS    64(CX), Z2, Z2
+	VADDPS    128(CX), Z3, Z3
+	VADDPS    192(CX), Z4, Z4
+	VMOVUPS   Z1, (CX)
+	VMOVUPS   Z2, 64(CX)
+	VMOVUPS   Z3, 128(CX)
+	VMOVUPS   Z4, 192(CX)
+	ADDQ      $0x00000100, CX
+	ADDQ      $0x00000100, SI
+	ADDQ      $0x00000100, DI
+	ADDQ      $0x00000100, R8
+	ADDQ      $0x00000100, R9
+	ADDQ      $0x00000100, R10
+	SUBQ      $0x40, BX
+	JMP       tile4
+
+end4:
+tile1:
+	CMPQ   BX, $0x10
+	JLT    end1
+	VXORPS Z1, Z1, Z1
+	MOVQ   SI, R12
+	MOVQ   DI, R13
+	MOVQ   DX, R11
+
+row1:
+	VMOVUPS   (R13), Z2
+	VADDPS    (R8), Z2, Z2
+	VMULPS    (R9), Z2, Z2
+	VADDPS    (R10), Z2, Z2
+	VCMPPS    $0x1d, Z0, Z2, K1
+	VMOVUPS.Z (R12), K1, Z2
+	VADDPS    Z2, Z1, Z1
+	ADDQ      AX, R12
+	ADDQ      AX, R13
+	DECQ      R11
+	JNZ       row1
+	VADDPS    (CX), Z1, Z1
+	VMOVUPS   Z1, (CX)
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, SI
+	ADDQ      $0x00000040, DI
+	ADDQ      $0x00000040, R8
+	ADDQ      $0x00000040, R9
+	ADDQ      $0x00000040, R10
+	SUBQ      $0x10, BX
+	JMP       tile1
+
+end1:
+	VZEROUPPER
+	RET
+
+// func clampGainSumsAVX512(out *float32, dy *float32, q *float32, bias *float32, gain *float32, shift *float32, stride int, rows int, n int, floor float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·clampGainSumsAVX512(SB), NOSPLIT, $0-76
+	VBROADCASTSS floor+72(FP), Z0
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         out+0(FP), CX
+	MOVQ         rows+56(FP), DX
+	MOVQ         n+64(FP), BX
+	MOVQ         dy+8(FP), SI
+	MOVQ         q+16(FP), DI
+	MOVQ         bias+24(FP), R8
+	MOVQ         gain+32(FP), R9
+	MOVQ         shift+40(FP), R10
+
+tile4:
+	CMPQ   BX, $0x40
+	JLT    end4
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	MOVQ   SI, R12
+	MOVQ   DI, R13
+	MOVQ   DX, R11
+
+row4:
+	VMOVUPS   (R13), Z6
+	VADDPS    (R8), Z6, Z6
+	VMULPS    (R9), Z6, Z5
+	VADDPS    (R10), Z5, Z5
+	VCMPPS    $0x1d, Z0, Z5, K1
+	VMOVUPS.Z (R12), K1, Z5
+	VMULPS    Z6, Z5, Z5
+	VADDPS    Z5, Z1, Z1
+	VMOVUPS   64(R13), Z6
+	VADDPS    64(R8), Z6, Z6
+	VMULPS    64(R9), Z6, Z5
+	VADDPS    64(R10), Z5, Z5
+	VCMPPS    $0x1d, Z0, Z5, K1
+	VMOVUPS.Z 64(R12), K1, Z5
+	VMULPS    Z6, Z5, Z5
+	VADDPS    Z5, Z2, Z2
+	VMOVUPS   128(R13), Z6
+	VADDPS    128(R8), Z6, Z6
+	VMULPS    128(R9), Z6, Z5
+	VADDPS    128(R10), Z5, Z5
+	VCMPPS    $0x1d, Z0, Z5, K1
+	VMOVUPS.Z 128(R12), K1, Z5
+	VMULPS    Z6, Z5, Z5
+	VADDPS    Z5, Z3, Z3
+	VMOVUPS   192(R13), Z6
+	VADDPS    192(R8), Z6, Z6
+	VMULPS    192(R9), Z6, Z5
+	VADDPS    192(R10), Z5, Z5
+	VCMPPS    $0x1d, Z0, Z5, K1
+	VMOVUPS.Z 192(R12), K1, Z5
+	VMULPS    Z6, Z5, Z5
+	VADDPS    Z5, Z4, Z4
+	ADDQ      AX, R12
+	ADDQ      AX, R13
+	DECQ      R11
+	JNZ       row4
+	VADDPS    (CX), Z1, Z1
+	VADDPS    64(CX), Z2, Z2
+	VADDPS    128(CX), Z3, Z3
+	VADDPS    192(CX), Z4, Z4
+	VMOVUPS   Z1, (CX)
+	VMOVUPS   Z2, 64(CX)
+	VMOVUPS   Z3, 128(CX)
+	VMOVUPS   Z4, 192(CX)
+	ADDQ      $0x00000100, CX
+	ADDQ      $0x00000100, SI
+	ADDQ      $0x00000100, DI
+	ADDQ      $0x00000100, R8
+	ADDQ      $0x00000100, R9
+	ADDQ      $0x00000100, R10
+	SUBQ      $0x40, BX
+	JMP       tile4
+
+end4:
+tile1:
+	CMPQ   BX, $0x10
+	JLT    end1
+	VXORPS Z1, Z1, Z1
+	MOVQ   SI, R12
+	MOVQ   DI, R13
+	MOVQ   DX, R11
+
+row1:
+	VMOVUPS   (R13), Z3
+	VADDPS    (R8), Z3, Z3
+	VMULPS    (R9), Z3, Z2
+	VADDPS    (R10), Z2, Z2
+	VCMPPS    $0x1d, Z0, Z2, K1
+	VMOVUPS.Z (R12), K1, Z2
+	VMULPS    Z3, Z2, Z2
+	VADDPS    Z2, Z1, Z1
+	ADDQ      AX, R12
+	ADDQ      AX, R13
+	DECQ      R11
+	JNZ       row1
+	VADDPS    (CX), Z1, Z1
+	VMOVUPS   Z1, (CX)
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, SI
+	ADDQ      $0x00000040, DI
+	ADDQ      $0x00000040, R8
+	ADDQ      $0x00000040, R9
+	ADDQ      $0x00000040, R10
+	SUBQ      $0x10, BX
+	JMP       tile1
+
+end1:
+	VZEROUPPER
+	RET
+
 // func adamAVX512(w *float32, grad *float32, m *float32, v *float32, c *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·adamAVX512(SB), NOSPLIT, $0-48
@@ -4716,6 +5008,417 @@ loop:
 	JMP          loop
 
 loopEnd:
+	VZEROUPPER
+	RET
+
+// func clampAVX2(y *float32, q *float32, bias *float32, gain *float32, shift *float32, n int, floor float32)
+// Requires: AVX
+TEXT ·clampAVX2(SB), NOSPLIT, $0-52
+	MOVQ         y+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         bias+16(FP), DX
+	MOVQ         gain+24(FP), BX
+	MOVQ         shift+32(FP), SI
+	MOVQ         n+40(FP), DI
+	SHLQ         $0x02, DI
+	XORQ         R8, R8
+	VBROADCASTSS floor+48(FP), Y0
+	SUBQ         $0x00000040, DI
+
+loop:
+	CMPQ    R8, DI
+	JG      loopEnd
+	VMOVUPS (CX)(R8*1), Y1
+	VADDPS  (DX)(R8*1), Y1, Y1
+	VMULPS  (BX)(R8*1), Y1, Y1
+	VADDPS  (SI)(R8*1), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, (AX)(R8*1)
+	VMOVUPS 32(CX)(R8*1), Y1
+	VADDPS  32(DX)(R8*1), Y1, Y1
+	VMULPS  32(BX)(R8*1), Y1, Y1
+	VADDPS  32(SI)(R8*1), Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VMOVUPS Y1, 32(AX)(R8*1)
+	ADDQ    $0x00000040, R8
+	JMP     loop
+
+loopEnd:
+	VZEROUPPER
+	RET
+
+// func clampGradAVX2(dq *float32, dy *float32, q *float32, bias *float32, gain *float32, shift *float32, n int, floor float32)
+// Requires: AVX
+TEXT ·clampGradAVX2(SB), NOSPLIT, $0-60
+	MOVQ         dq+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         q+16(FP), DX
+	MOVQ         bias+24(FP), BX
+	MOVQ         gain+32(FP), SI
+	MOVQ         shift+40(FP), DI
+	MOVQ         n+48(FP), R8
+	SHLQ         $0x02, R8
+	XORQ         R9, R9
+	VBROADCASTSS floor+56(FP), Y0
+	SUBQ         $0x00000040, R8
+
+loop:
+	CMPQ    R9, R8
+	JG      loopEnd
+	VMOVUPS (DX)(R9*1), Y1
+	VADDPS  (BX)(R9*1), Y1, Y1
+	VMULPS  (SI)(R9*1), Y1, Y1
+	VADDPS  (DI)(R9*1), Y1, Y1
+	VCMPPS  $0x1d, Y0, Y1, Y1
+	VANDPS  (CX)(R9*1), Y1, Y1
+	VMULPS  (SI)(R9*1), Y1, Y1
+	VMOVUPS Y1, (AX)(R9*1)
+	VMOVUPS 32(DX)(R9*1), Y1
+	VADDPS  32(BX)(R9*1), Y1, Y1
+	VMULPS  32(SI)(R9*1), Y1, Y1
+	VADDPS  32(DI)(R9*1), Y1, Y1
+	VCMPPS  $0x1d, Y0, Y1, Y1
+	VANDPS  32(CX)(R9*1), Y1, Y1
+	VMULPS  32(SI)(R9*1), Y1, Y1
+	VMOVUPS Y1, 32(AX)(R9*1)
+	ADDQ    $0x00000040, R9
+	JMP     loop
+
+loopEnd:
+	VZEROUPPER
+	RET
+
+// func clampShiftSumsAVX2(out *float32, dy *float32, q *float32, bias *float32, gain *float32, shift *float32, stride int, rows int, n int, floor float32)
+// Requires: AVX
+TEXT ·clampShiftSumsAVX2(SB), NOSPLIT, $0-76
+	VBROADCASTSS floor+72(FP), Y0
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         out+0(FP), CX
+	MOVQ         rows+56(FP), DX
+	MOVQ         n+64(FP), BX
+	MOVQ         dy+8(FP), SI
+	MOVQ         q+16(FP), DI
+	MOVQ         bias+24(FP), R8
+	MOVQ         gain+32(FP), R9
+	MOVQ         shift+40(FP), R10
+
+tile4:
+	CMPQ   BX, $0x40
+	JLT    end4
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   SI, R12
+	MOVQ   DI, R13
+	MOVQ   DX, R11
+
+row4:
+	VMOVUPS (R13), Y9
+	VADDPS  (R8), Y9, Y9
+	VMULPS  (R9), Y9, Y9
+	VADDPS  (R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  (R12), Y9, Y9
+	VADDPS  Y9, Y1, Y1
+	VMOVUPS 32(R13), Y9
+	VADDPS  32(R8), Y9, Y9
+	VMULPS  32(R9), Y9, Y9
+	VADDPS  32(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  32(R12), Y9, Y9
+	VADDPS  Y9, Y2, Y2
+	VMOVUPS 64(R13), Y9
+	VADDPS  64(R8), Y9, Y9
+	VMULPS  64(R9), Y9, Y9
+	VADDPS  64(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  64(R12), Y9, Y9
+	VADDPS  Y9, Y3, Y3
+	VMOVUPS 96(R13), Y9
+	VADDPS  96(R8), Y9, Y9
+	VMULPS  96(R9), Y9, Y9
+	VADDPS  96(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  96(R12), Y9, Y9
+	VADDPS  Y9, Y4, Y4
+	VMOVUPS 128(R13), Y9
+	VADDPS  128(R8), Y9, Y9
+	VMULPS  128(R9), Y9, Y9
+	VADDPS  128(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  128(R12), Y9, Y9
+	VADDPS  Y9, Y5, Y5
+	VMOVUPS 160(R13), Y9
+	VADDPS  160(R8), Y9, Y9
+	VMULPS  160(R9), Y9, Y9
+	VADDPS  160(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  160(R12), Y9, Y9
+	VADDPS  Y9, Y6, Y6
+	VMOVUPS 192(R13), Y9
+	VADDPS  192(R8), Y9, Y9
+	VMULPS  192(R9), Y9, Y9
+	VADDPS  192(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  192(R12), Y9, Y9
+	VADDPS  Y9, Y7, Y7
+	VMOVUPS 224(R13), Y9
+	VADDPS  224(R8), Y9, Y9
+	VMULPS  224(R9), Y9, Y9
+	VADDPS  224(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  224(R12), Y9, Y9
+	VADDPS  Y9, Y8, Y8
+	ADDQ    AX, R12
+	ADDQ    AX, R13
+	DECQ    R11
+	JNZ     row4
+	VADDPS  (CX), Y1, Y1
+	VADDPS  32(CX), Y2, Y2
+	VADDPS  64(CX), Y3, Y3
+	VADDPS  96(CX), Y4, Y4
+	VADDPS  128(CX), Y5, Y5
+	VADDPS  160(CX), Y6, Y6
+	VADDPS  192(CX), Y7, Y7
+	VADDPS  224(CX), Y8, Y8
+	VMOVUPS Y1, (CX)
+	VMOVUPS Y2, 32(CX)
+	VMOVUPS Y3, 64(CX)
+	VMOVUPS Y4, 96(CX)
+	VMOVUPS Y5, 128(CX)
+	VMOVUPS Y6, 160(CX)
+	VMOVUPS Y7, 192(CX)
+	VMOVUPS Y8, 224(CX)
+	ADDQ    $0x00000100, CX
+	ADDQ    $0x00000100, SI
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000100, R8
+	ADDQ    $0x00000100, R9
+	ADDQ    $0x00000100, R10
+	SUBQ    $0x40, BX
+	JMP     tile4
+
+end4:
+tile1:
+	CMPQ   BX, $0x10
+	JLT    end1
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ   SI, R12
+	MOVQ   DI, R13
+	MOVQ   DX, R11
+
+row1:
+	VMOVUPS (R13), Y3
+	VADDPS  (R8), Y3, Y3
+	VMULPS  (R9), Y3, Y3
+	VADDPS  (R10), Y3, Y3
+	VCMPPS  $0x1d, Y0, Y3, Y3
+	VANDPS  (R12), Y3, Y3
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS 32(R13), Y3
+	VADDPS  32(R8), Y3, Y3
+	VMULPS  32(R9), Y3, Y3
+	VADDPS  32(R10), Y3, Y3
+	VCMPPS  $0x1d, Y0, Y3, Y3
+	VANDPS  32(R12), Y3, Y3
+	VADDPS  Y3, Y2, Y2
+	ADDQ    AX, R12
+	ADDQ    AX, R13
+	DECQ    R11
+	JNZ     row1
+	VADDPS  (CX), Y1, Y1
+	VADDPS  32(CX), Y2, Y2
+	VMOVUPS Y1, (CX)
+	VMOVUPS Y2, 32(CX)
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, SI
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000040, R8
+	ADDQ    $0x00000040, R9
+	ADDQ    $0x00000040, R10
+	SUBQ    $0x10, BX
+	JMP     tile1
+
+end1:
+	VZEROUPPER
+	RET
+
+// func clampGainSumsAVX2(out *float32, dy *float32, q *float32, bias *float32, gain *float32, shift *float32, stride int, rows int, n int, floor float32)
+// Requires: AVX
+TEXT ·clampGainSumsAVX2(SB), NOSPLIT, $0-76
+	VBROADCASTSS floor+72(FP), Y0
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         out+0(FP), CX
+	MOVQ         rows+56(FP), DX
+	MOVQ         n+64(FP), BX
+	MOVQ         dy+8(FP), SI
+	MOVQ         q+16(FP), DI
+	MOVQ         bias+24(FP), R8
+	MOVQ         gain+32(FP), R9
+	MOVQ         shift+40(FP), R10
+
+tile4:
+	CMPQ   BX, $0x40
+	JLT    end4
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   SI, R12
+	MOVQ   DI, R13
+	MOVQ   DX, R11
+
+row4:
+	VMOVUPS (R13), Y10
+	VADDPS  (R8), Y10, Y10
+	VMULPS  (R9), Y10, Y9
+	VADDPS  (R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  (R12), Y9, Y9
+	VMULPS  Y10, Y9, Y9
+	VADDPS  Y9, Y1, Y1
+	VMOVUPS 32(R13), Y10
+	VADDPS  32(R8), Y10, Y10
+	VMULPS  32(R9), Y10, Y9
+	VADDPS  32(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  32(R12), Y9, Y9
+	VMULPS  Y10, Y9, Y9
+	VADDPS  Y9, Y2, Y2
+	VMOVUPS 64(R13), Y10
+	VADDPS  64(R8), Y10, Y10
+	VMULPS  64(R9), Y10, Y9
+	VADDPS  64(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  64(R12), Y9, Y9
+	VMULPS  Y10, Y9, Y9
+	VADDPS  Y9, Y3, Y3
+	VMOVUPS 96(R13), Y10
+	VADDPS  96(R8), Y10, Y10
+	VMULPS  96(R9), Y10, Y9
+	VADDPS  96(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  96(R12), Y9, Y9
+	VMULPS  Y10, Y9, Y9
+	VADDPS  Y9, Y4, Y4
+	VMOVUPS 128(R13), Y10
+	VADDPS  128(R8), Y10, Y10
+	VMULPS  128(R9), Y10, Y9
+	VADDPS  128(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  128(R12), Y9, Y9
+	VMULPS  Y10, Y9, Y9
+	VADDPS  Y9, Y5, Y5
+	VMOVUPS 160(R13), Y10
+	VADDPS  160(R8), Y10, Y10
+	VMULPS  160(R9), Y10, Y9
+	VADDPS  160(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  160(R12), Y9, Y9
+	VMULPS  Y10, Y9, Y9
+	VADDPS  Y9, Y6, Y6
+	VMOVUPS 192(R13), Y10
+	VADDPS  192(R8), Y10, Y10
+	VMULPS  192(R9), Y10, Y9
+	VADDPS  192(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  192(R12), Y9, Y9
+	VMULPS  Y10, Y9, Y9
+	VADDPS  Y9, Y7, Y7
+	VMOVUPS 224(R13), Y10
+	VADDPS  224(R8), Y10, Y10
+	VMULPS  224(R9), Y10, Y9
+	VADDPS  224(R10), Y9, Y9
+	VCMPPS  $0x1d, Y0, Y9, Y9
+	VANDPS  224(R12), Y9, Y9
+	VMULPS  Y10, Y9, Y9
+	VADDPS  Y9, Y8, Y8
+	ADDQ    AX, R12
+	ADDQ    AX, R13
+	DECQ    R11
+	JNZ     row4
+	VADDPS  (CX), Y1, Y1
+	VADDPS  32(CX), Y2, Y2
+	VADDPS  64(CX), Y3, Y3
+	VADDPS  96(CX), Y4, Y4
+	VADDPS  128(CX), Y5, Y5
+	VADDPS  160(CX), Y6, Y6
+	VADDPS  192(CX), Y7, Y7
+	VADDPS  224(CX), Y8, Y8
+	VMOVUPS Y1, (CX)
+	VMOVUPS Y2, 32(CX)
+	VMOVUPS Y3, 64(CX)
+	VMOVUPS Y4, 96(CX)
+	VMOVUPS Y5, 128(CX)
+	VMOVUPS Y6, 160(CX)
+	VMOVUPS Y7, 192(CX)
+	VMOVUPS Y8, 224(CX)
+	ADDQ    $0x00000100, CX
+	ADDQ    $0x00000100, SI
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000100, R8
+	ADDQ    $0x00000100, R9
+	ADDQ    $0x00000100, R10
+	SUBQ    $0x40, BX
+	JMP     tile4
+
+end4:
+tile1:
+	CMPQ   BX, $0x10
+	JLT    end1
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ   SI, R12
+	MOVQ   DI, R13
+	MOVQ   DX, R11
+
+row1:
+	VMOVUPS (R13), Y4
+	VADDPS  (R8), Y4, Y4
+	VMULPS  (R9), Y4, Y3
+	VADDPS  (R10), Y3, Y3
+	VCMPPS  $0x1d, Y0, Y3, Y3
+	VANDPS  (R12), Y3, Y3
+	VMULPS  Y4, Y3, Y3
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS 32(R13), Y4
+	VADDPS  32(R8), Y4, Y4
+	VMULPS  32(R9), Y4, Y3
+	VADDPS  32(R10), Y3, Y3
+	VCMPPS  $0x1d, Y0, Y3, Y3
+	VANDPS  32(R12), Y3, Y3
+	VMULPS  Y4, Y3, Y3
+	VADDPS  Y3, Y2, Y2
+	ADDQ    AX, R12
+	ADDQ    AX, R13
+	DECQ    R11
+	JNZ     row1
+	VADDPS  (CX), Y1, Y1
+	VADDPS  32(CX), Y2, Y2
+	VMOVUPS Y1, (CX)
+	VMOVUPS Y2, 32(CX)
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, SI
+	ADDQ    $0x00000040, DI
+	ADDQ    $0x00000040, R8
+	ADDQ    $0x00000040, R9
+	ADDQ    $0x00000040, R10
+	SUBQ    $0x10, BX
+	JMP     tile1
+
+end1:
 	VZEROUPPER
 	RET
 

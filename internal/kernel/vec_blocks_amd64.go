@@ -275,6 +275,24 @@ func tanhGrad16(dx, x, dy *float32, n int) {
 	tanhGradAVX2(dx, x, dy, n)
 }
 
+// clamp16 is clamp in whole blocks of 16, by AVX-512 or AVX2.
+func clamp16(y, q, bias, gain, shift *float32, n int, floor float32) {
+	if level == avx512 {
+		clampAVX512(y, q, bias, gain, shift, n, floor)
+		return
+	}
+	clampAVX2(y, q, bias, gain, shift, n, floor)
+}
+
+// clampGrad16 is clampGrad in whole blocks of 16, by AVX-512 or AVX2.
+func clampGrad16(dq, dy, q, bias, gain, shift *float32, n int, floor float32) {
+	if level == avx512 {
+		clampGradAVX512(dq, dy, q, bias, gain, shift, n, floor)
+		return
+	}
+	clampGradAVX2(dq, dy, q, bias, gain, shift, n, floor)
+}
+
 // adam16 is adam in whole blocks of 16, by AVX-512 or AVX2.
 func adam16(w, grad, m, v, c *float32, n int) {
 	if level == avx512 {

@@ -42,3 +42,11 @@ func activateGrad(kind Activation, dx, x, dy []float32) { activateGradGo(kind, d
 func gatedSiLU(y, g, u []float32)                       { gatedSiLUGo(y, g, u) }
 func gatedSiLUGrad(dg, du, g, u, dy []float32)          { gatedSiLUGradGo(dg, du, g, u, dy) }
 func adam(w, g, m, v []float32, c *adamConsts)          { adamGo(w, g, m, v, c) }
+func clamp(y, q []float32, a Affine)                    { clampGo(y, q, a) }
+func clampGrad(dq, dy, q []float32, a Affine)           { clampGradGo(dq, dy, q, a) }
+func clampShiftSums(out, dy, q []float32, stride, rows int, a Affine) {
+	clampShiftSumsGo(out, dy, q, stride, rows, a)
+}
+func clampGainSums(out, dy, q []float32, stride, rows int, a Affine) {
+	clampGainSumsGo(out, dy, q, stride, rows, a)
+}

@@ -159,6 +159,28 @@ func tanhAVX512(y *float32, x *float32, n int)
 //go:noescape
 func tanhGradAVX512(dx *float32, x *float32, dy *float32, n int)
 
+// clampAVX512 computes y = max((q+bias)*gain + shift, floor). n is a multiple of 16.
+//
+//go:noescape
+func clampAVX512(y *float32, q *float32, bias *float32, gain *float32, shift *float32, n int, floor float32)
+
+// clampGradAVX512 computes dq = dy*gain where (q+bias)*gain + shift >= floor, else 0. n is a multiple of 16.
+//
+//go:noescape
+func clampGradAVX512(dq *float32, dy *float32, q *float32, bias *float32, gain *float32, shift *float32, n int, floor float32)
+
+// clampShiftSumsAVX512 computes out += Σ_r dy where (q+bias)*gain + shift >= floor, over rows, at least 1,
+// of dy and q that are stride apart. n, the length of out, is a multiple of 16.
+//
+//go:noescape
+func clampShiftSumsAVX512(out *float32, dy *float32, q *float32, bias *float32, gain *float32, shift *float32, stride int, rows int, n int, floor float32)
+
+// clampGainSumsAVX512 computes out += Σ_r dy*(q+bias) where (q+bias)*gain + shift >= floor, over rows, at least 1,
+// of dy and q that are stride apart. n, the length of out, is a multiple of 16.
+//
+//go:noescape
+func clampGainSumsAVX512(out *float32, dy *float32, q *float32, bias *float32, gain *float32, shift *float32, stride int, rows int, n int, floor float32)
+
 // adamAVX512 takes a step of Adam with the eight numbers at c, in the order of adamConsts. n is a multiple of 16.
 //
 //go:noescape
@@ -330,6 +352,28 @@ func tanhAVX2(y *float32, x *float32, n int)
 //
 //go:noescape
 func tanhGradAVX2(dx *float32, x *float32, dy *float32, n int)
+
+// clampAVX2 computes y = max((q+bias)*gain + shift, floor). n is a multiple of 16.
+//
+//go:noescape
+func clampAVX2(y *float32, q *float32, bias *float32, gain *float32, shift *float32, n int, floor float32)
+
+// clampGradAVX2 computes dq = dy*gain where (q+bias)*gain + shift >= floor, else 0. n is a multiple of 16.
+//
+//go:noescape
+func clampGradAVX2(dq *float32, dy *float32, q *float32, bias *float32, gain *float32, shift *float32, n int, floor float32)
+
+// clampShiftSumsAVX2 computes out += Σ_r dy where (q+bias)*gain + shift >= floor, over rows, at least 1,
+// of dy and q that are stride apart. n, the length of out, is a multiple of 16.
+//
+//go:noescape
+func clampShiftSumsAVX2(out *float32, dy *float32, q *float32, bias *float32, gain *float32, shift *float32, stride int, rows int, n int, floor float32)
+
+// clampGainSumsAVX2 computes out += Σ_r dy*(q+bias) where (q+bias)*gain + shift >= floor, over rows, at least 1,
+// of dy and q that are stride apart. n, the length of out, is a multiple of 16.
+//
+//go:noescape
+func clampGainSumsAVX2(out *float32, dy *float32, q *float32, bias *float32, gain *float32, shift *float32, stride int, rows int, n int, floor float32)
 
 // adamAVX2 takes a step of Adam with the eight numbers at c, in the order of adamConsts. n is a multiple of 16.
 //

@@ -30,7 +30,6 @@ type Ops struct {
 
 	e       *kernel.Engine
 	arena   arena
-	tmp     []float32
 	scratch []float32
 	tasks   []nn.Range
 	err     error
@@ -53,6 +52,10 @@ func (o *Ops) Reset() {
 	o.tasks = nil
 	o.arena.reset(mark{})
 }
+
+// Lend makes the interpreter compute in memory, as far as it reaches, until it
+// is lent other memory; nil takes it back. It ends the validity of all values.
+func (o *Ops) Lend(memory []float32) { o.arena.lend(memory) }
 
 // SetTasks says which rows of the coming values belong to which task.
 func (o *Ops) SetTasks(tasks []nn.Range) { o.tasks = tasks }
@@ -183,6 +186,16 @@ func (o *Ops) RMSNorm(n *nn.Norm, x kernel.Matrix) kernel.Matrix {
 // Rotate implements nn.Ops.
 func (o *Ops) Rotate(x kernel.Matrix, heads int, r *kernel.Rotation, s *nn.Sequences) kernel.Matrix {
 	y := o.Alloc(x.Rows, x.Cols)
+	if half := r.Rotary / 2; half > 0 {
+		limit := len(r.Cos) / half
+		for _, p := range s.Pos[:x.Rows] {
+			if int(p) < 0 || int(p) >= limit {
+				o.fail(fmt.Errorf("rotary positions: position %d, counted from 0, is outside the model's %d", p, limit))
+				clear(y.Data)
+				return y
+			}
+		}
+	}
 	o.e.Rotate(y.Data, x.Data, heads, s.Pos, r, false, x.Rows)
 	return y
 }
@@ -264,17 +277,13 @@ func (o *Ops) Tap(p nn.Place, x kernel.Matrix) kernel.Matrix {
 	return x
 }
 
-// Scope implements nn.Ops: fn's inner values are recycled.
+// Scope implements nn.Ops: fn's inner values are recycled. The result moves to
+// the start of their memory, which it may overlap.
 func (o *Ops) Scope(fn func() kernel.Matrix) kernel.Matrix {
 	at := o.arena.mark()
 	y := fn()
-	n := y.Rows * y.Cols
-	if cap(o.tmp) < n {
-		o.tmp = make([]float32, n)
-	}
-	copy(o.tmp[:n], y.Data)
 	o.arena.reset(at)
 	out := o.Alloc(y.Rows, y.Cols)
-	copy(out.Data, o.tmp[:n])
+	copy(out.Data, y.Data)
 	return out
 }

@@ -8,8 +8,14 @@ import (
 	"keyhole/nn/eager"
 )
 
-// headChunk bounds the rows whose logits are in memory at once.
-const headChunk = 96
+// headChunk bounds the rows whose logits are in memory at once. It is eight
+// tiles of the widest product, so that little of the head's weight is packed
+// in vain.
+const headChunk = 112
+
+// HeadScratch bounds the memory, in bytes, that the losses at a head of the
+// given widths compute in.
+func HeadScratch(width, vocab int) int64 { return 4 * headChunk * 2 * int64(width+vocab) }
 
 // Probe is the identity on y. The gradient of a loss with respect to the
 // returned handle is the gradient at y: a layer's δ.
@@ -58,9 +64,9 @@ func (b *Builder) CrossEntropy(x Node, head *nn.Linear, l *Labels) Scores {
 	rows := b.Apply(&Op{
 		Name: "head.crossentropy", Cols: d + 2,
 		Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			return inChunks(c, out, in[0].Rows, head, 1, func(w kernel.Matrix, trans bool, bias []float32, lo, hi int, buf [][]float32) {
+			return inChunks(c, in[0].Rows, head, head.Out, func(w kernel.Matrix, trans bool, bias []float32, lo, hi int, buf []float32) {
 				n, vocab := hi-lo, head.Out
-				logits := kernel.Mat(buf[0], n, vocab)
+				logits := kernel.Mat(buf, n, vocab)
 				headProduct(c.Engine, logits, rowsOf(in[0], lo, hi), w, trans, bias)
 				s := make([]float32, 2*n)
 				best := make([]int32, n)
@@ -87,11 +93,14 @@ func (b *Builder) KL(base, x Node, head *nn.Linear, l *Labels) Scores {
 	rows := b.Apply(&Op{
 		Name: "head.kl", Cols: d + 2,
 		Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			return inChunks(c, out, in[0].Rows, head, 2, func(w kernel.Matrix, trans bool, bias []float32, lo, hi int, buf [][]float32) {
+			return inChunks(c, in[0].Rows, head, 2*(head.Out+d), func(w kernel.Matrix, trans bool, bias []float32, lo, hi int, buf []float32) {
 				n, vocab := hi-lo, head.Out
-				p, q := kernel.Mat(buf[0], n, vocab), kernel.Mat(buf[1], n, vocab)
-				headProduct(c.Engine, p, rowsOf(in[1], lo, hi), w, trans, bias)
-				headProduct(c.Engine, q, rowsOf(in[0], lo, hi), w, trans, bias)
+				// one product for both, so that the weight is read once
+				logits, both := kernel.Mat(buf[:2*n*vocab], 2*n, vocab), kernel.Mat(buf[2*n*vocab:], 2*n, d)
+				copy(both.Data, in[1].Data[lo*d:hi*d])
+				copy(both.Data[n*d:], in[0].Data[lo*d:hi*d])
+				headProduct(c.Engine, logits, both, w, trans, bias)
+				p, q := rowsOf(logits, 0, n), rowsOf(logits, n, 2*n)
 				s := make([]float32, 3*n)
 				before, after := make([]int32, n), make([]int32, n)
 				c.Engine.KL(s[:n], s[n:2*n], s[2*n:], p.Data, q.Data, n, vocab)
@@ -137,10 +146,10 @@ func (b *Builder) weighted(rows Node, l *Labels, x Node) Node {
 	}, x, rows)
 }
 
-// inChunks calls fn on chunks of n rows with the head's weight and room for
-// k matrices of logits.
-func inChunks(c *Ctx, out *kernel.Matrix, n int, head *nn.Linear, k int,
-	fn func(w kernel.Matrix, trans bool, bias []float32, lo, hi int, buf [][]float32)) error {
+// inChunks calls fn on chunks of n rows, about equally many, with the head's
+// weight and room for perRow numbers for each row.
+func inChunks(c *Ctx, n int, head *nn.Linear, perRow int,
+	fn func(w kernel.Matrix, trans bool, bias []float32, lo, hi int, buf []float32)) error {
 	values, err := c.weight(head.W)
 	if err != nil {
 		return err
@@ -152,15 +161,11 @@ func inChunks(c *Ctx, out *kernel.Matrix, n int, head *nn.Linear, k int,
 			return err
 		}
 	}
-	size := min(n, headChunk) * head.Out
-	scratch := c.Scratch(k * size)
-	buf := make([][]float32, k)
-	for lo := 0; lo < n; lo += headChunk {
-		hi := min(n, lo+headChunk)
-		for i := range buf {
-			buf[i] = scratch[i*size : i*size+(hi-lo)*head.Out]
-		}
-		fn(w, trans, bias, lo, hi, buf)
+	chunks := (n + headChunk - 1) / headChunk
+	scratch := c.Scratch(min(n, headChunk) * perRow) // of one size for all longer n, so that it is made once
+	for i := range chunks {
+		lo, hi := n*i/chunks, n*(i+1)/chunks
+		fn(w, trans, bias, lo, hi, scratch[:(hi-lo)*perRow])
 	}
 	return nil
 }

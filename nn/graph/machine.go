@@ -30,6 +30,10 @@ type Memory struct {
 // Bytes is the size of the memory.
 func (m *Memory) Bytes() int64 { return 4 * int64(len(m.arena)+cap(m.scratch)+cap(m.decoded)) }
 
+// Idle is memory that the machines leave unused between two runs. What is
+// written there lasts until the next run.
+func (m *Memory) Idle() []float32 { return m.arena }
+
 // Release lets the memory go; machines ask for it anew.
 func (m *Memory) Release() { *m = Memory{} }
 
@@ -114,9 +118,20 @@ func (b *Builder) Compile(outputs ...Node) (*Machine, error) {
 
 // CompileIn is Compile in a memory that is shared with other machines.
 func (b *Builder) CompileIn(mem *Memory, outputs ...Node) (*Machine, error) {
+	return b.CompileBound(mem, nil, outputs...)
+}
+
+// CompileBound is CompileIn with further outputs, for which no memory is
+// planned: the caller gives it with Bind before the first run.
+func (b *Builder) CompileBound(mem *Memory, bound []Node, outputs ...Node) (*Machine, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
+	callers := map[Node]bool{}
+	for _, n := range bound {
+		callers[n] = true
+	}
+	outputs = append(append([]Node(nil), outputs...), bound...)
 	needed := map[Node]bool{}
 	children := map[Node][]Node{}
 	var visit func(n Node)
@@ -162,8 +177,8 @@ func (b *Builder) CompileIn(mem *Memory, outputs ...Node) (*Machine, error) {
 		m.values = append(m.values, kernel.Mat(nil, s[0], s[1]))
 		stores = append(stores, storage{size: s[0] * s[1], from: -1, parent: slot})
 		m.slots[n] = slot
+		stores[slot].external = n.Op() == nil || callers[n]
 		if n.Op() == nil {
-			stores[slot].external = true
 			m.inputs[n] = slot
 			continue
 		}

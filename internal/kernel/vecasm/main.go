@@ -257,6 +257,7 @@ func main() {
 		w.norms()
 		w.exponentials()
 		w.activations()
+		w.clamps()
 		w.adam()
 		w.rowSums()
 	}

@@ -209,7 +209,7 @@ type sumOverRows struct {
 // rowPointer goes down the rows, once for each tile.
 type rowPointer struct {
 	top     reg.GPVirtual
-	stride  operand.Op // bytes from row to row
+	stride  operand.Op // bytes from row to row; nil: it stays
 	columns bool       // it moves on by a tile's width, else it starts anew
 }
 
@@ -227,14 +227,19 @@ func (s sumOverRows) write() {
 		}
 		at, left := make([]reg.GPVirtual, len(s.pointers)), build.GP64()
 		for i, p := range s.pointers {
-			at[i] = build.GP64()
-			build.MOVQ(p.top, at[i])
+			at[i] = p.top
+			if p.stride != nil {
+				at[i] = build.GP64()
+				build.MOVQ(p.top, at[i])
+			}
 		}
 		build.MOVQ(s.rows, left)
 		build.Label(label("row"))
 		s.row(at, sums)
 		for i, p := range s.pointers {
-			build.ADDQ(p.stride, at[i])
+			if p.stride != nil {
+				build.ADDQ(p.stride, at[i])
+			}
 		}
 		build.DECQ(left)
 		build.JNZ(ref("row"))

@@ -1,0 +1,152 @@
+package eager_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"keyhole/internal/kernel"
+	"keyhole/nn"
+	"keyhole/nn/eager"
+)
+
+// rotation turns all dimensions of a head, at the usual frequencies.
+func rotation(headDim, positions int) *kernel.Rotation {
+	r := &kernel.Rotation{HeadDim: headDim, Rotary: headDim}
+	for p := range positions {
+		for i := range headDim / 2 {
+			a := float64(p) * math.Pow(10000, -2*float64(i)/float64(headDim))
+			r.Cos, r.Sin = append(r.Cos, float32(math.Cos(a))), append(r.Sin, float32(math.Sin(a)))
+		}
+	}
+	return r
+}
+
+// block is attention with residuals, in two layers with grouped queries.
+type block struct {
+	q, k, v, out []*nn.Linear
+	shape        kernel.Attention
+	rot          *kernel.Rotation
+}
+
+func newBlock(rng *rand.Rand, layers, positions int) *block {
+	const width, inner, kv = 12, 16, 8
+	b := &block{shape: kernel.Attention{Heads: 4, KVHeads: 2, HeadDim: 4, Scale: 0.5}, rot: rotation(4, positions)}
+	linear := func(name string, in, out int) *nn.Linear {
+		return &nn.Linear{W: param(name, random(rng, out, in)), In: in, Out: out}
+	}
+	for i := range layers {
+		b.q = append(b.q, linear(fmt.Sprintf("q%d", i), width, inner))
+		b.k = append(b.k, linear(fmt.Sprintf("k%d", i), width, kv))
+		b.v = append(b.v, linear(fmt.Sprintf("v%d", i), width, kv))
+		b.out = append(b.out, linear(fmt.Sprintf("out%d", i), inner, width))
+	}
+	return b
+}
+
+func (b *block) run(o *eager.Ops, x kernel.Matrix, s *nn.Sequences) kernel.Matrix {
+	for i := range b.q {
+		q := o.Rotate(o.Linear(b.q[i], x), b.shape.Heads, b.rot, s)
+		k := o.Rotate(o.Linear(b.k[i], x), b.shape.KVHeads, b.rot, s)
+		x = o.Add(x, o.Linear(b.out[i], o.Attend(i, q, k, o.Linear(b.v[i], x), b.shape, s)))
+	}
+	return x
+}
+
+// next runs rows [lo, hi) of the text x behind those that the cache holds.
+func (b *block) next(o *eager.Ops, x kernel.Matrix, lo, hi int) []uint32 {
+	s := &nn.Sequences{Segs: []kernel.Segment{{QLen: hi - lo, KLen: hi}}}
+	for p := lo; p < hi; p++ {
+		s.Pos = append(s.Pos, int32(p))
+	}
+	part := eager.RowsOf(x, nn.Range{Lo: lo, Hi: hi})
+	b.run(o, part, s) // without Advance it leaves nothing behind
+	y := b.run(o, part, s)
+	o.Cache.Advance(hi - lo)
+	return bytesOf(y)
+}
+
+// TestCachedEqualsUncached: a text computed in pieces, with the keys and values
+// of earlier rows kept, gives the bytes of the text computed at once, also
+// beside another text, and after rows were forgotten and computed anew.
+func TestCachedEqualsUncached(t *testing.T) {
+	const rows, width, layers = 9, 12, 2
+	rng := rand.New(rand.NewPCG(21, 22))
+	b := newBlock(rng, layers, rows)
+	o := newOps(t)
+	x := random(rng, rows, width)
+	want := bytesOf(b.run(o, x, nn.Pack(rows)))
+	both := kernel.Mat(append(slices.Clone(random(rng, 4, width).Data), x.Data...), 4+rows, width)
+	if got := bytesOf(b.run(o, both, nn.Pack(4, rows))); !slices.Equal(got[4*width:], want) {
+		t.Error("a text behind another one gives other bytes")
+	}
+	for _, cuts := range [][]int{{rows}, {1, 2, 3, 4, 5, 6, 7, 8, rows}, {4, 5, rows}} {
+		o.Cache = eager.NewCache(layers)
+		var got []uint32
+		lo := 0
+		for _, hi := range cuts {
+			got = append(got, b.next(o, x, lo, hi)...)
+			lo = hi
+		}
+		if o.Cache.Rows() != rows || !slices.Equal(got, want) {
+			t.Errorf("cut at %v: %d rows kept, other bytes than at once", cuts, o.Cache.Rows())
+		}
+		o.Cache.Truncate(3)
+		if o.Cache.Rows() != 3 || !slices.Equal(b.next(o, x, 3, rows), want[3*width:]) {
+			t.Errorf("cut at %v: other bytes after Truncate", cuts)
+		}
+		o.Cache.Truncate(rows + 5)
+		if o.Cache.Rows() != rows {
+			t.Errorf("Truncate beyond the end leaves %d rows", o.Cache.Rows())
+		}
+	}
+	if o.Err() != nil {
+		t.Fatal(o.Err())
+	}
+}
+
+// TestAttendAgreesWithTheFormula: two texts, causal, grouped queries.
+func TestAttendAgreesWithTheFormula(t *testing.T) {
+	o := newOps(t)
+	rng := rand.New(rand.NewPCG(23, 24))
+	a := kernel.Attention{Heads: 4, KVHeads: 2, HeadDim: 4, Scale: 0.5}
+	q, k, v := random(rng, 7, 16), random(rng, 7, 8), random(rng, 7, 8)
+	begin := func(i int) int { // of the text of row i
+		if i < 4 {
+			return 0
+		}
+		return 4
+	}
+	same(t, "attention", o.Attend(0, q, k, v, a, nn.Pack(4, 3)), func(i, j int) float64 {
+		head, d := j/4, j%4
+		total, sum := 0.0, 0.0
+		for r := begin(i); r <= i; r++ {
+			score := 0.0
+			for c := range 4 {
+				score += at(q, i, head*4+c) * at(k, r, head/2*4+c)
+			}
+			w := math.Exp(0.5 * score)
+			total += w
+			sum += w * at(v, r, head/2*4+d)
+		}
+		return sum / total
+	})
+}
+
+// TestRotateAgreesWithTheFormula turns the pairs (i, i+2) of heads of 4.
+func TestRotateAgreesWithTheFormula(t *testing.T) {
+	o := newOps(t)
+	x := random(rand.New(rand.NewPCG(25, 26)), 5, 8)
+	s := nn.Pack(2, 3)
+	same(t, "rotation", o.Rotate(x, 2, rotation(4, 3), s), func(i, j int) float64 {
+		head, c := j/4*4, j%4
+		angle := float64(s.Pos[i]) * math.Pow(10000, -2*float64(c%2)/4)
+		a, b := at(x, i, head+c%2), at(x, i, head+c%2+2)
+		if c < 2 {
+			return a*math.Cos(angle) - b*math.Sin(angle)
+		}
+		return b*math.Cos(angle) + a*math.Sin(angle)
+	})
+}
