@@ -130,7 +130,11 @@ func Compare(ctx context.Context, a Against) ([]Row, error) {
 	for i, x := range works {
 		r := row(x.w.Name+", first epoch", x.target, ours[i], theirs[i], func(m Measurement) float64 { return m.EditsPerSecond },
 			func(m Measurement) float64 { return median(m.StepSeconds) / m.BoundSeconds })
-		r.MatrixShare = (ours[i][0].MatrixSeconds + ours[i][0].AdamSeconds) / median(ours[i][0].StepSeconds)
+		var shares []float64
+		for _, m := range ours[i] {
+			shares = append(shares, (m.MatrixSeconds+m.AdamSeconds)/median(m.StepSeconds))
+		}
+		r.MatrixShare = median(shares)
 		r.EstimateMiB, r.Allocs = ours[i][0].EstimateMiB, ours[i][0].AllocsPerStep
 		rows = append(rows, r)
 		if x.warm != "" {

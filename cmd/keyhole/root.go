@@ -9,7 +9,8 @@ import (
 
 // options are the flags that every command has.
 type options struct {
-	json bool
+	json       bool
+	cpuProfile string
 }
 
 func rootCommand() *cobra.Command {
@@ -33,6 +34,7 @@ Start with:  keyhole quickstart`,
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print one JSON object for machines")
+	root.PersistentFlags().StringVar(&o.cpuProfile, "cpu-profile", "", "write a CPU profile to this `file`, for go tool pprof")
 	for _, g := range []cobra.Group{
 		{ID: "learn", Title: "Learn to edit:"}, {ID: "edit", Title: "Edit and measure:"},
 		{ID: "look", Title: "Look into models:"}, {ID: "setup", Title: "Files and machine:"},
@@ -51,6 +53,7 @@ Start with:  keyhole quickstart`,
 		c.command.GroupID = c.group
 		root.AddCommand(c.command)
 	}
+	profiled(root, o)
 	markFailures(root)
 	return root
 }

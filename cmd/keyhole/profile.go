@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime/pprof"
+
+	"github.com/spf13/cobra"
+)
+
+// profiled makes the commands below c write a CPU profile where --cpu-profile
+// asks for one.
+func profiled(c *cobra.Command, o *options) {
+	if inner := c.RunE; inner != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if o.cpuProfile == "" {
+				return inner(c, args)
+			}
+			f, err := os.Create(o.cpuProfile)
+			if err != nil {
+				return fmt.Errorf("--cpu-profile: %w", err)
+			}
+			if err := pprof.StartCPUProfile(f); err != nil {
+				return errorAfter(fmt.Errorf("--cpu-profile: %w", err), f.Close())
+			}
+			err = inner(c, args)
+			pprof.StopCPUProfile()
+			return errorAfter(err, f.Close())
+		}
+	}
+	for _, sub := range c.Commands() {
+		profiled(sub, o)
+	}
+}

@@ -1,0 +1,67 @@
+package ike
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"keyhole/data"
+	"keyhole/edit"
+	"keyhole/internal/kernel"
+	"keyhole/lm"
+	"keyhole/nn/eager"
+)
+
+// BenchmarkAnswer is one edit of SmolLM2-135M with 32 demonstrations, found by
+// the sentence encoder, and one answer of five tokens. The pool's vectors are
+// computed before.
+//
+//	go test ./edit/ike -run '^$' -bench Answer -cpuprofile cpu.out
+func BenchmarkAnswer(b *testing.B) {
+	shared := os.Getenv("KEYHOLE_SHARED")
+	if shared == "" {
+		b.Skip("set KEYHOLE_SHARED to the folder with data/ and models/ to run this benchmark")
+	}
+	m, err := lm.Load(filepath.Join(shared, "models", "smollm2-135m", "SmolLM2-135M-Instruct.Q4_1.gguf"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	e, err := kernel.New(kernel.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	pool, err := data.Load(filepath.Join(shared, "data", "counterfact", "counterfact.jsonl.gz"), data.Options{Split: "train", Limit: 1000})
+	if err != nil {
+		b.Fatal(err)
+	}
+	cfg := Default(Paper)
+	cfg.Encoder = filepath.Join(shared, "models", "minilm-l6")
+	enc, err := cfg.OpenEncoder(e)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer enc.Close()
+	editor, err := New(b.Context(), cfg, pool.Edits, enc)
+	if err != nil {
+		b.Fatal(err)
+	}
+	request := edit.Request{ID: "1", Prompt: "The Space Needle is in the city of", Subject: "Space Needle", Target: "Taipei"}
+	tokens := 0
+	editor.OnContext = func(u Use) { tokens = u.Tokens }
+	for b.Loop() {
+		d, err := editor.Apply(b.Context(), m, []edit.Request{request})
+		if err != nil {
+			b.Fatal(err)
+		}
+		context, err := d.Context(request.Prompt)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ids := m.Tokenizer.EncodeSpecial(context + request.Prompt)
+		if _, err := m.Generate(eager.New(e), ids, lm.GenerateOptions{Tokens: 5}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(tokens), "context-tokens")
+}
