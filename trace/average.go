@@ -56,6 +56,9 @@ func (m moments) summary() Mean {
 	return s
 }
 
+// N is how many results were added.
+func (a *Average) N() int { return a.n }
+
 // Add takes in one result. All must be of one model and one configuration.
 func (a *Average) Add(r *Result) error {
 	settings := fmt.Sprintf("restore %s, window %d, sever %s, corrupt %s, noise %s, %d samples", r.Restore, r.Window, r.Sever, r.Corrupt, r.Noise, r.Samples)

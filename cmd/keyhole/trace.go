@@ -49,7 +49,8 @@ func traceCommand(o *options) *cobra.Command {
 much of the answer's probability comes back: hidden states, MLP outputs and
 attention outputs, for each token and block. With --data, averages over the
 facts of a file that the model knows, with 95 % bands, and the block that
-suggests itself for ROME.
+suggests itself for ROME. What is traced is kept there, fact by fact, so an
+interrupted average goes on.
 
 DIR gets a JSON file, a table, and a heat map (PNG and SVG) for each kind.`,
 		Example: `  keyhole trace embedded --prompt "The capital of Masovian Voivodeship is" --subject "Masovian Voivodeship" --out traced
@@ -115,13 +116,11 @@ func (f *traceFlags) run(c *cobra.Command, b *workbench, cfg trace.Config) (*tra
 		return nil, err
 	}
 	out := &traced{Model: hash, LeftOut: map[string]int{}}
-	var facts []data.Fact
+	var facts *data.Collection[data.Fact]
 	if f.file != "" {
-		read, err := data.LoadFacts(f.file, data.Options{})
-		if err != nil {
+		if facts, err = data.LoadFacts(f.file, data.Options{}); err != nil {
 			return nil, err
 		}
-		facts = read.Items
 	}
 	if err := os.MkdirAll(f.out, 0o777); err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
@@ -165,46 +164,35 @@ func (f *traceFlags) one(c *cobra.Command, b *workbench, cfg trace.Config, out *
 }
 
 // average traces the facts that the model knows.
-func (f *traceFlags) average(c *cobra.Command, b *workbench, cfg trace.Config, facts []data.Fact, out *traced) error {
+func (f *traceFlags) average(c *cobra.Command, b *workbench, cfg trace.Config, facts *data.Collection[data.Fact], out *traced) error {
 	var subjects []string
-	for _, x := range facts {
+	for _, x := range facts.Items {
 		subjects = append(subjects, x.Subject)
 	}
 	t, err := trace.New(b.model, b.engine, cfg, subjects)
 	if err != nil {
 		return err
 	}
-	limit := len(facts)
+	limit := len(facts.Items)
 	if f.limit > 0 {
 		limit = min(f.limit, limit)
 	}
+	log, err := openTraceLog(filepath.Join(f.out, cfg.Restore+".facts.jsonl"), traceHead{1, out.Model, facts.SHA256, cfg})
+	if err != nil {
+		return err
+	}
 	var mean trace.Average
-	out.Unknown, out.LeftOut = 0, map[string]int{}
 	bar := newBar(c.ErrOrStderr(), "trace "+cfg.Restore, limit)
-	defer bar.finish()
-	for known, i := 0, 0; known < limit && i < len(facts); i++ {
-		x := facts[i]
-		if x.Prompt == "" {
-			return fmt.Errorf("%s: facts without prompts cannot be traced; give known facts (with prompt and subject)", f.file)
+	err = f.traceAll(c, t, log, facts.Items, limit, func(r *trace.Result) error {
+		bar.set(mean.N()+1, fmt.Sprintf("%d unknown", out.Unknown))
+		return mean.Add(r)
+	}, out)
+	bar.finish()
+	if err := errorAfter(err, log.close()); err != nil {
+		if stopped(c) != nil {
+			fmt.Fprintf(c.ErrOrStderr(), "what was traced is in %s; type the same command again to go on\n", f.out)
 		}
-		r, err := t.Trace(c.Context(), trace.Query{Prompt: x.Prompt, Subject: x.Subject, Answer: x.Object})
-		switch {
-		case stopped(c) != nil:
-			return stopped(c)
-		case errors.Is(err, trace.ErrUnknown):
-			out.Unknown++
-			continue
-		case errors.Is(err, context.Canceled):
-			return err
-		case err != nil:
-			out.LeftOut[err.Error()]++
-			continue
-		}
-		if err := mean.Add(r); err != nil {
-			return err
-		}
-		known++
-		bar.set(known, fmt.Sprintf("%d unknown", out.Unknown))
+		return err
 	}
 	s, err := mean.Summary()
 	if err != nil {
@@ -212,6 +200,56 @@ func (f *traceFlags) average(c *cobra.Command, b *workbench, cfg trace.Config, f
 	}
 	out.Summaries = append(out.Summaries, s)
 	return f.write(cfg.Restore, s, s.Rows(), s.WriteHeatMap, out)
+}
+
+// traceAll gives the tables of the facts to add, in file order, until limit of
+// them are known.
+func (f *traceFlags) traceAll(c *cobra.Command, t *trace.Tracer, log *traceLog, facts []data.Fact, limit int, add func(*trace.Result) error, out *traced) error {
+	out.Unknown, out.LeftOut = 0, map[string]int{}
+	for known, i := 0, 0; known < limit && i < len(facts); i++ {
+		x, seen := log.done[i]
+		if !seen {
+			var err error
+			if x, err = f.fact(c, t, facts[i]); err != nil {
+				return err
+			}
+			x.Fact = i
+			if err := log.put(x); err != nil {
+				return err
+			}
+		}
+		switch {
+		case x.Unknown:
+			out.Unknown++
+		case x.Result == nil:
+			out.LeftOut[x.LeftOut]++
+		default:
+			if err := add(x.Result); err != nil {
+				return err
+			}
+			known++
+		}
+	}
+	return nil
+}
+
+// fact traces one fact of the file.
+func (f *traceFlags) fact(c *cobra.Command, t *trace.Tracer, x data.Fact) (tracedFact, error) {
+	if x.Prompt == "" {
+		return tracedFact{}, fmt.Errorf("%s: facts without prompts cannot be traced; give known facts (with prompt and subject)", f.file)
+	}
+	r, err := t.Trace(c.Context(), trace.Query{Prompt: x.Prompt, Subject: x.Subject, Answer: x.Object})
+	switch {
+	case stopped(c) != nil:
+		return tracedFact{}, stopped(c)
+	case errors.Is(err, trace.ErrUnknown):
+		return tracedFact{Unknown: true}, nil
+	case errors.Is(err, context.Canceled):
+		return tracedFact{}, err
+	case err != nil:
+		return tracedFact{LeftOut: err.Error()}, nil
+	}
+	return tracedFact{Result: r}, nil
 }
 
 // write puts one kind's JSON, table and heat maps into the folder.

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"keyhole/trace"
+)
+
+func TestTraceLogForgetsATornLineAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hidden.facts.jsonl")
+	head := traceHead{1, "model", "facts", trace.Default()}
+	open := func() *traceLog {
+		t.Helper()
+		l, err := openTraceLog(path, head)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	want := map[int]tracedFact{
+		0: {Fact: 0, Result: &trace.Result{Prompt: "p", Scores: [][]float64{{0.1, 1e-300}}, Clean: 1. / 3}},
+		1: {Fact: 1, Unknown: true},
+		2: {Fact: 2, LeftOut: "too long"},
+	}
+	l := open()
+	for i := range len(want) {
+		if err := l.put(want[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(whole, `{"fact":3,"unkn`...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l = open()
+	if !reflect.DeepEqual(l.done, want) {
+		t.Errorf("read back %+v, want %+v", l.done, want)
+	}
+	if err := l.close(); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := os.ReadFile(path); err != nil || string(again) != string(whole) {
+		t.Errorf("the torn line stayed (%v)", err)
+	}
+
+	if err := os.WriteFile(path, append(whole, "nonsense\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openTraceLog(path, head); err == nil || !strings.Contains(err.Error(), "line 5") {
+		t.Errorf("a broken line: %v", err)
+	}
+	head.Model = "other"
+	if _, err := openTraceLog(path, head); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("another model: %v", err)
+	}
+}
