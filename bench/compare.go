@@ -147,7 +147,15 @@ func Compare(ctx context.Context, a Against) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(rows, r), nil
+	rows = append(rows, r)
+	for _, x := range []struct{ name, model string }{{"GGUF, Q4_1", gguf[0]}, {"F32 folder", smol}} {
+		a.Say("start of an evaluation, %s", x.name)
+		if r, err = startRow(ctx, a.Self, root, x.name, x.model, filepath.Join(tmp, "start-"+filepath.Base(x.model))); err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
 }
 
 func row(name, target string, ours []Measurement, theirs []result, speed, bound func(Measurement) float64) Row {
@@ -167,15 +175,24 @@ func row(name, target string, ours []Measurement, theirs []result, speed, bound 
 // child runs a workload in a process of its own.
 func child(ctx context.Context, self string, w Workload) (Measurement, error) {
 	var m Measurement
-	spec, err := json.Marshal(w)
-	if err != nil {
-		return m, err
-	}
-	cmd := exec.CommandContext(ctx, self, "bench", "--worker", string(spec))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
+	if err := inChild(ctx, self, "--worker", w, &m); err != nil {
 		return m, fmt.Errorf("%s: %w", w.Name, err)
 	}
-	return m, json.Unmarshal(out, &m)
+	return m, nil
+}
+
+// inChild calls this program's bench with a flag and a JSON value, and reads
+// the JSON that it prints.
+func inChild(ctx context.Context, self, flag string, in, out any) error {
+	spec, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, self, "bench", flag, string(spec))
+	cmd.Stderr = os.Stderr
+	text, err := cmd.Output()
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, out)
 }

@@ -2,8 +2,12 @@ package bench
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
 	"time"
 
+	"keyhole/configs"
 	"keyhole/data"
 	"keyhole/edit"
 	"keyhole/edit/mend"
@@ -29,13 +33,24 @@ func (f Footprint) ModelRatio() float64 {
 	return (f.BeforeEdit.RSS - f.NetworkMiB) / f.WeightsMiB
 }
 
-// Start opens a trained editor from a run or checkpoint folder, evaluates it on
-// the first edit of set, and measures this process. A figure is good only in a
-// process that did nothing else before.
-func Start(ctx context.Context, run string, set *data.Set) (Footprint, error) {
+// Beginning is the start of an evaluation: a run or checkpoint folder, and a
+// file of edits.
+type Beginning struct {
+	Editor string `json:"editor"`
+	Data   string `json:"data"`
+}
+
+// Measure opens the trained editor, evaluates it on the first edit, and
+// measures this process. A figure is good only in a process that did nothing
+// else before.
+func (s Beginning) Measure(ctx context.Context) (Footprint, error) {
 	var f Footprint
+	set, err := data.Load(s.Data, data.Options{Limit: 1})
+	if err != nil {
+		return f, err
+	}
 	begin := time.Now()
-	e, _, err := train.OpenEditor(run, train.Sources{}, nil)
+	e, _, err := train.OpenEditor(s.Editor, train.Sources{}, nil)
 	if err != nil {
 		return f, err
 	}
@@ -54,6 +69,41 @@ func Start(ctx context.Context, run string, set *data.Set) (Footprint, error) {
 	f.FirstSeconds = time.Since(begin).Seconds()
 	f.FirstResult, err = resident()
 	return f, err
+}
+
+// startRow measures the start of an evaluation of an editor of model, trained
+// for one step in dir, by a process of its own: what the model takes against its
+// weights in F32.
+func startRow(ctx context.Context, self, root, name, model, dir string) (Row, error) {
+	r := Row{Name: "start of an evaluation, " + name, Unit: "× the F32 weights", Target: "≤ 1.2"}
+	if err := trainOneStep(ctx, dir, model, filepath.Join(root, "data", "zsre", "zsre_train.jsonl.gz")); err != nil {
+		return r, err
+	}
+	var f Footprint
+	if err := inChild(ctx, self, "--start", Beginning{dir, filepath.Join(root, "data", "zsre", "zsre_eval.jsonl.gz")}, &f); err != nil {
+		return r, fmt.Errorf("%s: %w", r.Name, err)
+	}
+	r.Ours, r.OursMiB, r.PeerMiB = f.ModelRatio(), f.BeforeEdit.RSS-f.NetworkMiB, f.WeightsMiB
+	r.OursSpread, r.MemoryRatio = Spread{r.Ours, r.Ours, r.Ours}, r.Ours
+	return r, nil
+}
+
+// trainOneStep makes a run folder of the size of a real one.
+func trainOneStep(ctx context.Context, dir, model, edits string) error {
+	cfg := train.Default()
+	cfg.Model.Path, cfg.Data.Train, cfg.Data.Limit, cfg.Hypernet.Rank = model, edits, 4, 1920
+	cfg.Train.Steps, cfg.Train.Accumulate, cfg.Train.ValEvery, cfg.Train.SaveEvery = 1, 2, 0, 0
+	r, err := configs.Load("", &cfg, configs.Options{})
+	if err != nil {
+		return err
+	}
+	w := &watcher{epoch: 1, batch: 2}
+	l, err := train.Start(cfg, r, dir, false, train.Sources{}, w)
+	if err != nil {
+		return err
+	}
+	w.loop = l
+	return errors.Join(l.Run(ctx), l.Close())
 }
 
 // firstEdit is a trained editor that measures before it edits.

@@ -13,7 +13,7 @@ import (
 )
 
 func benchCommand(o *options) *cobra.Command {
-	var worker, against, python, scaling string
+	var worker, start, against, python, scaling string
 	var rounds, edits, peerThreads, threads int
 	c := &cobra.Command{
 		Use:   "bench",
@@ -50,6 +50,16 @@ edited blocks, model size and threads, as a table and plots in folder DIR.`,
 					return err
 				}
 				return printJSON(out, m)
+			case start != "":
+				var s bench.Beginning
+				if err := json.Unmarshal([]byte(start), &s); err != nil {
+					return &usageError{fmt.Errorf("--start: %w", err)}
+				}
+				f, err := s.Measure(c.Context())
+				if err != nil {
+					return err
+				}
+				return printJSON(out, f)
 			case against != "":
 				rows, err := bench.Compare(c.Context(), bench.Against{Dir: against, Python: python, Self: self, Threads: peerThreads, Rounds: rounds, Edits: edits, Say: say})
 				if err != nil {
@@ -88,7 +98,10 @@ edited blocks, model size and threads, as a table and plots in folder DIR.`,
 	f.IntVar(&threads, "threads", 0, "our threads in the kernel table; 0: all cores")
 	f.StringVar(&scaling, "scaling", "", "measure how speed and memory scale and plot it into folder `DIR`")
 	f.StringVar(&worker, "worker", "", "run one workload, given as JSON, in this process")
-	_ = f.MarkHidden("worker") // the flag exists: it was made one line above
+	f.StringVar(&start, "start", "", "measure the start of an evaluation, given as JSON, in this process")
+	for _, name := range []string{"worker", "start"} {
+		_ = f.MarkHidden(name) // the flag exists: it was made above
+	}
 	return c
 }
 
@@ -98,8 +111,9 @@ func printAgainst(w io.Writer, rows []bench.Row) error {
 	t := table(w)
 	fmt.Fprintln(t, "work\tours\tpeer\tratio\ttarget\tours min…max\tpeer min…max\t× bound\tmatrix+Adam\tMiB\tpeer MiB\tmemory\testimate")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%s\t%.2f…%.2f\t%.2f…%.2f\t%.2f\t%s\t%.0f\t%.0f\t%.2f\t%s\n", r.Name, r.Ours, r.Peer, r.Ratio, r.Target,
-			r.OursSpread.Min, r.OursSpread.Max, r.PeerSpread.Min, r.PeerSpread.Max, r.BoundRatio, orDash("%.0f %%", 100*r.MatrixShare), r.OursMiB, r.PeerMiB, r.MemoryRatio, orDash("%.0f", r.EstimateMiB))
+		fmt.Fprintf(t, "%s\t%.2f\t%s\t%s\t%s\t%.2f…%.2f\t%.2f…%.2f\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Ours, orDash("%.2f", r.Peer), orDash("%.2f", r.Ratio), r.Target,
+			r.OursSpread.Min, r.OursSpread.Max, r.PeerSpread.Min, r.PeerSpread.Max, orDash("%.2f", r.BoundRatio), orDash("%.0f %%", 100*r.MatrixShare),
+			orDash("%.0f", r.OursMiB), orDash("%.0f", r.PeerMiB), orDash("%.2f", r.MemoryRatio), orDash("%.0f", r.EstimateMiB))
 	}
 	return t.Flush()
 }
