@@ -76,8 +76,10 @@ type Maker struct {
 	Tok      tokenizer.Tokenizer
 	Text     TextOptions
 	Rephrase bool // score a rephrasing; false: the edit prompt itself
-	Seed     uint64
-	Records  []data.Edit // where a record without locality prompts borrows one
+	// OwnPrompt counts the edit prompt among the rephrasings that are drawn from.
+	OwnPrompt bool
+	Seed      uint64
+	Records   []data.Edit // where a record without locality prompts borrows one
 }
 
 // Task makes one task of the records, at the given visit to them.
@@ -90,11 +92,7 @@ func (m *Maker) Task(records []data.Edit, visit int) (Task, error) {
 			return t, fmt.Errorf("%s: %w", where(r), err)
 		}
 		t.Inner = append(t.Inner, inner)
-		prompt := r.Prompt
-		if n := len(r.Paraphrases); m.Rephrase && n > 0 {
-			prompt = r.Paraphrases[data.Choose(m.Seed, "paraphrase/"+r.ID, visit, n)]
-		}
-		outer, err := Answer(m.Tok, prompt, r.TargetNew, m.Text)
+		outer, err := Answer(m.Tok, m.asked(r, visit), r.TargetNew, m.Text)
 		if err != nil {
 			return t, fmt.Errorf("%s: rephrasing: %w", where(r), err)
 		}
@@ -106,6 +104,21 @@ func (m *Maker) Task(records []data.Edit, visit int) (Task, error) {
 	}
 	t.Loc = []Text{loc}
 	return t, nil
+}
+
+// asked is the prompt that the edited model is asked.
+func (m *Maker) asked(r *data.Edit, visit int) string {
+	n := len(r.Paraphrases)
+	if !m.Rephrase || n == 0 {
+		return r.Prompt
+	}
+	if m.OwnPrompt {
+		n++
+	}
+	if i := data.Choose(m.Seed, "paraphrase/"+r.ID, visit, n); i < len(r.Paraphrases) {
+		return r.Paraphrases[i]
+	}
+	return r.Prompt
 }
 
 // locality draws one of the record's locality prompts, or another record's

@@ -40,6 +40,7 @@ type DataConfig struct {
 	SkipBad   bool     `yaml:"skip_bad" doc:"count bad records instead of stopping"`
 	Order     string   `yaml:"order" doc:"shuffle: another order each epoch; file: as they stand"`
 	Rephrase  bool     `yaml:"rephrase" doc:"score a rephrasing; false: the edit prompt itself"`
+	OwnPrompt bool     `yaml:"own_prompt" doc:"count the edit prompt among the rephrasings that are drawn from; needed where unrelated prompts look like it, as in CounterFact"`
 	MaxLen    int      `yaml:"max_len" doc:"cut prompts and answers at so many tokens each; 0: never"`
 	Locality  string   `yaml:"locality" doc:"rows whose distribution has to stay: text, answer, or all (as the reference)"`
 }

@@ -129,7 +129,7 @@ func loadData(cfg Config, src Sources) (train, val *data.Set, err error) {
 func (e *Editor) maker(records []data.Edit) *meta.Maker {
 	d := e.Config.Data
 	return &meta.Maker{
-		Tok: e.Model.Tokenizer, Text: e.TextOptions(), Rephrase: d.Rephrase, Seed: e.Config.Seed, Records: records,
+		Tok: e.Model.Tokenizer, Text: e.TextOptions(), Rephrase: d.Rephrase, OwnPrompt: d.OwnPrompt, Seed: e.Config.Seed, Records: records,
 	}
 }
 
