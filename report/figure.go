@@ -140,6 +140,7 @@ type Series struct {
 func Lines(title string, x, y Axis, series []Series) (*Figure, error) {
 	f := newFigure(title, 6*inch, 4*inch)
 	f.plot.Add(plotter.NewGrid())
+	named := 0
 	for i, s := range series {
 		data := bands{}
 		for j := range s.Y {
@@ -159,7 +160,7 @@ func Lines(title string, x, y Axis, series []Series) (*Figure, error) {
 		if err != nil {
 			return nil, fmt.Errorf("plot %q: %w", title, err)
 		}
-		line.Color, dots.Color, dots.Shape, dots.Radius = ink(i), ink(i), draw.CircleGlyph{}, 2
+		line.Color, dots.Color, dots.Shape, dots.Radius = ink(i), ink(i), draw.CircleGlyph{}, 1.5
 		f.plot.Add(line, dots)
 		if s.Band != nil {
 			bars, err := plotter.NewYErrorBars(data)
@@ -170,8 +171,11 @@ func Lines(title string, x, y Axis, series []Series) (*Figure, error) {
 			f.plot.Add(bars)
 		}
 		f.plot.Legend.Add(s.Name, line, dots)
+		named++
 	}
-	f.plot.Legend.Top = true
+	// The legend stands between title and lines, where it hides none of them.
+	height := vg.Length(named) * f.plot.Legend.TextStyle.Font.Size * 1.4
+	f.plot.Legend.Top, f.plot.Legend.YOffs, f.plot.Title.Padding = true, height, height
 	x.apply(&f.plot.X)
 	y.apply(&f.plot.Y)
 	return f, nil
