@@ -57,8 +57,12 @@ func (r Record) Different(o Record) []string {
 
 // Footnote is the record in one line, to stand under a table.
 func (r Record) Footnote() string {
-	return fmt.Sprintf("target %s, decode %s, match %s, prompts %s, locality against %s, %s average, protocol %s, cut at %d tokens",
-		r.Target, r.Decode, r.Match, r.PromptStyle, r.LocalityReference, r.Average, r.Protocol, r.MaxLen)
+	cut := "not cut"
+	if r.MaxLen > 0 {
+		cut = fmt.Sprintf("cut at %d tokens", r.MaxLen)
+	}
+	return fmt.Sprintf("target %s, decode %s, match %s, prompts %s, locality against %s, %s average, protocol %s, %s",
+		r.Target, r.Decode, r.Match, r.PromptStyle, r.LocalityReference, r.Average, r.Protocol, cut)
 }
 
 // Pool averages figures of one metric from several evaluations, weighted by
