@@ -1,3 +1,4 @@
+// Package keyhole_test checks that imports run as docs/design.md draws them.
 package keyhole_test
 
 import (
