@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"keyhole/configs"
 	"keyhole/data"
@@ -19,12 +18,9 @@ import (
 // Footprint is what the start of an evaluation of a trained editor takes. All
 // sizes are in MiB.
 type Footprint struct {
-	WeightsMiB   float64  `json:"weights_mib"` // of the base model, in F32
-	NetworkMiB   float64  `json:"network_mib"` // of the editor's network, in F32
-	BeforeEdit   Resident `json:"before_edit"`
-	FirstResult  Resident `json:"first_result"`
-	EditSeconds  float64  `json:"edit_seconds"`  // until the first edit begins
-	FirstSeconds float64  `json:"first_seconds"` // until its result is there
+	WeightsMiB float64  `json:"weights_mib"` // of the base model, in F32
+	NetworkMiB float64  `json:"network_mib"` // of the editor's network, in F32
+	BeforeEdit Resident `json:"before_edit"`
 }
 
 // ModelRatio is the resident memory before the first edit, less the network,
@@ -49,7 +45,6 @@ func (s Beginning) Measure(ctx context.Context) (Footprint, error) {
 	if err != nil {
 		return f, err
 	}
-	begin := time.Now()
 	e, _, err := train.OpenEditor(s.Editor, train.Sources{}, nil)
 	if err != nil {
 		return f, err
@@ -58,16 +53,11 @@ func (s Beginning) Measure(ctx context.Context) (Footprint, error) {
 	defer e.Engine.Close()
 	f.WeightsMiB = float64(e.Model.Parameters()) * 4 / (1 << 20)
 	f.NetworkMiB = float64(len(e.Net.Flat)) * 4 / (1 << 20)
-	w := &firstEdit{Editor: mend.New(e.Objective, e.Config.Hypernet.Kind, e.TextOptions(), e.Model.Tokenizer), f: &f, begin: begin}
+	w := &firstEdit{Editor: mend.New(e.Objective, e.Config.Hypernet.Kind, e.TextOptions(), e.Model.Tokenizer), before: &f.BeforeEdit}
 	_, err = eval.Run(ctx, eval.Options{Model: e.Model, Engine: e.Engine, Editor: w, Set: set, Limit: 1})
 	if err == nil {
 		err = w.err
 	}
-	if err != nil {
-		return f, err
-	}
-	f.FirstSeconds = time.Since(begin).Seconds()
-	f.FirstResult, err = resident()
 	return f, err
 }
 
@@ -109,15 +99,13 @@ func trainOneStep(ctx context.Context, dir, model, edits string) error {
 // firstEdit is a trained editor that measures before it edits.
 type firstEdit struct {
 	*mend.Editor
-	f     *Footprint
-	begin time.Time
-	err   error
+	before *Resident
+	err    error
 }
 
 // Apply implements edit.Editor.
 func (w *firstEdit) Apply(ctx context.Context, m *lm.Model, r []edit.Request) (*edit.Edited, error) {
-	w.f.EditSeconds = time.Since(w.begin).Seconds()
-	if w.f.BeforeEdit, w.err = resident(); w.err != nil {
+	if *w.before, w.err = resident(); w.err != nil {
 		return nil, w.err
 	}
 	return w.Editor.Apply(ctx, m, r)
