@@ -48,6 +48,13 @@ type demoSource struct {
 	Exclude   []string `yaml:"exclude" doc:"files of edits, such as those compared, about whose subjects nothing is shown"`
 }
 
+// add adds the flags that name the edits.
+func (d *demoSource) add(c *cobra.Command) {
+	fs := c.Flags()
+	fs.StringVar(&d.Path, "demos", "", "`file` of edits for ike's demonstrations (default: the embedded training edits)")
+	fs.StringVar(&d.Split, "demos-split", "", "split of --demos, where it names splits")
+}
+
 func (d demoSource) load() (*data.Set, error) {
 	if d.Path == "" || d.Path == embeddedName {
 		return embedded.Train()

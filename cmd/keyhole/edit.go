@@ -64,8 +64,8 @@ that needs no training.
 
 --save writes the edited model as a Hugging Face folder; --keep writes the edit
 alone, as a small file for keyhole edits; in-context edits (ike, prompt) go into
-a store (.json) that keyhole generate --store answers from. Several edits from a file are made
-together, as one.`,
+a store (.json) that keyhole generate --store answers from. Several edits from
+a file are made together, as one.`,
 		Example: `  keyhole edit runs/first --prompt "The capital of France is" --target Lyon
   keyhole edit runs/first --prompt "The capital of France is" --target Lyon --save edited --dtype f16
   keyhole edit --editor rome --model models/gpt2 --prompt "The Space Needle is in the city of" \
