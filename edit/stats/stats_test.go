@@ -314,7 +314,10 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 			t.Errorf("error %v, want one with %q", err, name)
 		}
 	}
-	// A width that the tensor does not have.
+	// A width that the tensor does not have, in an otherwise sound file.
+	if err := m.Save(path); err != nil {
+		t.Fatal(err)
+	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
