@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -94,7 +95,7 @@ func Scale(ctx context.Context, self, dir string, say func(string, ...any)) ([]P
 			return nil, err
 		}
 	}
-	for _, n := range []int{1, 2} {
+	for n := 1; n <= max(2, runtime.NumCPU()); n *= 2 {
 		w := base
 		w.Threads = n
 		if err := add("threads", float64(n), w); err != nil {
