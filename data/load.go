@@ -42,29 +42,38 @@ func Load(path string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.AddCompanions(o); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// AddCompanions does what o asks with other files: it leaves out the edits of
+// o.Exclude, merges o.Neighbors, and adds the questions of o.Locality.
+func (s *Set) AddCompanions(o Options) error {
 	for _, other := range o.Exclude {
 		held, err := Load(other, Options{SkipBad: o.SkipBad, MaxRecord: o.MaxRecord})
 		if err != nil {
-			return nil, fmt.Errorf("edits to leave out: %w", err)
+			return fmt.Errorf("edits to leave out: %w", err)
 		}
 		if err := s.Exclude(held); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if o.Neighbors != "" {
 		if err := s.MergeNeighbors(o.Neighbors, o); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if o.Locality != "" {
 		pool, err := LoadQuestions(o.Locality, Options{SkipBad: o.SkipBad, MaxRecord: o.MaxRecord})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		s.noteCompanion(o.Locality, pool.Dropped)
 		s.AddLocality(Unrelated, pool.Items)
 	}
-	return s, nil
+	return nil
 }
 
 // Read is Load from an open file or an embedded one; name is used in messages.

@@ -67,7 +67,7 @@ interrupted goes on where it was.`,
 
 func (f *evalFlags) add(c *cobra.Command) {
 	fs := c.Flags()
-	fs.StringVar(&f.file, "data", "", `edits to evaluate on: a file, or "embedded"`)
+	fs.StringVar(&f.file, "data", "", `edits to evaluate on: a file, or "embedded" (its held-out edits, or another --split: train, val)`)
 	fs.StringVar(&f.out, "out", "", "results `file`, one line per edit; goes on if it is there")
 	fs.StringVar(&f.protocol, "protocol", "single", "single, batch, sequential (asked at the end) or sequential-immediate")
 	fs.IntVar(&f.opts.Limit, "limit", 0, "evaluate so many first edits; 0: all")
