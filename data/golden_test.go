@@ -12,17 +12,8 @@ import (
 
 	"keyhole/data"
 	"keyhole/data/datatest"
+	"keyhole/internal/golden"
 )
-
-// shared returns the folder of real data sets, or skips.
-func shared(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("KEYHOLE_SHARED")
-	if dir == "" {
-		t.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this test")
-	}
-	return filepath.Join(dir, "data")
-}
 
 // tableCounts reads file → records from the overview table of the README, where
 // one row may name several files.
@@ -93,7 +84,7 @@ func records(t *testing.T, path, counterfact string) (n int, format string, ok b
 }
 
 func TestGoldenRecordCounts(t *testing.T) {
-	dir := shared(t)
+	dir := golden.Path(t, "data")
 	want := tableCounts(t, filepath.Join(dir, "README.md"))
 	paths, err := filepath.Glob(filepath.Join(dir, "*", "*.jsonl.gz"))
 	if err != nil {
@@ -134,7 +125,7 @@ func TestGoldenRecordCounts(t *testing.T) {
 // The numbers of articles are those of WikiText-2 (Merity et al. 2016): 600, 60
 // and 60.
 func TestGoldenWikiTextArticles(t *testing.T) {
-	paths, err := filepath.Glob(filepath.Join(shared(t), "wikitext", "*"))
+	paths, err := filepath.Glob(golden.Path(t, "data", "wikitext", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"keyhole/internal/golden"
 	"keyhole/lm/hf"
 )
 
@@ -23,13 +24,9 @@ type goldenText struct {
 // TestGoldenEmbeddings compares every folder of golden values that holds texts
 // and embeddings with the encoder that its README names.
 func TestGoldenEmbeddings(t *testing.T) {
-	shared := os.Getenv("KEYHOLE_SHARED")
-	if shared == "" {
-		t.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this test")
-	}
 	named := regexp.MustCompile(`models/[A-Za-z0-9._-]+`)
 	cases := 0
-	err := filepath.WalkDir(filepath.Join(shared, "golden"), func(path string, _ os.DirEntry, err error) error {
+	err := filepath.WalkDir(golden.Path(t, "golden"), func(path string, _ os.DirEntry, err error) error {
 		if err != nil || filepath.Base(path) != "golden.json" {
 			return err
 		}
@@ -65,7 +62,7 @@ func TestGoldenEmbeddings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkGolden(t, filepath.Join(shared, model), texts, values)
+			checkGolden(t, golden.Path(t, model), texts, values)
 		})
 		return nil
 	})
@@ -73,7 +70,7 @@ func TestGoldenEmbeddings(t *testing.T) {
 		t.Fatal(err)
 	}
 	if cases == 0 {
-		t.Fatalf("no case under %s/golden", shared)
+		t.Fatalf("no case under %s", golden.Path(t, "golden"))
 	}
 	t.Logf("%d cases", cases)
 }

@@ -2,28 +2,24 @@ package eval
 
 import (
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"keyhole/data"
+	"keyhole/internal/golden"
 	"keyhole/lm"
 )
 
 func TestEveryDataSetCanBeEvaluated(t *testing.T) {
-	shared := os.Getenv("KEYHOLE_SHARED")
-	if shared == "" {
-		t.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this test")
-	}
-	m, err := lm.Load(filepath.Join(shared, "models", "stories260k"))
+	m, err := lm.Load(golden.Path(t, "models", "stories260k"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
 	e := testEngine(t)
 	seen := 0
-	err = filepath.WalkDir(filepath.Join(shared, "data"), func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(golden.Path(t, "data"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".jsonl.gz") {
 			return err
 		}

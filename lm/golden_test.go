@@ -10,14 +10,15 @@ import (
 	"strings"
 	"testing"
 
+	"keyhole/internal/golden"
 	"keyhole/internal/kernel"
 	"keyhole/lm/hf"
 	"keyhole/nn"
 	"keyhole/nn/eager"
 )
 
-// golden is one case folder: a model and what the reference computed with it.
-type golden struct {
+// recorded is one case folder: a model and what the reference computed with it.
+type recorded struct {
 	name   string
 	dir    string // of golden.json and golden.safetensors
 	model  string // folder or GGUF file
@@ -45,34 +46,23 @@ type goldenGreedy struct {
 	Text     string  `json:"text"`
 }
 
-// sharedFolder is the folder of reference data; tests that need it skip
-// without it.
-func sharedFolder(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("KEYHOLE_SHARED")
-	if dir == "" {
-		t.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this test")
-	}
-	return dir
-}
-
 // goldenCases lists the folders of golden/models.
-func goldenCases(t testing.TB) []golden {
+func goldenCases(t testing.TB) []recorded {
 	t.Helper()
-	shared := sharedFolder(t)
+	shared := golden.Path(t)
 	root := filepath.Join(shared, "golden", "models")
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var cases []golden
+	var cases []recorded
 	for _, e := range entries {
 		dir := filepath.Join(root, e.Name())
 		data, err := os.ReadFile(filepath.Join(dir, "golden.json"))
 		if err != nil {
 			continue
 		}
-		g := golden{name: e.Name(), dir: dir, model: weightsOf(shared, dir, e.Name())}
+		g := recorded{name: e.Name(), dir: dir, model: weightsOf(shared, dir, e.Name())}
 		if err := json.Unmarshal(data, &g.notes); err != nil {
 			t.Fatalf("%s: %v", dir, err)
 		}
@@ -102,7 +92,7 @@ func weightsOf(shared, dir, name string) string {
 	return dir
 }
 
-func (g *golden) load(t testing.TB) *Model {
+func (g *recorded) load(t testing.TB) *Model {
 	t.Helper()
 	return loadModel(t, g.model)
 }
@@ -118,7 +108,7 @@ func loadModel(t testing.TB, path string) *Model {
 }
 
 // floats returns a golden tensor.
-func (g *golden) floats(t testing.TB, name string) []float32 {
+func (g *recorded) floats(t testing.TB, name string) []float32 {
 	t.Helper()
 	tensor, ok := g.values.Tensor(name)
 	if !ok {
@@ -131,7 +121,7 @@ func (g *golden) floats(t testing.TB, name string) []float32 {
 	return v
 }
 
-func (g *golden) ids(t testing.TB, name string) []int32 {
+func (g *recorded) ids(t testing.TB, name string) []int32 {
 	t.Helper()
 	tensor, ok := g.values.Tensor(name)
 	if !ok {
@@ -245,7 +235,7 @@ func TestGoldenModels(t *testing.T) {
 }
 
 // check compares every state of every sequence, and greedy decoding.
-func (g *golden) check(t *testing.T, m *Model) {
+func (g *recorded) check(t *testing.T, m *Model) {
 	o := testOps(t)
 	near := func(what string, got, want []float32) {
 		t.Helper()
@@ -279,7 +269,7 @@ func (g *golden) check(t *testing.T, m *Model) {
 }
 
 func TestGoldenGGUFModelsEqualTheirFolders(t *testing.T) {
-	shared := sharedFolder(t)
+	shared := golden.Path(t)
 	cases := goldenCases(t)
 	checked := 0
 	files, err := filepath.Glob(filepath.Join(shared, "golden", "gguf", "*.gguf"))
@@ -342,7 +332,7 @@ func TestGoldenPrompts(t *testing.T) {
 	}
 }
 
-func (g *golden) checkPrompt(t *testing.T, m *Model, o *eager.Ops, name string, ids []int32) {
+func (g *recorded) checkPrompt(t *testing.T, m *Model, o *eager.Ops, name string, ids []int32) {
 	const bound = 2e-3
 	got := forwardStates(t, m, o, ids)
 	n, width, vocab := len(ids), m.Config.Width, m.Config.Vocab

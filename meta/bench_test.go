@@ -2,35 +2,24 @@ package meta
 
 import (
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"sort"
 	"testing"
 	"time"
 
 	"keyhole/data"
 	"keyhole/hypernet"
+	"keyhole/internal/golden"
 	"keyhole/internal/kernel"
 	"keyhole/lm"
+	"keyhole/lm/lmtest"
 	"keyhole/train/optim"
 )
 
 // BenchmarkStep is one optimiser step (ten zsRE edits) on SmolLM2-135M with
 // the peer's settings.
 func BenchmarkStep(b *testing.B) {
-	shared := os.Getenv("KEYHOLE_SHARED")
-	if shared == "" {
-		b.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this benchmark")
-	}
-	paths, err := filepath.Glob(filepath.Join(shared, "models", "smollm2-135m", "*.gguf"))
-	if err != nil || len(paths) == 0 {
-		b.Fatal("no GGUF file", err)
-	}
-	m, err := lm.Load(paths[0])
-	if err != nil {
-		b.Fatal(err)
-	}
-	set, err := data.Load(filepath.Join(shared, "data", "zsre", "zsre_train.jsonl.gz"), data.Options{Limit: 200})
+	m := lmtest.SmolLM2(b)
+	set, err := data.Load(golden.Path(b, "data", "zsre", "zsre_train.jsonl.gz"), data.Options{Limit: 200})
 	if err != nil {
 		b.Fatal(err)
 	}

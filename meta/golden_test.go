@@ -5,47 +5,35 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"sort"
 	"strings"
 	"testing"
 
 	"keyhole/hypernet"
+	"keyhole/internal/golden"
 	"keyhole/internal/kernel"
 	"keyhole/lm"
-	"keyhole/lm/hf"
+	"keyhole/lm/lmtest"
 	"keyhole/train/optim"
 )
 
-// golden is one file of golden/mend.
-type golden struct {
+// recorded is one file of golden/mend.
+type recorded struct {
+	lmtest.Tensors
 	t    *testing.T
-	file *hf.File
 	meta map[string]string
 }
 
-func openGolden(t *testing.T, path string) *golden {
+func openGolden(t *testing.T, path string) *recorded {
 	t.Helper()
-	f, err := hf.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return &golden{t, f, f.Metadata()}
-}
-
-func goldenDir(t *testing.T) string {
-	shared := os.Getenv("KEYHOLE_SHARED")
-	if shared == "" {
-		t.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this test")
-	}
-	return filepath.Join(shared, "golden", "mend")
+	g := lmtest.Open(t, path, "")
+	return &recorded{g, t, g.File().Metadata()}
 }
 
 // cases lists the golden files that match, without .safetensors.
 func cases(t *testing.T, match func(name string) bool) []string {
-	paths, err := filepath.Glob(filepath.Join(goldenDir(t), "*.safetensors"))
+	paths, err := filepath.Glob(golden.Path(t, "golden", "mend", "*.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,24 +50,9 @@ func cases(t *testing.T, match func(name string) bool) []string {
 	return out
 }
 
-func (g *golden) has(name string) bool { _, ok := g.file.Tensor(name); return ok }
-
-func (g *golden) floats(name string) []float32 {
+func (g *recorded) ints(name string) (v []int64, shape []int) {
 	g.t.Helper()
-	x, ok := g.file.Tensor(name)
-	if !ok {
-		g.t.Fatalf("golden file lacks %s", name)
-	}
-	v, err := x.Float32()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return v
-}
-
-func (g *golden) ints(name string) (v []int64, shape []int) {
-	g.t.Helper()
-	x, ok := g.file.Tensor(name)
+	x, ok := g.File().Tensor(name)
 	if !ok {
 		g.t.Fatalf("golden file lacks %s", name)
 	}
@@ -90,14 +63,14 @@ func (g *golden) ints(name string) (v []int64, shape []int) {
 	return v, x.Shape
 }
 
-func (g *golden) json(key string, into any) {
+func (g *recorded) json(key string, into any) {
 	g.t.Helper()
 	if err := json.Unmarshal([]byte(g.meta[key]), into); err != nil {
 		g.t.Fatalf("metadata %s: %v", key, err)
 	}
 }
 
-func (g *golden) number(key string) (v float64) { g.json(key, &v); return v }
+func (g *recorded) number(key string) (v float64) { g.json(key, &v); return v }
 
 // worst is the largest difference over the golden array's largest magnitude.
 func worst(got, want []float32) float64 {
@@ -114,7 +87,7 @@ func worst(got, want []float32) float64 {
 	return d / math.Max(m, 1e-12)
 }
 
-func (g *golden) near(name string, got, want []float32, tol float64) {
+func (g *recorded) near(name string, got, want []float32, tol float64) {
 	g.t.Helper()
 	if w := worst(got, want); !(w <= tol) {
 		g.t.Errorf("%s: off by %.2e of the largest magnitude, allowed %.0e (%d values, wanted %d)", name, w, tol, len(got), len(want))
@@ -141,9 +114,9 @@ type mendSwitches struct {
 }
 
 // setup builds the objective of a case under `compat: reference`.
-func (g *golden) setup(phi *golden) bench {
+func (g *recorded) setup(phi *recorded) bench {
 	g.t.Helper()
-	m, err := lm.Load(filepath.Join(goldenDir(g.t), g.meta["model"]))
+	m, err := lm.Load(golden.Path(g.t, "golden", "mend", g.meta["model"]))
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -191,17 +164,17 @@ func goldenName(p string, shared bool) string {
 }
 
 // load reads the parameters from phi; those that it leaves out are zero.
-func (b bench) load(phi *golden) {
+func (b bench) load(phi *recorded) {
 	phi.t.Helper()
 	for i, p := range b.Net.Params() {
 		v, _ := p.Values()
 		if r := i - (len(b.Net.Params()) - b.Net.NumRates()); r >= 0 {
-			v[0] = phi.floats("phi.edit_lrs")[r]
+			v[0] = phi.Floats("phi.edit_lrs")[r]
 			continue
 		}
 		name := "phi." + goldenName(p.Name, b.Net.Config.Shared)
-		if phi.has(name) {
-			copy(v, phi.floats(name))
+		if phi.Has(name) {
+			copy(v, phi.Floats(name))
 			continue
 		}
 		if !strings.HasSuffix(name, ".u") {
@@ -212,16 +185,16 @@ func (b bench) load(phi *golden) {
 }
 
 // phiFor finds the file with the parameters of a case.
-func (g *golden) phiFor(name string) *golden {
-	if tensors := g.file.Names(); strings.Contains(strings.Join(tensors, " "), "phi.") {
+func (g *recorded) phiFor(name string) *recorded {
+	if tensors := g.File().Names(); strings.Contains(strings.Join(tensors, " "), "phi.") {
 		return g
 	}
 	model, kind := g.meta["model"], g.meta["phi"]
-	return openGolden(g.t, filepath.Join(goldenDir(g.t), model+"_"+kind+"_phi.safetensors"))
+	return openGolden(g.t, golden.Path(g.t, "golden", "mend", model+"_"+kind+"_phi.safetensors"))
 }
 
 // texts reads a part of a case: right-padded ids, mask and labels.
-func (g *golden) texts(prefix string, all bool) []Text {
+func (g *recorded) texts(prefix string, all bool) []Text {
 	ids, shape := g.ints(prefix + "input_ids")
 	mask, _ := g.ints(prefix + "attention_mask")
 	labels, _ := g.ints(prefix + "labels")
@@ -247,15 +220,15 @@ func (g *golden) texts(prefix string, all bool) []Text {
 	return out
 }
 
-func (g *golden) task(prefix string) Task {
+func (g *recorded) task(prefix string) Task {
 	return Task{ID: "golden", Inner: g.texts(prefix+"in.edit_inner.", false), Outer: g.texts(prefix+"in.edit_outer.", false), Loc: g.texts(prefix+"in.loc.", true)}
 }
 
 // setNorm reads the normaliser state.
-func (b bench) setNorm(g *golden, prefix string) {
+func (b bench) setNorm(g *recorded, prefix string) {
 	for _, grp := range b.Net.Groups {
 		p := prefix + goldenGroup(grp, b.Net.Config.Shared) + "."
-		k := g.floats(p + "k")[0]
+		k := g.Floats(p + "k")[0]
 		n := grp.Norm
 		if math.IsNaN(float64(k)) {
 			n.K = 0
@@ -264,10 +237,10 @@ func (b bench) setNorm(g *golden, prefix string) {
 			continue
 		}
 		n.K = int64(k)
-		for j, v := range append(append([]float32(nil), g.floats(p+"u_mean")...), g.floats(p+"v_mean")...) {
+		for j, v := range append(append([]float32(nil), g.Floats(p+"u_mean")...), g.Floats(p+"v_mean")...) {
 			n.Mean[j] = float64(v)
 		}
-		for j, v := range append(append([]float32(nil), g.floats(p+"u_s")...), g.floats(p+"v_s")...) {
+		for j, v := range append(append([]float32(nil), g.Floats(p+"u_s")...), g.Floats(p+"v_s")...) {
 			n.S[j] = float64(v)
 		}
 	}
@@ -280,21 +253,21 @@ func goldenGroup(grp *hypernet.Group, shared bool) string {
 	return strings.ReplaceAll(grp.Name, ".", "#")
 }
 
-func (b bench) checkNorm(g *golden, prefix string, tol float64) {
+func (b bench) checkNorm(g *recorded, prefix string, tol float64) {
 	for _, grp := range b.Net.Groups {
 		p := prefix + goldenGroup(grp, b.Net.Config.Shared) + "."
-		if !g.has(p + "k") {
+		if !g.Has(p + "k") {
 			continue
 		}
 		n := grp.Norm
-		if float64(n.K) != float64(g.floats(p + "k")[0]) {
-			g.t.Errorf("%sk: %d, wanted %v", p, n.K, g.floats(p+"k"))
+		if float64(n.K) != float64(g.Floats(p + "k")[0]) {
+			g.t.Errorf("%sk: %d, wanted %v", p, n.K, g.Floats(p+"k"))
 		}
 		mean, s := narrow(n.Mean), narrow(n.S)
-		g.near(p+"u_mean", mean[:grp.In], g.floats(p+"u_mean"), tol)
-		g.near(p+"v_mean", mean[grp.In:], g.floats(p+"v_mean"), tol)
-		g.near(p+"u_s", s[:grp.In], g.floats(p+"u_s"), tol)
-		g.near(p+"v_s", s[grp.In:], g.floats(p+"v_s"), tol)
+		g.near(p+"u_mean", mean[:grp.In], g.Floats(p+"u_mean"), tol)
+		g.near(p+"v_mean", mean[grp.In:], g.Floats(p+"v_mean"), tol)
+		g.near(p+"u_s", s[:grp.In], g.Floats(p+"u_s"), tol)
+		g.near(p+"v_s", s[grp.In:], g.Floats(p+"v_s"), tol)
 	}
 }
 
@@ -307,7 +280,7 @@ func narrow(x []float64) []float32 {
 }
 
 // checkFactors compares kept rows, u, δ, ũ, δ̃ and ΔW of the last run.
-func (b bench) checkFactors(g *golden, prefix string, tol float64) {
+func (b bench) checkFactors(g *recorded, prefix string, tol float64) {
 	m := b.g.training
 	if m == nil || b.Mode.Training == false {
 		m = b.g.scoring
@@ -320,15 +293,15 @@ func (b bench) checkFactors(g *golden, prefix string, tol float64) {
 			kept, _ := g.ints(w + "kept")
 			q := f.Blocks[mode]
 			raw, new := copyDelta(z0, q, grp.In, grp.Out, 1), copyDelta(z, q, grp.In, grp.Out, 1)
-			if g.has(w + "u_raw") {
-				g.near(w+"u_raw", raw.U.Data, keptRows(g.floats(w+"u_raw"), kept, grp.In), tol)
-				g.near(w+"delta_raw", raw.D.Data, keptRows(g.floats(w+"delta_raw"), kept, grp.Out), tol)
+			if g.Has(w + "u_raw") {
+				g.near(w+"u_raw", raw.U.Data, keptRows(g.Floats(w+"u_raw"), kept, grp.In), tol)
+				g.near(w+"delta_raw", raw.D.Data, keptRows(g.Floats(w+"delta_raw"), kept, grp.Out), tol)
 			}
-			if g.has(w + "u_tilde") {
-				g.near(w+"u_tilde", new.U.Data, g.floats(w+"u_tilde"), tol)
-				g.near(w+"delta_tilde", new.D.Data, g.floats(w+"delta_tilde"), tol)
+			if g.Has(w + "u_tilde") {
+				g.near(w+"u_tilde", new.U.Data, g.Floats(w+"u_tilde"), tol)
+				g.near(w+"delta_tilde", new.D.Data, g.Floats(w+"delta_tilde"), tol)
 			}
-			if g.has(w + "dW") {
+			if g.Has(w + "dW") {
 				rate, _ := b.Net.Rates[i].Values()
 				dw := make([]float32, grp.In*grp.Out)
 				b.e.Scale(new.D.Data, b.Sign()*rate[0])
@@ -337,7 +310,7 @@ func (b bench) checkFactors(g *golden, prefix string, tol float64) {
 				} else {
 					b.e.Gemm(kernel.Mat(dw, grp.Out, grp.In), kernel.Product{A: new.D, TransA: true, B: new.U})
 				}
-				g.near(w+"dW", dw, g.floats(w+"dW"), tol)
+				g.near(w+"dW", dw, g.Floats(w+"dW"), tol)
 			}
 		}
 	}
@@ -355,10 +328,10 @@ func keptRows(x []float32, kept []int64, w int) (rows []float32) {
 
 // compareGrads compares gradients with grad., grad_rows8. and grad_norm.
 // arrays; it returns what is off, and how many were compared.
-func (b bench) compareGrads(g *golden, prefix string, tol float64) (faults []string, seen int) {
+func (b bench) compareGrads(g *recorded, prefix string, tol float64) (faults []string, seen int) {
 	near := func(name string, got []float32) {
 		seen++
-		if w := worst(got, g.floats(name)); !(w <= tol) {
+		if w := worst(got, g.Floats(name)); !(w <= tol) {
 			faults = append(faults, fmt.Sprintf("%s: off by %.2e of the largest magnitude, allowed %.0e", name, w, tol))
 		}
 	}
@@ -373,44 +346,44 @@ func (b bench) compareGrads(g *golden, prefix string, tol float64) (faults []str
 		}
 		name := goldenName(p.Name, b.Net.Config.Shared)
 		switch {
-		case g.has(prefix + "grad." + name):
+		case g.Has(prefix + "grad." + name):
 			near(prefix+"grad."+name, got)
-		case g.has(prefix + "grad_rows8." + name):
-			near(prefix+"grad_rows8."+name, got[:len(g.floats(prefix+"grad_rows8."+name))])
+		case g.Has(prefix + "grad_rows8." + name):
+			near(prefix+"grad_rows8."+name, got[:len(g.Floats(prefix+"grad_rows8."+name))])
 			near(prefix+"grad_norm."+name, []float32{float32(math.Sqrt(b.e.SumSquares(got)))})
 		}
 	}
-	if g.has(prefix + "grad.edit_lrs") {
+	if g.Has(prefix + "grad.edit_lrs") {
 		near(prefix+"grad.edit_lrs", rates)
 	}
 	return faults, seen
 }
 
-func (b bench) checkLosses(g *golden, prefix string, r Outcome, tol float64) {
-	g.near(prefix+"inner.loss", []float32{float32(r.Inner)}, g.floats(prefix+"inner.loss"), tol)
-	g.near(prefix+"out.loss_edit", []float32{float32(r.Edit)}, g.floats(prefix+"out.loss_edit"), tol)
-	g.near(prefix+"out.loss_total", []float32{float32(r.Total)}, g.floats(prefix+"out.loss_total"), tol)
-	g.near(prefix+"out.edit_acc", []float32{float32(r.Right)}, g.floats(prefix+"out.edit_acc"), tol)
-	g.near(prefix+"out.edit_prob", []float32{float32(r.Prob)}, g.floats(prefix+"out.edit_prob"), tol)
-	want := float64(g.floats(prefix + "out.loss_loc")[0])
+func (b bench) checkLosses(g *recorded, prefix string, r Outcome, tol float64) {
+	g.near(prefix+"inner.loss", []float32{float32(r.Inner)}, g.Floats(prefix+"inner.loss"), tol)
+	g.near(prefix+"out.loss_edit", []float32{float32(r.Edit)}, g.Floats(prefix+"out.loss_edit"), tol)
+	g.near(prefix+"out.loss_total", []float32{float32(r.Total)}, g.Floats(prefix+"out.loss_total"), tol)
+	g.near(prefix+"out.edit_acc", []float32{float32(r.Right)}, g.Floats(prefix+"out.edit_acc"), tol)
+	g.near(prefix+"out.edit_prob", []float32{float32(r.Prob)}, g.Floats(prefix+"out.edit_prob"), tol)
+	want := float64(g.Floats(prefix + "out.loss_loc")[0])
 	if d := math.Abs(r.Loc - want); d > 1e-6+tol*want {
 		g.t.Errorf("%sout.loss_loc: %g, wanted %g", prefix, r.Loc, want)
 	}
 }
 
 // overlay returns phi completed by the V of full.
-func (full *golden) overlay(phi *golden, b bench) *golden {
+func (full *recorded) overlay(phi *recorded, b bench) *recorded {
 	for i, p := range b.Net.Params() {
 		v, _ := p.Values()
 		switch r := i - (len(b.Net.Params()) - b.Net.NumRates()); {
 		case r >= 0:
-			v[0] = phi.floats("phi.edit_lrs")[r]
+			v[0] = phi.Floats("phi.edit_lrs")[r]
 		case strings.HasSuffix(p.Name, ".v"):
-			copy(v, full.floats("phi."+p.Name))
+			copy(v, full.Floats("phi."+p.Name))
 		case strings.HasSuffix(p.Name, ".u"):
 			clear(v)
 		default:
-			copy(v, phi.floats("phi."+p.Name))
+			copy(v, phi.Floats("phi."+p.Name))
 		}
 	}
 	return nil
@@ -424,7 +397,7 @@ func TestGoldenSingleSteps(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			g := openGolden(t, filepath.Join(goldenDir(t), name+".safetensors"))
+			g := openGolden(t, golden.Path(t, "golden", "mend", name+".safetensors"))
 			b := g.setupStep(name)
 			b.setNorm(g, "norm_before.")
 			var training bool
@@ -437,8 +410,8 @@ func TestGoldenSingleSteps(t *testing.T) {
 }
 
 // setupStep is setup for cases whose parameters lie in files of their own.
-func (g *golden) setupStep(name string) bench {
-	full := openGolden(g.t, filepath.Join(goldenDir(g.t), g.meta["model"]+"_pert_phi.safetensors"))
+func (g *recorded) setupStep(name string) bench {
+	full := openGolden(g.t, golden.Path(g.t, "golden", "mend", g.meta["model"]+"_pert_phi.safetensors"))
 	b := g.setup(full)
 	if g.meta["phi"] == "init" {
 		full.overlay(g.phiFor(name), b)
@@ -447,7 +420,7 @@ func (g *golden) setupStep(name string) bench {
 }
 
 // runCase compares one step and returns how many gradients it compared.
-func (b bench) runCase(g *golden, prefix string, training bool) int {
+func (b bench) runCase(g *recorded, prefix string, training bool) int {
 	g.t.Helper()
 	const tol = 1e-4
 	var r []Outcome
@@ -493,7 +466,7 @@ func (b bench) putNormStates(states []hypernet.State) {
 // onEdge reports whether the gradients agree once every bias is moved by one
 // millionth: then some pre-activation lies within rounding of the clamp's
 // edge, where the reference and we fall on different sides.
-func (b bench) onEdge(g *golden, prefix string, tasks []Task, before []hypernet.State, tol float64) bool {
+func (b bench) onEdge(g *recorded, prefix string, tasks []Task, before []hypernet.State, tol float64) bool {
 	for _, shift := range []float32{1e-6, -1e-6} {
 		params := append([]float32(nil), b.Net.Flat...)
 		after := b.normStates()
@@ -557,7 +530,7 @@ func (b bench) prepare(tasks []Task) error {
 func TestGoldenVariants(t *testing.T) {
 	for _, name := range cases(t, func(n string) bool { return strings.Contains(n, "_variant_") }) {
 		t.Run(name, func(t *testing.T) {
-			g := openGolden(t, filepath.Join(goldenDir(t), name+".safetensors"))
+			g := openGolden(t, golden.Path(t, "golden", "mend", name+".safetensors"))
 			b := g.setup(g)
 			seen := 0
 			for _, step := range []string{"step1.", "step2."} {
@@ -572,15 +545,15 @@ func TestGoldenVariants(t *testing.T) {
 
 func TestGoldenMetrics(t *testing.T) {
 	for _, name := range cases(t, func(n string) bool { return n == "metrics" || strings.HasPrefix(n, "metrics") }) {
-		g := openGolden(t, filepath.Join(goldenDir(t), name+".safetensors"))
+		g := openGolden(t, golden.Path(t, "golden", "mend", name+".safetensors"))
 		e, err := kernel.New(kernel.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		x, _ := g.file.Tensor("kl.pre")
+		x, _ := g.File().Tensor("kl.pre")
 		rows, vocab := x.Shape[0]*x.Shape[1], x.Shape[2]
 		kl, p, q := make([]float32, rows), make([]float32, rows), make([]float32, rows)
-		e.KL(kl, p, q, g.floats("kl.pre"), g.floats("kl.post"), rows, vocab)
+		e.KL(kl, p, q, g.Floats("kl.pre"), g.Floats("kl.post"), rows, vocab)
 		mask, _ := g.ints("kl.mask")
 		sum, n := 0.0, 0.0
 		for i, on := range mask {
@@ -589,7 +562,7 @@ func TestGoldenMetrics(t *testing.T) {
 				n++
 			}
 		}
-		g.near("kl.value", []float32{float32(sum / n)}, g.floats("kl.value"), 1e-4)
+		g.near("kl.value", []float32{float32(sum / n)}, g.Floats("kl.value"), 1e-4)
 
 		labels, shape := g.ints("labels")
 		nll, lse := make([]float32, rows), make([]float32, rows)
@@ -600,7 +573,7 @@ func TestGoldenMetrics(t *testing.T) {
 				want[i] = int32(labels[i+1])
 			}
 		}
-		e.CrossEntropy(nll, lse, g.floats("logits"), want, rows, vocab)
+		e.CrossEntropy(nll, lse, g.Floats("logits"), want, rows, vocab)
 		sum, n = 0, 0
 		for i, l := range want {
 			if l >= 0 {
@@ -608,14 +581,14 @@ func TestGoldenMetrics(t *testing.T) {
 				n++
 			}
 		}
-		g.near("all.nll", []float32{float32(sum / n)}, g.floats("all.nll"), 1e-4)
-		g.near("all.n_tokens", []float32{float32(n)}, g.floats("all.n_tokens"), 0)
+		g.near("all.nll", []float32{float32(sum / n)}, g.Floats("all.nll"), 1e-4)
+		g.near("all.n_tokens", []float32{float32(n)}, g.Floats("all.n_tokens"), 0)
 	}
 }
 
 // edits reads the rows of the synthetic edits.
 func edits(t *testing.T) (get func(part string, row int) []int32) {
-	g := openGolden(t, filepath.Join(goldenDir(t), "edits.safetensors"))
+	g := openGolden(t, golden.Path(t, "golden", "mend", "edits.safetensors"))
 	return func(part string, row int) []int32 {
 		v, shape := g.ints(part)
 		var ids []int32
@@ -669,7 +642,7 @@ func TestGoldenTraining(t *testing.T) {
 	get := edits(t)
 	for _, name := range cases(t, func(n string) bool { return strings.Contains(n, "_train") }) {
 		t.Run(name, func(t *testing.T) {
-			g := openGolden(t, filepath.Join(goldenDir(t), name+".safetensors"))
+			g := openGolden(t, golden.Path(t, "golden", "mend", name+".safetensors"))
 			var b bench
 			if phi := g.phiFor(name); phi == g {
 				b = g.setup(g)
@@ -682,7 +655,7 @@ func TestGoldenTraining(t *testing.T) {
 }
 
 // train repeats a golden run and compares curves, norms and parameters.
-func (g *golden) train(b bench, get func(string, int) []int32) {
+func (g *recorded) train(b bench, get func(string, int) []int32) {
 	const tol = 1e-4
 	n, batches, accumulate := int(g.number("n_edits")), int(g.number("batches")), int(g.number("accumulate_bs"))
 	outer := optim.Outer{LR: g.number("lr"), RateLR: g.number("lr"), Rates: b.Net.NumRates(), Divisor: accumulate, Clip: g.number("grad_clip")}
@@ -723,10 +696,10 @@ func (g *golden) train(b bench, get func(string, int) []int32) {
 		b.checkParams(g, fmt.Sprintf("params_after_step%d", state.Steps), slack)
 		b.checkNorm(g, fmt.Sprintf("norm_after_step%d.", state.Steps), tol)
 	}
-	g.near("curve.loss_edit", edit, g.floats("curve.loss_edit"), tol)
-	g.near("curve.loss_loc", loc, g.floats("curve.loss_loc"), math.Max(tol, 1e-6/float64(maxOf(g.floats("curve.loss_loc")))))
-	g.near("curve.loss_total", total, g.floats("curve.loss_total"), tol)
-	g.near("grad_norm", norms, g.floats("grad_norm"), tol)
+	g.near("curve.loss_edit", edit, g.Floats("curve.loss_edit"), tol)
+	g.near("curve.loss_loc", loc, g.Floats("curve.loss_loc"), math.Max(tol, 1e-6/float64(maxOf(g.Floats("curve.loss_loc")))))
+	g.near("curve.loss_total", total, g.Floats("curve.loss_total"), tol)
+	g.near("grad_norm", norms, g.Floats("grad_norm"), tol)
 }
 
 func maxOf(x []float32) float32 {
@@ -737,7 +710,7 @@ func maxOf(x []float32) float32 {
 	return m
 }
 
-func (b bench) checkParams(g *golden, prefix string, tol float64) {
+func (b bench) checkParams(g *recorded, prefix string, tol float64) {
 	at, seen := 0, 0
 	var rates []float32
 	for i, p := range b.Net.Params() {
@@ -748,19 +721,19 @@ func (b bench) checkParams(g *golden, prefix string, tol float64) {
 			continue
 		}
 		for _, name := range []string{prefix + "." + goldenName(p.Name, b.Net.Config.Shared), prefix + "_rows8." + goldenName(p.Name, b.Net.Config.Shared)} {
-			if !g.has(name) {
+			if !g.Has(name) {
 				continue
 			}
 			seen++
-			want := g.floats(name)
+			want := g.Floats(name)
 			if w := settled(got[:len(want)], want); !(w <= tol) {
 				g.t.Errorf("%s: off by %.2e, allowed %.0e", name, w, tol)
 			}
 		}
 	}
-	if g.has(prefix + ".edit_lrs") {
+	if g.Has(prefix + ".edit_lrs") {
 		seen++
-		g.near(prefix+".edit_lrs", rates, g.floats(prefix+".edit_lrs"), tol)
+		g.near(prefix+".edit_lrs", rates, g.Floats(prefix+".edit_lrs"), tol)
 	}
 	if seen > 0 {
 		g.t.Logf("%s: %d arrays", prefix, seen)

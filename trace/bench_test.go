@@ -1,34 +1,16 @@
 package trace
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
-	"keyhole/lm"
+	"keyhole/lm/lmtest"
 )
 
 // BenchmarkTrace compares the incremental table with one whole run a cell, on
-// a prompt of 15 to 18 tokens, 10 samples, hidden states. KEYHOLE_TRACE_MODEL
-// may name another model.
+// a prompt of 15 to 18 tokens, 10 samples, hidden states.
 func BenchmarkTrace(b *testing.B) {
-	path := os.Getenv("KEYHOLE_TRACE_MODEL")
-	if shared := os.Getenv("KEYHOLE_SHARED"); path == "" && shared != "" {
-		found, err := filepath.Glob(filepath.Join(shared, "models", "smollm2-135m", "*.gguf"))
-		if err != nil || len(found) == 0 {
-			b.Fatalf("no model (%v)", err)
-		}
-		path = found[0]
-	}
-	if path == "" {
-		b.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this benchmark")
-	}
-	m, err := lm.Load(path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer m.Close()
-	tr, err := New(m, testEngine(b), Default(), nil)
+	m := lmtest.SmolLM2(b)
+	tr, err := New(m, lmtest.Engine(b, 0), Default(), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -9,82 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/hf"
+	"keyhole/internal/golden"
+	"keyhole/lm/lmtest"
 )
-
-// goldenRoot is the folder of the reference's values.
-func goldenRoot(t *testing.T) string {
-	t.Helper()
-	shared := os.Getenv("KEYHOLE_SHARED")
-	if shared == "" {
-		t.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this test")
-	}
-	return filepath.Join(shared, "golden", "rome")
-}
-
-// goldenFile reads tensors by name.
-type goldenFile struct {
-	t *testing.T
-	f *hf.File
-}
-
-func openGolden(t *testing.T, path string) goldenFile {
-	t.Helper()
-	f, err := hf.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return goldenFile{t, f}
-}
-
-func (g goldenFile) floats(name string) []float32 {
-	g.t.Helper()
-	x, ok := g.f.Tensor(name)
-	if !ok {
-		g.t.Fatalf("%s has no %s", g.f.Path(), name)
-	}
-	v, err := x.Float32()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return v
-}
-
-func (g goldenFile) ints(name string) []int64 {
-	g.t.Helper()
-	x, ok := g.f.Tensor(name)
-	if !ok {
-		g.t.Fatalf("%s has no %s", g.f.Path(), name)
-	}
-	v, err := x.Int64()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return v
-}
-
-func testEngine(t testing.TB) *kernel.Engine {
-	t.Helper()
-	e, err := kernel.New(kernel.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return e
-}
-
-func loadModel(t testing.TB, dir string) *lm.Model {
-	t.Helper()
-	m, err := lm.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	return m
-}
 
 // near fails unless got is within the absolute tolerance of want.
 func near(t *testing.T, what string, got, want, tolerance float64) {
@@ -114,7 +41,7 @@ func sameTable(t *testing.T, what string, got [][]float64, want []float32) {
 
 // TestGoldenTraceTables compares with folders of a golden.json.
 func TestGoldenTraceTables(t *testing.T) {
-	cases, err := filepath.Glob(filepath.Join(goldenRoot(t), "*", "golden.json"))
+	cases, err := filepath.Glob(filepath.Join(golden.Path(t, "golden", "rome"), "*", "golden.json"))
 	if err != nil || len(cases) == 0 {
 		t.Fatalf("no cases (%v)", err)
 	}
@@ -137,10 +64,10 @@ func TestGoldenTraceTables(t *testing.T) {
 			if err := json.Unmarshal(text, &story); err != nil {
 				t.Fatal(err)
 			}
-			s, g := story.Trace, openGolden(t, filepath.Join(dir, "golden.safetensors"))
-			m := loadModel(t, filepath.Join(dir, "model"))
+			s, g := story.Trace, lmtest.Open(t, filepath.Join(dir, "golden.safetensors"), "")
+			m := lmtest.Model(t, filepath.Join(dir, "model"))
 			noise := Gaussian(s.Noise, 1, s.Samples, s.TokenRange[1]-s.TokenRange[0], m.Config.Width)
-			for i, want := range g.floats("trace.noise") {
+			for i, want := range g.Floats("trace.noise") {
 				if math.Abs(float64(noise.Values[i]-want)) > 1e-6 {
 					t.Fatalf("noise %d: %v, want %v", i, noise.Values[i], want)
 				}
@@ -149,7 +76,7 @@ func TestGoldenTraceTables(t *testing.T) {
 			for _, kind := range []string{Hidden, MLP, Attn} {
 				c := Default()
 				c.Noise, c.Samples, c.Restore, c.Window = strconv.FormatFloat(s.Noise, 'g', -1, 64), s.Samples, kind, s.Window
-				tr, err := New(m, testEngine(t), c, nil)
+				tr, err := New(m, lmtest.Engine(t, 0), c, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -162,7 +89,7 @@ func TestGoldenTraceTables(t *testing.T) {
 				}
 				near(t, "clean probability", r.Clean, s.Clean, 1e-5)
 				near(t, "corrupted probability", r.Corrupted, s.Corrupted, 1e-5)
-				sameTable(t, kind, r.Scores, g.floats("trace."+kind))
+				sameTable(t, kind, r.Scores, g.Floats("trace."+kind))
 				seen++
 			}
 			if seen == 0 {
@@ -175,15 +102,15 @@ func TestGoldenTraceTables(t *testing.T) {
 // TestGoldenTraceSettings compares with trace.safetensors files of many
 // settings, whose names tell what they are.
 func TestGoldenTraceSettings(t *testing.T) {
-	cases, err := filepath.Glob(filepath.Join(goldenRoot(t), "*", "trace*.safetensors"))
+	cases, err := filepath.Glob(filepath.Join(golden.Path(t, "golden", "rome"), "*", "trace*.safetensors"))
 	if err != nil || len(cases) == 0 {
 		t.Fatalf("no cases (%v)", err)
 	}
 	for _, path := range cases {
 		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
-			g := openGolden(t, path)
-			meta := g.f.Metadata()
-			m := loadModel(t, filepath.Join(filepath.Dir(path), "model"))
+			g := lmtest.Open(t, path, "")
+			meta := g.File().Metadata()
+			m := lmtest.Model(t, filepath.Join(filepath.Dir(path), "model"))
 			var subjects []string
 			if err := json.Unmarshal([]byte(meta["noise_subjects"]), &subjects); err != nil {
 				t.Fatal(err)
@@ -192,19 +119,19 @@ func TestGoldenTraceSettings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			near(t, "standard deviation", sigma, float64(g.floats("embedding_std")[0]), 1e-6)
-			span := g.ints("subject_range")
-			normal := g.floats("normal")
+			near(t, "standard deviation", sigma, float64(g.Floats("embedding_std")[0]), 1e-6)
+			span := g.Ints("subject_range")
+			normal := g.Floats("normal")
 			tokens := int(span[1] - span[0])
 			samples := len(normal) / (tokens * m.Config.Width)
 			for i, v := range Gaussian(1, 1, samples, tokens, m.Config.Width).Values {
 				near(t, "normal noise", float64(v), float64(normal[i]), 1e-6)
 			}
 			for i, v := range Uniform(1, 1, samples, tokens, m.Config.Width).Values {
-				near(t, "uniform noise", float64(v), float64(g.floats("uniform")[i]), 1e-6)
+				near(t, "uniform noise", float64(v), float64(g.Floats("uniform")[i]), 1e-6)
 			}
 			seen := 0
-			for _, tensor := range g.f.Names() {
+			for _, tensor := range g.File().Names() {
 				name, ok := strings.CutSuffix(tensor, ".scores")
 				if !ok {
 					continue
@@ -220,13 +147,13 @@ func TestGoldenTraceSettings(t *testing.T) {
 				case rest == "replace":
 					c.Corrupt = CorruptReplace
 				case rest == "uniform":
-					c.Noise = "u" + strconv.FormatFloat(float64(g.floats("noise_level")[0]), 'g', -1, 64)
+					c.Noise = "u" + strconv.FormatFloat(float64(g.Floats("noise_level")[0]), 'g', -1, 64)
 				case rest != "":
 					if c.Window, err = strconv.Atoi(strings.TrimPrefix(rest, "w")); err != nil {
 						t.Fatalf("setting %s: %v", name, err)
 					}
 				}
-				tr, err := New(m, testEngine(t), c, subjects)
+				tr, err := New(m, lmtest.Engine(t, 0), c, subjects)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -237,11 +164,11 @@ func TestGoldenTraceSettings(t *testing.T) {
 				if int64(r.SubjectRange[0]) != span[0] || int64(r.SubjectRange[1]) != span[1] {
 					t.Errorf("subject tokens %v, want %v", r.SubjectRange, span)
 				}
-				near(t, "clean probability", r.Clean, float64(g.floats("high_score")[0]), 1e-5)
+				near(t, "clean probability", r.Clean, float64(g.Floats("high_score")[0]), 1e-5)
 				if c.Corrupt != CorruptReplace { // there the reference's own low score is that of added noise
-					near(t, name+" corrupted probability", r.Corrupted, float64(g.floats(name + ".low_score")[0]), 1e-5)
+					near(t, name+" corrupted probability", r.Corrupted, float64(g.Floats(name + ".low_score")[0]), 1e-5)
 				}
-				sameTable(t, name, r.Scores, g.floats(tensor))
+				sameTable(t, name, r.Scores, g.Floats(tensor))
 			}
 			if seen == 0 {
 				t.Fatal("no setting was compared")

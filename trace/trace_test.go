@@ -14,6 +14,7 @@ import (
 
 	"keyhole/internal/kernel"
 	"keyhole/lm"
+	"keyhole/lm/lmtest"
 	"keyhole/lm/tokenizer"
 )
 
@@ -63,7 +64,7 @@ func tinyModel(t testing.TB, arch string) *lm.Model {
 // traced starts a run up to the corruption.
 func traced(t testing.TB, m *lm.Model, c Config) (*run, Corruption) {
 	t.Helper()
-	tr, err := New(m, testEngine(t), c, nil)
+	tr, err := New(m, lmtest.Engine(t, 0), c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +188,7 @@ func TestTracesAreTheSameBytesAgainAndOnOtherThreads(t *testing.T) {
 
 func TestBadQueriesAreRefused(t *testing.T) {
 	m := tinyModel(t, "gpt2")
-	tr, err := New(m, testEngine(t), Default(), nil)
+	tr, err := New(m, lmtest.Engine(t, 0), Default(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,14 +1,13 @@
 package ike
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"keyhole/data"
 	"keyhole/edit"
-	"keyhole/internal/kernel"
+	"keyhole/internal/golden"
 	"keyhole/lm"
+	"keyhole/lm/lmtest"
 	"keyhole/nn/eager"
 )
 
@@ -18,25 +17,13 @@ import (
 //
 //	go test ./edit/ike -run '^$' -bench Answer -cpuprofile cpu.out
 func BenchmarkAnswer(b *testing.B) {
-	shared := os.Getenv("KEYHOLE_SHARED")
-	if shared == "" {
-		b.Skip("set KEYHOLE_SHARED to the folder with data/ and models/ to run this benchmark")
-	}
-	m, err := lm.Load(filepath.Join(shared, "models", "smollm2-135m", "SmolLM2-135M-Instruct.Q4_1.gguf"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer m.Close()
-	e, err := kernel.New(kernel.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	pool, err := data.Load(filepath.Join(shared, "data", "counterfact", "counterfact.jsonl.gz"), data.Options{Split: "train", Limit: 1000})
+	m, e := lmtest.SmolLM2(b), lmtest.Engine(b, 0)
+	pool, err := data.Load(golden.Path(b, "data", "counterfact", "counterfact.jsonl.gz"), data.Options{Split: "train", Limit: 1000})
 	if err != nil {
 		b.Fatal(err)
 	}
 	cfg := Default(Paper)
-	cfg.Encoder = filepath.Join(shared, "models", "minilm-l6")
+	cfg.Encoder = golden.Path(b, "models", "minilm-l6")
 	enc, err := cfg.OpenEncoder(e)
 	if err != nil {
 		b.Fatal(err)

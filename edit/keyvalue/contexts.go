@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	normal "golang.org/x/text/unicode/norm"
 
+	"keyhole/internal/kernel"
 	"keyhole/lm"
 	"keyhole/lm/tokenizer"
 	"keyhole/nn/eager"
@@ -41,6 +43,35 @@ func (c *ContextConfig) Validate() error {
 		return fmt.Errorf("top_k: %d is not positive", c.TopK)
 	}
 	return nil
+}
+
+// ContextCache keeps the contexts of each model; the zero value is empty. It may
+// be used by several goroutines.
+type ContextCache struct {
+	mu      sync.Mutex
+	byModel map[string][]string // by hash
+}
+
+// Of are m's contexts, made at the first call by m as it is then.
+func (cc *ContextCache) Of(m *lm.Model, e *kernel.Engine, c ContextConfig) ([]string, error) {
+	hash, err := m.Hash()
+	if err != nil {
+		return nil, err
+	}
+	cc.mu.Lock()
+	defer cc.mu.Unlock()
+	if texts, ok := cc.byModel[hash]; ok {
+		return texts, nil
+	}
+	texts, err := Contexts(m, eager.New(e), c)
+	if err != nil {
+		return nil, err
+	}
+	if cc.byModel == nil {
+		cc.byModel = map[string][]string{}
+	}
+	cc.byModel[hash] = texts
+	return texts, nil
 }
 
 // Contexts makes the texts, without the empty one: those of the templates, or

@@ -2,7 +2,6 @@ package keyvalue
 
 import (
 	"encoding/json"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,93 +9,13 @@ import (
 	"testing"
 
 	"keyhole/edit"
+	"keyhole/internal/golden"
 	"keyhole/internal/kernel"
 	"keyhole/lm"
-	"keyhole/lm/hf"
-	"keyhole/lm/tokenizer"
+	"keyhole/lm/lmtest"
 	"keyhole/nn"
 	"keyhole/nn/eager"
 )
-
-func goldenRoot(t *testing.T) string {
-	t.Helper()
-	shared := os.Getenv("KEYHOLE_SHARED")
-	if shared == "" {
-		t.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this test")
-	}
-	return filepath.Join(shared, "golden", "rome")
-}
-
-// golden reads one run of the reference from a file of tensors.
-type golden struct {
-	t      *testing.T
-	f      *hf.File
-	prefix string
-}
-
-func openGolden(t *testing.T, path, prefix string) golden {
-	t.Helper()
-	f, err := hf.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return golden{t, f, prefix}
-}
-
-func (g golden) floats(name string) []float32 {
-	g.t.Helper()
-	x, ok := g.f.Tensor(g.prefix + name)
-	if !ok {
-		g.t.Fatalf("%s has no %s", g.f.Path(), g.prefix+name)
-	}
-	v, err := x.Float32()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return v
-}
-
-func (g golden) ints(name string) (values []int64, cols int) {
-	g.t.Helper()
-	x, ok := g.f.Tensor(g.prefix + name)
-	if !ok {
-		g.t.Fatalf("%s has no %s", g.f.Path(), g.prefix+name)
-	}
-	v, err := x.Int64()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return v, x.RowElements()
-}
-
-// near compares with a tolerance relative to the largest magnitude of want,
-// plus an absolute one.
-func near(t *testing.T, what string, got, want []float32, relative, absolute float64) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Errorf("%s: %d values, want %d", what, len(got), len(want))
-		return
-	}
-	largest, worst := 0.0, 0.0
-	for i := range want {
-		largest = math.Max(largest, math.Abs(float64(want[i])))
-		worst = math.Max(worst, math.Abs(float64(got[i])-float64(want[i])))
-	}
-	if limit := relative*largest + absolute; !(worst <= limit) {
-		t.Errorf("%s: differs by %.3g, of the largest %.3g; want at most %.3g", what, worst, largest, limit)
-	}
-}
-
-func testEngine(t testing.TB) *kernel.Engine {
-	t.Helper()
-	e, err := kernel.New(kernel.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return e
-}
 
 // hparams are the reference's names.
 type hparams struct {
@@ -111,7 +30,10 @@ type hparams struct {
 }
 
 func (h hparams) settings() Settings {
-	return Settings{Steps: h.Steps, LR: h.LR, WeightDecay: h.Decay, Clamp: h.Clamp, KL: h.KL, StopLoss: 0.05, LossBlock: -1, EditKnown: true}
+	return Settings{
+		Search:    Search{Steps: h.Steps, LR: h.LR, WeightDecay: h.Decay, Clamp: h.Clamp, KL: h.KL, StopLoss: 0.05},
+		LossBlock: -1, EditKnown: true,
+	}
 }
 
 // request is the reference's form of a request.
@@ -132,21 +54,6 @@ func prefixes(t *testing.T, templates []string) []string {
 		t.Fatal(err)
 	}
 	return out
-}
-
-func loadModel(t *testing.T, dir string) *lm.Model {
-	t.Helper()
-	m, err := lm.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	if m.Tokenizer == nil { // a model of the same folder's other architecture
-		if m.Tokenizer, err = tokenizer.Load(filepath.Join(filepath.Dir(dir), "model")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return m
 }
 
 // record collects what a problem does step by step.
@@ -193,14 +100,14 @@ func narrow(x []float64) []float32 {
 // TestGoldenValues compares keys and every step of v* with rome_*.safetensors
 // files.
 func TestGoldenValues(t *testing.T) {
-	cases, err := filepath.Glob(filepath.Join(goldenRoot(t), "*", "rome_*.safetensors"))
+	cases, err := filepath.Glob(filepath.Join(golden.Path(t, "golden", "rome"), "*", "rome_*.safetensors"))
 	if err != nil || len(cases) == 0 {
 		t.Fatalf("no cases (%v)", err)
 	}
 	for _, path := range cases {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".safetensors"), func(t *testing.T) {
-			g := openGolden(t, path, "")
-			meta := g.f.Metadata()
+			g := lmtest.Open(t, path, "")
+			meta := g.File().Metadata()
 			var h hparams
 			var req request
 			var templates []string
@@ -209,13 +116,13 @@ func TestGoldenValues(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			m, e := loadModel(t, filepath.Join(filepath.Dir(path), meta["model"])), testEngine(t)
+			m, e := lmtest.Model(t, filepath.Join(filepath.Dir(path), meta["model"])), lmtest.Engine(t, 0)
 			f, err := NewFact(m, req.request(), prefixes(t, templates), h.FactToken)
 			if err != nil {
 				t.Fatal(err)
 			}
-			ids, cols := g.ints("k.context_ids")
-			index, _ := g.ints("k.index")
+			ids, cols := g.Ints("k.context_ids"), g.Cols("k.context_ids")
+			index := g.Ints("k.index")
 			for i, p := range f.Prompts {
 				sameIDs(t, "context", p.IDs, ids[i*cols:(i+1)*cols])
 				if want := index[i]; want >= 0 && int(want) != p.At {
@@ -223,15 +130,15 @@ func TestGoldenValues(t *testing.T) {
 				}
 			}
 			keys, values := keysOf(t, m, e, h.Layers[0], f.Prompts)
-			near(t, "k.each", keys.Data, g.floats("k.each"), 1e-4, 0)
-			near(t, "k.mean", narrow(Mean(keys, 0)), g.floats("k.mean"), 1e-4, 0)
-			near(t, "cur_input", keys.Data[:keys.Cols], g.floats("cur_input"), 1e-4, 0)
-			near(t, "cur_output", values.Data[:values.Cols], g.floats("cur_output"), 1e-4, 0)
+			lmtest.Near(t, "k.each", keys.Data, g.Floats("k.each"), 1e-4, 0)
+			lmtest.Near(t, "k.mean", narrow(Mean(keys, 0)), g.Floats("k.mean"), 1e-4, 0)
+			lmtest.Near(t, "cur_input", keys.Data[:keys.Cols], g.Floats("cur_input"), 1e-4, 0)
+			lmtest.Near(t, "cur_output", values.Data[:values.Cols], g.Floats("cur_output"), 1e-4, 0)
 
 			l := newLayout(f)
-			ids, cols = g.ints("v.input_ids")
-			mask, _ := g.ints("v.attention_mask")
-			lookup, _ := g.ints("v.lookup_index")
+			ids, cols = g.Ints("v.input_ids"), g.Cols("v.input_ids")
+			mask := g.Ints("v.attention_mask")
+			lookup := g.Ints("v.lookup_index")
 			for i, s := range l.seqs.Segs {
 				n := 0
 				for _, v := range mask[i*cols : (i+1)*cols] {
@@ -250,17 +157,17 @@ func TestGoldenValues(t *testing.T) {
 				t.Fatal(err)
 			}
 			r, v := p.recorded(t)
-			near(t, "v.target_init", v.Init, g.floats("v.target_init"), 1e-4, 0)
-			near(t, "step.delta", r.delta, g.floats("step.delta"), 1e-4, 0)
-			near(t, "step.nll_each", r.each, g.floats("step.nll_each"), 1e-4, 0)
-			near(t, "step.nll", r.nll, g.floats("step.nll"), 1e-4, 0)
-			near(t, "step.kl", r.kl, g.floats("step.kl"), 2e-4, 1e-8)
-			near(t, "step.wd", r.decay, g.floats("step.wd"), 1e-4, 0)
-			near(t, "step.loss", r.total, g.floats("step.loss"), 2e-4, 1e-8)
-			near(t, "step.grad", r.grad, g.floats("step.grad"), 1e-4, 0)
-			near(t, "step.delta_unclamped", r.moved, g.floats("step.delta_unclamped"), 1e-4, 0)
-			near(t, "v.delta", v.Delta, g.floats("v.delta"), 1e-4, 0)
-			near(t, "v.target", narrow(v.Target()), g.floats("v.target"), 1e-4, 0)
+			lmtest.Near(t, "v.target_init", v.Init, g.Floats("v.target_init"), 1e-4, 0)
+			lmtest.Near(t, "step.delta", r.delta, g.Floats("step.delta"), 1e-4, 0)
+			lmtest.Near(t, "step.nll_each", r.each, g.Floats("step.nll_each"), 1e-4, 0)
+			lmtest.Near(t, "step.nll", r.nll, g.Floats("step.nll"), 1e-4, 0)
+			lmtest.Near(t, "step.kl", r.kl, g.Floats("step.kl"), 2e-4, 1e-8)
+			lmtest.Near(t, "step.wd", r.decay, g.Floats("step.wd"), 1e-4, 0)
+			lmtest.Near(t, "step.loss", r.total, g.Floats("step.loss"), 2e-4, 1e-8)
+			lmtest.Near(t, "step.grad", r.grad, g.Floats("step.grad"), 1e-4, 0)
+			lmtest.Near(t, "step.delta_unclamped", r.moved, g.Floats("step.delta_unclamped"), 1e-4, 0)
+			lmtest.Near(t, "v.delta", v.Delta, g.Floats("v.delta"), 1e-4, 0)
+			lmtest.Near(t, "v.target", narrow(v.Target()), g.Floats("v.target"), 1e-4, 0)
 			clamped := 0
 			if err := json.Unmarshal([]byte(meta["clamped_steps"]), &clamped); err != nil || clamped != v.Clamped {
 				t.Errorf("%d steps were projected, want %d (%v)", v.Clamped, clamped, err)
@@ -303,7 +210,7 @@ func sameIDs(t *testing.T, what string, got []int32, want []int64) {
 
 // TestGoldenRuns compares with the runs of golden.json files.
 func TestGoldenRuns(t *testing.T) {
-	cases, err := filepath.Glob(filepath.Join(goldenRoot(t), "*", "golden.json"))
+	cases, err := filepath.Glob(filepath.Join(golden.Path(t, "golden", "rome"), "*", "golden.json"))
 	if err != nil || len(cases) == 0 {
 		t.Fatalf("no cases (%v)", err)
 	}
@@ -321,7 +228,7 @@ func TestGoldenRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 		dir := filepath.Dir(path)
-		m := loadModel(t, filepath.Join(dir, "model"))
+		m := lmtest.Model(t, filepath.Join(dir, "model"))
 		seen := 0
 		for name, part := range parts {
 			var run struct {
@@ -341,7 +248,7 @@ func TestGoldenRuns(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				g, e := openGolden(t, filepath.Join(dir, "golden.safetensors"), name+"."), testEngine(t)
+				g, e := lmtest.Open(t, filepath.Join(dir, "golden.safetensors"), name+"."), lmtest.Engine(t, 0)
 				f, err := NewFact(m, run.Request.request(), prefixes(t, templates), h.FactToken)
 				if err != nil {
 					t.Fatal(err)
@@ -354,21 +261,21 @@ func TestGoldenRuns(t *testing.T) {
 					}
 				}
 				keys, values := keysOf(t, m, e, h.Layers[0], f.Prompts)
-				near(t, "keys", keys.Data, g.floats("keys"), 1e-4, 0)
-				near(t, "k_star", narrow(Mean(keys, 0)), g.floats("k_star"), 1e-4, 0)
-				near(t, "cur_input", keys.Data[:keys.Cols], g.floats("cur_input"), 1e-4, 0)
-				near(t, "cur_output", values.Data[:values.Cols], g.floats("cur_output"), 1e-4, 0)
+				lmtest.Near(t, "keys", keys.Data, g.Floats("keys"), 1e-4, 0)
+				lmtest.Near(t, "k_star", narrow(Mean(keys, 0)), g.Floats("k_star"), 1e-4, 0)
+				lmtest.Near(t, "cur_input", keys.Data[:keys.Cols], g.Floats("cur_input"), 1e-4, 0)
+				lmtest.Near(t, "cur_output", values.Data[:values.Cols], g.Floats("cur_output"), 1e-4, 0)
 				p, err := newProblem(m, e, l, h.Layers[0], h.settings())
 				if err != nil {
 					t.Fatal(err)
 				}
 				r, v := p.recorded(t)
-				want, d := g.floats("delta_steps"), m.Config.Width
-				near(t, "first delta_steps", r.moved[:3*d], want[:3*d], 1e-4, 0)
-				near(t, "delta_steps", r.moved, want, 2e-3, 0)
-				near(t, "grad_steps", r.grad, g.floats("grad_steps"), 2e-3, 0)
-				near(t, "kl_steps", r.kl, g.floats("kl_steps"), 2e-3, 1e-8)
-				near(t, "target", narrow(v.Target()), g.floats("target"), 2e-3, 0)
+				want, d := g.Floats("delta_steps"), m.Config.Width
+				lmtest.Near(t, "first delta_steps", r.moved[:3*d], want[:3*d], 1e-4, 0)
+				lmtest.Near(t, "delta_steps", r.moved, want, 2e-3, 0)
+				lmtest.Near(t, "grad_steps", r.grad, g.Floats("grad_steps"), 2e-3, 0)
+				lmtest.Near(t, "kl_steps", r.kl, g.Floats("kl_steps"), 2e-3, 1e-8)
+				lmtest.Near(t, "target", narrow(v.Target()), g.Floats("target"), 2e-3, 0)
 			})
 		}
 		if seen == 0 {

@@ -18,12 +18,7 @@ var ErrKnown = errors.New("the target is the model's present answer; there is no
 
 // Settings steer Optimise.
 type Settings struct {
-	Steps       int     // forward runs at most; each but the last is followed by a step
-	LR          float64 // of Adam
-	WeightDecay float64 // factor of ‖δ‖/‖v₀‖²
-	Clamp       float64 // ‖δ‖ is at most Clamp·‖v₀‖
-	KL          float64 // factor of the divergence on the essence prompt
-	StopLoss    float64 // stop below it
+	Search
 	// Residual: the value is the block's output (MEMIT), not the MLP's (ROME).
 	Residual bool
 	// LossBlock is the block behind which the head reads; -1: the last.

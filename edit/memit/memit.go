@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -19,55 +18,30 @@ import (
 	"keyhole/nn/eager"
 )
 
-// Moments finds the statistics of a layer's inputs.
-type Moments func(m *lm.Model, s lm.Site) (*stats.Moment, error)
-
 // Editor makes edits by MEMIT. It may be used by several goroutines, one model
 // at a time each.
 type Editor struct {
-	e       *kernel.Engine
-	cfg     Config
-	moments Moments
-
-	mu       sync.Mutex
-	contexts map[string][]string // by model hash
+	e        *kernel.Engine
+	cfg      Config
+	moments  stats.Source
+	contexts keyvalue.ContextCache
 }
 
 var _ edit.Editor = (*Editor)(nil)
 
 // New returns an editor that computes with e.
-func New(e *kernel.Engine, c Config, moments Moments) (*Editor, error) {
+func New(e *kernel.Engine, c Config, moments stats.Source) (*Editor, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("memit: %w", err)
 	}
 	if moments == nil {
 		return nil, errors.New("memit: statistics of the layers' inputs are needed; collect them first")
 	}
-	return &Editor{e: e, cfg: c, moments: moments, contexts: map[string][]string{}}, nil
+	return &Editor{e: e, cfg: c, moments: moments}, nil
 }
 
 // Name implements edit.Editor.
 func (ed *Editor) Name() string { return "memit" }
-
-// Contexts are the texts that prompts stand behind for this model. They are made
-// once, by the model as it is at the first call.
-func (ed *Editor) Contexts(m *lm.Model) ([]string, error) {
-	hash, err := m.Hash()
-	if err != nil {
-		return nil, err
-	}
-	ed.mu.Lock()
-	defer ed.mu.Unlock()
-	if c, ok := ed.contexts[hash]; ok {
-		return c, nil
-	}
-	c, err := keyvalue.Contexts(m, eager.New(ed.e), ed.cfg.Contexts)
-	if err != nil {
-		return nil, err
-	}
-	ed.contexts[hash] = c
-	return c, nil
-}
 
 // Apply implements edit.Editor: one change of each edited weight from all
 // requests together.
@@ -96,7 +70,7 @@ func (ed *Editor) apply(ctx context.Context, m *lm.Model, requests []edit.Reques
 	if err != nil {
 		return nil, err
 	}
-	texts, err := ed.Contexts(m)
+	texts, err := ed.contexts.Of(m, ed.e, ed.cfg.Contexts)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package rome
 
 import (
 	"encoding/json"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,112 +10,13 @@ import (
 	"keyhole/edit"
 	"keyhole/edit/keyvalue"
 	"keyhole/edit/stats"
+	"keyhole/internal/golden"
 	"keyhole/internal/kernel"
 	"keyhole/lm"
-	"keyhole/lm/hf"
-	"keyhole/lm/tokenizer"
+	"keyhole/lm/lmtest"
 	"keyhole/nn"
 	"keyhole/nn/eager"
 )
-
-func goldenRoot(t *testing.T) string {
-	t.Helper()
-	shared := os.Getenv("KEYHOLE_SHARED")
-	if shared == "" {
-		t.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this test")
-	}
-	return filepath.Join(shared, "golden", "rome")
-}
-
-// golden reads one run of the reference from a file of tensors.
-type golden struct {
-	t      *testing.T
-	f      *hf.File
-	prefix string
-}
-
-func openGolden(t *testing.T, path, prefix string) golden {
-	t.Helper()
-	f, err := hf.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	return golden{t, f, prefix}
-}
-
-func (g golden) has(name string) bool {
-	_, ok := g.f.Tensor(g.prefix + name)
-	return ok
-}
-
-func (g golden) floats(name string) []float32 {
-	g.t.Helper()
-	x, ok := g.f.Tensor(g.prefix + name)
-	if !ok {
-		g.t.Fatalf("%s has no %s", g.f.Path(), g.prefix+name)
-	}
-	v, err := x.Float32()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return v
-}
-
-func (g golden) ints(name string) []int64 {
-	g.t.Helper()
-	x, ok := g.f.Tensor(g.prefix + name)
-	if !ok {
-		g.t.Fatalf("%s has no %s", g.f.Path(), g.prefix+name)
-	}
-	v, err := x.Int64()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return v
-}
-
-// near compares with a tolerance relative to the largest magnitude of want.
-func near(t *testing.T, what string, got, want []float32, tolerance float64) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Errorf("%s: %d values, want %d", what, len(got), len(want))
-		return
-	}
-	largest, worst := 0.0, 0.0
-	for i := range want {
-		largest = math.Max(largest, math.Abs(float64(want[i])))
-		worst = math.Max(worst, math.Abs(float64(got[i])-float64(want[i])))
-	}
-	if !(worst <= tolerance*largest) {
-		t.Errorf("%s: differs by %.3g of the largest, want at most %.3g", what, worst/largest, tolerance)
-	}
-}
-
-func testEngine(t testing.TB) *kernel.Engine {
-	t.Helper()
-	e, err := kernel.New(kernel.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return e
-}
-
-func loadModel(t *testing.T, dir string) *lm.Model {
-	t.Helper()
-	m, err := lm.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	if m.Tokenizer == nil { // a model of the same folder's other architecture
-		if m.Tokenizer, err = tokenizer.Load(filepath.Join(filepath.Dir(dir), "model")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return m
-}
 
 // hparams are the reference's names.
 type hparams struct {
@@ -152,7 +52,7 @@ func (r request) request() edit.Request {
 }
 
 // momentOf is a moment whose C is c.
-func momentOf(t *testing.T, m *lm.Model, c []float32, tokens int) Moments {
+func momentOf(t *testing.T, m *lm.Model, c []float32, tokens int) stats.Source {
 	t.Helper()
 	return func(base *lm.Model, s lm.Site) (*stats.Moment, error) {
 		hash, err := base.Hash()
@@ -214,14 +114,14 @@ func figure(t *testing.T, d *edit.Edited, name string) float64 {
 
 // TestGoldenEdits compares with rome_*.safetensors files.
 func TestGoldenEdits(t *testing.T) {
-	cases, err := filepath.Glob(filepath.Join(goldenRoot(t), "*", "rome_*.safetensors"))
+	cases, err := filepath.Glob(filepath.Join(golden.Path(t, "golden", "rome"), "*", "rome_*.safetensors"))
 	if err != nil || len(cases) == 0 {
 		t.Fatalf("no cases (%v)", err)
 	}
 	for _, path := range cases {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".safetensors"), func(t *testing.T) {
-			g, dir := openGolden(t, path, ""), filepath.Dir(path)
-			meta := g.f.Metadata()
+			g, dir := lmtest.Open(t, path, ""), filepath.Dir(path)
+			meta := g.File().Metadata()
 			var h hparams
 			var req request
 			var templates, probes []string
@@ -230,9 +130,9 @@ func TestGoldenEdits(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			m, e := loadModel(t, filepath.Join(dir, meta["model"])), testEngine(t)
-			c := openGolden(t, filepath.Join(dir, "covariance"+strings.Replace(strings.TrimPrefix(meta["model"], "model"), "-", "_", 1)+".safetensors"), "")
-			moments := momentOf(t, m, c.floats("C"), int(c.ints("count")[0]))
+			m, e := lmtest.Model(t, filepath.Join(dir, meta["model"])), lmtest.Engine(t, 0)
+			c := lmtest.Open(t, filepath.Join(dir, "covariance"+strings.Replace(strings.TrimPrefix(meta["model"], "model"), "-", "_", 1)+".safetensors"), "")
+			moments := momentOf(t, m, c.Floats("C"), int(c.Ints("count")[0]))
 			cfg := h.config(templates)
 			site, err := cfg.EditedSite(m)
 			if err != nil || site.Name != meta["weight"] {
@@ -250,13 +150,13 @@ func TestGoldenEdits(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			u, err := newUpdate(solve, wide(g.floats("k.mean")), wide(g.floats("cur_input")), wide(g.floats("cur_output")), wide(g.floats("v.target")))
+			u, err := newUpdate(solve, wide(g.Floats("k.mean")), wide(g.Floats("cur_input")), wide(g.Floats("cur_output")), wide(g.Floats("v.target")))
 			if err != nil {
 				t.Fatal(err)
 			}
-			near(t, "left", narrow(nil, u.left), g.floats("left"), 2e-4)
-			near(t, "right", narrow(nil, u.right), g.floats("right"), 2e-4)
-			near(t, "division factor", []float32{float32(u.divisor)}, g.floats("division_factor"), 1e-4)
+			lmtest.Near(t, "left", narrow(nil, u.left), g.Floats("left"), 2e-4, 0)
+			lmtest.Near(t, "right", narrow(nil, u.right), g.Floats("right"), 2e-4, 0)
+			lmtest.Near(t, "division factor", []float32{float32(u.divisor)}, g.Floats("division_factor"), 1e-4, 0)
 			if h.FactToken == keyvalue.Last { // there the reference takes its value from padding
 				return
 			}
@@ -270,9 +170,9 @@ func TestGoldenEdits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			near(t, "left of the edit", d.Changes[0].Delta.U.Data, g.floats("left"), 2e-4)
-			near(t, "right of the edit", d.Changes[0].Delta.D.Data, g.floats("right"), 2e-4)
-			near(t, "dW", stored(m, d.Changes[0]), g.floats("dW"), 2e-4)
+			lmtest.Near(t, "left of the edit", d.Changes[0].Delta.U.Data, g.Floats("left"), 2e-4, 0)
+			lmtest.Near(t, "right of the edit", d.Changes[0].Delta.D.Data, g.Floats("right"), 2e-4, 0)
+			lmtest.Near(t, "dW", stored(m, d.Changes[0]), g.Floats("dW"), 2e-4, 0)
 			if r := figure(t, d, "constraint_residual"); !(r < 1e-4) {
 				t.Errorf("constraint's residual %v", r)
 			}
@@ -281,27 +181,27 @@ func TestGoldenEdits(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer undo()
-			if g.has("W_after") {
+			if g.Has("W_after") {
 				p, _ := m.Param(site.Name)
 				values, err := p.Values()
 				if err != nil {
 					t.Fatal(err)
 				}
-				near(t, "W_after", values, g.floats("W_after"), 2e-4)
+				lmtest.Near(t, "W_after", values, g.Floats("W_after"), 2e-4, 0)
 			}
 			after := lastLogits(t, m, e, probes)
-			near(t, "logits before", before, lastOf(g, "before", len(probes)), 1e-4)
-			near(t, "logits after", after, lastOf(g, "after", len(probes)), 1e-4)
+			lmtest.Near(t, "logits before", before, lastOf(g, "before", len(probes)), 1e-4, 0)
+			lmtest.Near(t, "logits after", after, lastOf(g, "after", len(probes)), 1e-4, 0)
 		})
 	}
 }
 
 // lastOf are the reference's logits behind each probe.
-func lastOf(g golden, when string, probes int) []float32 {
-	if name := "probe.last_logits_" + when; g.has(name) {
-		return g.floats(name)
+func lastOf(g lmtest.Tensors, when string, probes int) []float32 {
+	if name := "probe.last_logits_" + when; g.Has(name) {
+		return g.Floats(name)
 	}
-	all, mask := g.floats("probe.logits_"+when), g.ints("probe.attention_mask")
+	all, mask := g.Floats("probe.logits_"+when), g.Ints("probe.attention_mask")
 	rows := len(mask) / probes
 	vocab := len(all) / len(mask)
 	var out []float32
@@ -318,7 +218,7 @@ func lastOf(g golden, when string, probes int) []float32 {
 
 // TestGoldenRuns compares with the runs of golden.json files.
 func TestGoldenRuns(t *testing.T) {
-	cases, err := filepath.Glob(filepath.Join(goldenRoot(t), "*", "golden.json"))
+	cases, err := filepath.Glob(filepath.Join(golden.Path(t, "golden", "rome"), "*", "golden.json"))
 	if err != nil || len(cases) == 0 {
 		t.Fatalf("no cases (%v)", err)
 	}
@@ -338,8 +238,8 @@ func TestGoldenRuns(t *testing.T) {
 			}
 		}
 		dir := filepath.Dir(path)
-		m, e := loadModel(t, filepath.Join(dir, "model")), testEngine(t)
-		moments := momentOf(t, m, openGolden(t, filepath.Join(dir, "golden.safetensors"), "").floats("cov.C"), about.Covariance.Keys)
+		m, e := lmtest.Model(t, filepath.Join(dir, "model")), lmtest.Engine(t, 0)
+		moments := momentOf(t, m, lmtest.Open(t, filepath.Join(dir, "golden.safetensors"), "").Floats("cov.C"), about.Covariance.Keys)
 		seen := 0
 		for name, part := range parts {
 			var run struct {
@@ -359,7 +259,7 @@ func TestGoldenRuns(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				g := openGolden(t, filepath.Join(dir, "golden.safetensors"), name+".")
+				g := lmtest.Open(t, filepath.Join(dir, "golden.safetensors"), name+".")
 				ed, err := New(e, h.config(about.Contexts), moments)
 				if err != nil {
 					t.Fatal(err)
@@ -369,10 +269,10 @@ func TestGoldenRuns(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				near(t, "left", d.Changes[0].Delta.U.Data, g.floats("left"), 1e-3)
-				near(t, "right", d.Changes[0].Delta.D.Data, g.floats("right"), 2e-3)
-				near(t, "dW", stored(m, d.Changes[0]), g.floats("dW"), 2e-3)
-				near(t, "division factor", []float32{float32(figure(t, d, "division_factor"))}, []float32{run.Division}, 1e-3)
+				lmtest.Near(t, "left", d.Changes[0].Delta.U.Data, g.Floats("left"), 1e-3, 0)
+				lmtest.Near(t, "right", d.Changes[0].Delta.D.Data, g.Floats("right"), 2e-3, 0)
+				lmtest.Near(t, "dW", stored(m, d.Changes[0]), g.Floats("dW"), 2e-3, 0)
+				lmtest.Near(t, "division factor", []float32{float32(figure(t, d, "division_factor"))}, []float32{run.Division}, 1e-3, 0)
 				undo, err := d.Install(m, e)
 				if err != nil {
 					t.Fatal(err)
@@ -380,13 +280,13 @@ func TestGoldenRuns(t *testing.T) {
 				defer undo()
 				after := lastLogits(t, m, e, run.Probes)
 				var picked, unedited []float32
-				ids := g.ints("after_top_ids")
+				ids := g.Ints("after_top_ids")
 				for i, id := range ids {
 					at := i/(len(ids)/len(run.Probes))*m.Config.Vocab + int(id)
 					picked, unedited = append(picked, after[at]), append(unedited, before[at])
 				}
-				near(t, "logits after", picked, g.floats("after_top_logits"), 2e-3)
-				near(t, "logits before", unedited, g.floats("before_at_after_top"), 1e-4)
+				lmtest.Near(t, "logits after", picked, g.Floats("after_top_logits"), 2e-3, 0)
+				lmtest.Near(t, "logits before", unedited, g.Floats("before_at_after_top"), 1e-4, 0)
 			})
 		}
 		if seen == 0 {

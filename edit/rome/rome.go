@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"keyhole/edit"
 	"keyhole/edit/keyvalue"
@@ -16,56 +15,31 @@ import (
 	"keyhole/nn/eager"
 )
 
-// Moments finds the statistics of a layer's inputs.
-type Moments func(m *lm.Model, s lm.Site) (*stats.Moment, error)
-
 // Editor makes edits by ROME. It may be used by several goroutines, one model
 // at a time each.
 type Editor struct {
-	e       *kernel.Engine
-	cfg     Config
-	moments Moments
-
-	mu       sync.Mutex
-	contexts map[string][]string // by model hash
+	e        *kernel.Engine
+	cfg      Config
+	moments  stats.Source
+	contexts keyvalue.ContextCache
 }
 
 var _ edit.Editor = (*Editor)(nil)
 
 // New returns an editor that computes with e. moments may be nil if the config
 // uses no covariance.
-func New(e *kernel.Engine, c Config, moments Moments) (*Editor, error) {
+func New(e *kernel.Engine, c Config, moments stats.Source) (*Editor, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("rome: %w", err)
 	}
 	if c.Covariance && moments == nil {
 		return nil, errors.New("rome: mom2_adjustment needs statistics of the layer's inputs; collect them, or set it to false, which protects other facts less")
 	}
-	return &Editor{e: e, cfg: c, moments: moments, contexts: map[string][]string{}}, nil
+	return &Editor{e: e, cfg: c, moments: moments}, nil
 }
 
 // Name implements edit.Editor.
 func (ed *Editor) Name() string { return "rome" }
-
-// Contexts are the texts that prompts stand behind for this model. They are made
-// once, by the model as it is at the first call.
-func (ed *Editor) Contexts(m *lm.Model) ([]string, error) {
-	hash, err := m.Hash()
-	if err != nil {
-		return nil, err
-	}
-	ed.mu.Lock()
-	defer ed.mu.Unlock()
-	if c, ok := ed.contexts[hash]; ok {
-		return c, nil
-	}
-	c, err := keyvalue.Contexts(m, eager.New(ed.e), ed.cfg.Contexts)
-	if err != nil {
-		return nil, err
-	}
-	ed.contexts[hash] = c
-	return c, nil
-}
 
 // Apply implements edit.Editor: one request after another, each computed in the
 // model with the earlier ones made.
@@ -95,7 +69,7 @@ func (ed *Editor) apply(ctx context.Context, m *lm.Model, requests []edit.Reques
 	if err := r.statistics(); err != nil {
 		return nil, err
 	}
-	texts, err := ed.Contexts(m)
+	texts, err := ed.contexts.Of(m, ed.e, ed.cfg.Contexts)
 	if err != nil {
 		return nil, err
 	}

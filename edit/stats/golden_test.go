@@ -7,30 +7,13 @@ import (
 	"path/filepath"
 	"testing"
 
+	"keyhole/internal/golden"
 	"keyhole/internal/kernel"
 	"keyhole/lm"
 	"keyhole/lm/hf"
+	"keyhole/lm/lmtest"
 	"keyhole/nn/eager"
 )
-
-func goldenRoot(t *testing.T) string {
-	t.Helper()
-	shared := os.Getenv("KEYHOLE_SHARED")
-	if shared == "" {
-		t.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this test")
-	}
-	return filepath.Join(shared, "golden", "rome")
-}
-
-func testEngine(t testing.TB, threads int) *kernel.Engine {
-	t.Helper()
-	e, err := kernel.New(kernel.Options{Threads: threads})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return e
-}
 
 // tensors opens a file and returns a reader of its tensors, nil for one that is
 // not there.
@@ -75,7 +58,7 @@ func sameC(t *testing.T, m *Moment, want []float32) {
 // TestGoldenMoments compares with covariance*.safetensors files that hold their
 // keys.
 func TestGoldenMoments(t *testing.T) {
-	cases, err := filepath.Glob(filepath.Join(goldenRoot(t), "*", "covariance*.safetensors"))
+	cases, err := filepath.Glob(filepath.Join(golden.Path(t, "golden", "rome"), "*", "covariance*.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +76,7 @@ func TestGoldenMoments(t *testing.T) {
 			const block = 300
 			for lo := 0; lo < len(keys)/width; lo += block {
 				hi := min(len(keys)/width, lo+block)
-				m.Add(testEngine(t, 2), kernel.Mat(keys[lo*width:hi*width], hi-lo, width))
+				m.Add(lmtest.Engine(t, 2), kernel.Mat(keys[lo*width:hi*width], hi-lo, width))
 			}
 			sameC(t, m, want)
 			f, err := m.Factor(0)
@@ -126,7 +109,7 @@ func TestGoldenMoments(t *testing.T) {
 // TestGoldenTexts compares with the statistics of golden.json files, from the
 // tokens on.
 func TestGoldenTexts(t *testing.T) {
-	cases, err := filepath.Glob(filepath.Join(goldenRoot(t), "*", "golden.json"))
+	cases, err := filepath.Glob(filepath.Join(golden.Path(t, "golden", "rome"), "*", "golden.json"))
 	if err != nil || len(cases) == 0 {
 		t.Fatalf("no cases (%v)", err)
 	}
@@ -157,7 +140,7 @@ func TestGoldenTexts(t *testing.T) {
 			}
 			site := sites[story.Layer]
 			width := site.Linear.In
-			p := &pass{m: m, o: eager.New(testEngine(t, 2)), sites: []lm.Site{site},
+			p := &pass{m: m, o: eager.New(lmtest.Engine(t, 2)), sites: []lm.Site{site},
 				moments: []*Moment{{Info: Info{Width: width, Site: site.Name}, Sum: make([]float64, width*width)}}}
 			const batch = 7
 			texts := story.Covariance.Texts

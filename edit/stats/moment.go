@@ -36,6 +36,9 @@ type Moment struct {
 	block   []float32
 }
 
+// Source finds the statistics of a site's inputs.
+type Source func(m *lm.Model, s lm.Site) (*Moment, error)
+
 // panel is the number of rows of the sum that one product makes: below the
 // diagonal nothing is needed, so a product begins at its panel's first column.
 const panel = 256

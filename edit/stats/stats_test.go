@@ -15,6 +15,7 @@ import (
 
 	"keyhole/internal/kernel"
 	"keyhole/lm"
+	"keyhole/lm/lmtest"
 	"keyhole/lm/tokenizer"
 )
 
@@ -66,7 +67,7 @@ func small() Config {
 
 func collect(t *testing.T, m *lm.Model, threads int, dir string) []*Moment {
 	t.Helper()
-	out, err := Collect(t.Context(), m, testEngine(t, threads), downSites(t, m), TextCorpus("test", text()), small(), Options{Dir: dir})
+	out, err := Collect(t.Context(), m, lmtest.Engine(t, threads), downSites(t, m), TextCorpus("test", text()), small(), Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func TestAnInterruptedRunGoesOnToTheSameBytes(t *testing.T) {
 	for {
 		ctx, cancel := context.WithCancel(t.Context())
 		seen := 0
-		got, err := Collect(ctx, m, testEngine(t, 2), downSites(t, m), TextCorpus("test", text()), small(), Options{
+		got, err := Collect(ctx, m, lmtest.Engine(t, 2), downSites(t, m), TextCorpus("test", text()), small(), Options{
 			Dir: dir, Progress: func(done, _ int) {
 				if seen++; seen == 3 {
 					cancel()
@@ -171,11 +172,11 @@ func TestTooFewTokensAreAnErrorThatSaysHowManyAreNeeded(t *testing.T) {
 		"budget": func() error {
 			c := small()
 			c.Tokens = 39
-			_, err := Collect(t.Context(), m, testEngine(t, 1), downSites(t, m), TextCorpus("test", text()), c, Options{})
+			_, err := Collect(t.Context(), m, lmtest.Engine(t, 1), downSites(t, m), TextCorpus("test", text()), c, Options{})
 			return err
 		},
 		"corpus": func() error {
-			_, err := Collect(t.Context(), m, testEngine(t, 1), downSites(t, m), TextCorpus("test", "the cat sat\n"), small(), Options{Dir: t.TempDir()})
+			_, err := Collect(t.Context(), m, lmtest.Engine(t, 1), downSites(t, m), TextCorpus("test", "the cat sat\n"), small(), Options{Dir: t.TempDir()})
 			return err
 		},
 		"factor": func() error {
@@ -192,7 +193,7 @@ func TestTooFewTokensAreAnErrorThatSaysHowManyAreNeeded(t *testing.T) {
 
 func TestARidgeIsAddedOnlyWhereItMustBe(t *testing.T) {
 	const width = 6
-	e := testEngine(t, 1)
+	e := lmtest.Engine(t, 1)
 	moment := func(dead bool) *Moment {
 		m := &Moment{Info: Info{Width: width}, Sum: make([]float64, width*width)}
 		rng := rand.New(rand.NewPCG(1, 2))

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"keyhole/internal/golden"
 	"keyhole/lm/gguf"
 )
 
@@ -24,7 +25,7 @@ type tensorFacts struct {
 // TestGolden_models decodes the real models whose golden.json describes their
 // tensors, row by row.
 func TestGolden_models(t *testing.T) {
-	shared := filepath.Dir(filepath.Dir(golden(t)))
+	shared := golden.Path(t)
 	cases, err := filepath.Glob(filepath.Join(shared, "golden", "models", "*", "golden.json"))
 	if err != nil {
 		t.Fatal(err)

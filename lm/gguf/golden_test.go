@@ -10,20 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"keyhole/internal/golden"
 	"keyhole/lm/gguf"
 	"keyhole/lm/hf"
 	"keyhole/lm/tensorfile"
 )
-
-// golden returns the folder of golden GGUF files, or skips.
-func golden(t testing.TB) string {
-	t.Helper()
-	shared := os.Getenv("KEYHOLE_SHARED")
-	if shared == "" {
-		t.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this test")
-	}
-	return filepath.Join(shared, "golden", "gguf")
-}
 
 func files(t testing.TB, dir string) []string {
 	t.Helper()
@@ -37,7 +28,7 @@ func files(t testing.TB, dir string) []string {
 // TestGolden_values compares every tensor for which expected.safetensors has
 // values, under the file's name up to "-" in either case, with these: equal.
 func TestGolden_values(t *testing.T) {
-	dir := golden(t)
+	dir := golden.Path(t, "golden", "gguf")
 	expected, err := hf.Open(filepath.Join(dir, "expected.safetensors"))
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +93,7 @@ func compare(t *testing.T, path string, got, want *tensorfile.Tensor) {
 // TestGolden_metadata compares the metadata of the containers, as texts: JSON
 // has 64-bit integers as strings.
 func TestGolden_metadata(t *testing.T) {
-	dir := golden(t)
+	dir := golden.Path(t, "golden", "gguf")
 	text, err := os.ReadFile(filepath.Join(dir, "expected.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +182,7 @@ func allocated(f func()) uint64 {
 // TestGolden_malformed opens every file and folder of malformed/: what the list
 // calls good must load, everything else there must be refused by name.
 func TestGolden_malformed(t *testing.T) {
-	dir := filepath.Join(golden(t), "malformed")
+	dir := golden.Path(t, "golden", "gguf", "malformed")
 	text, err := os.ReadFile(filepath.Join(dir, "malformed.json"))
 	if err != nil {
 		t.Fatal(err)

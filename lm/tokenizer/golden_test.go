@@ -14,18 +14,9 @@ import (
 	"strings"
 	"testing"
 
+	"keyhole/internal/golden"
 	"keyhole/lm/gguf"
 )
-
-// shared returns the folder with golden values, or skips the test.
-func shared(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("KEYHOLE_SHARED")
-	if dir == "" {
-		t.Skip("set KEYHOLE_SHARED to the folder with golden/ and models/ to run this test")
-	}
-	return dir
-}
 
 // fileMetadata lets FromGGUF read an open file.
 type fileMetadata struct{ *gguf.File }
@@ -155,7 +146,7 @@ func checkSpans(t *testing.T, text string, spans [][2]int, tokens int) {
 // TestGolden checks the cases with the tokenizers, and with tokenizers made
 // anew from the files that these would write.
 func TestGolden(t *testing.T) {
-	root := shared(t)
+	root := golden.Path(t)
 	byName := map[string][]goldenCase{}
 	for _, c := range readCases(t, filepath.Join(root, "golden/tokenizers/cases.jsonl.gz")) {
 		byName[c.Tokenizer] = append(byName[c.Tokenizer], c)
@@ -182,7 +173,7 @@ func TestGolden(t *testing.T) {
 
 // TestGoldenSizes compares the sizes of the vocabularies.
 func TestGoldenSizes(t *testing.T) {
-	root := shared(t)
+	root := golden.Path(t)
 	data, err := os.ReadFile(filepath.Join(root, "golden/tokenizers/cases.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +197,7 @@ func TestGoldenSizes(t *testing.T) {
 // TestGoldenSentences checks WordPiece against the sentence encoder's ids,
 // which are cut at 256.
 func TestGoldenSentences(t *testing.T) {
-	root := shared(t)
+	root := golden.Path(t)
 	data, err := os.ReadFile(filepath.Join(root, "golden/encoder/golden.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -239,7 +230,7 @@ func TestGoldenSentences(t *testing.T) {
 // TestGoldenVocabularies checks GGUF files that hold a vocabulary, with texts
 // and ids beside them.
 func TestGoldenVocabularies(t *testing.T) {
-	root := shared(t)
+	root := golden.Path(t)
 	folder := filepath.Join(root, "data/gguf")
 	files, err := filepath.Glob(filepath.Join(folder, "*.gguf"))
 	if err != nil || len(files) == 0 {
