@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -22,8 +24,8 @@ func inspectCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inspect MODEL|RUN|CHECKPOINT",
 		Short: "Say what a model, a run or a checkpoint is",
-		Long: `Of a model: architecture, parameters, tokenizer, and the layers that can be
-edited. Of a run or a checkpoint: every file verified, its metrics, and its
+		Long: `Of a model: architecture, parameters, tokenizer, the edits that it was saved
+with, and the layers that can be edited. Of a run or a checkpoint: every file verified, its metrics, and its
 networks with their parameters and step sizes.`,
 		Example: `  keyhole inspect embedded
   keyhole inspect models/smollm2.gguf --json
@@ -76,7 +78,9 @@ type modelInfo struct {
 	Vocab        int            `json:"vocab"`
 	Context      int            `json:"context"`
 	Tied         bool           `json:"tied"`
-	Tokenizer    *tokenizerInfo `json:"tokenizer"` // null: the model came without
+	Tokenizer    *tokenizerInfo `json:"tokenizer"`       // null: the model came without
+	Edits        []keptInfo     `json:"edits,omitempty"` // of a model that keyhole edit saved
+	EditedFrom   string         `json:"edited_from_sha256,omitempty"`
 	Sites        []siteInfo     `json:"sites"`
 }
 
@@ -119,7 +123,27 @@ func inspectModel(path string) (*modelInfo, error) {
 	for _, s := range m.Sites() {
 		r.Sites = append(r.Sites, siteInfo{s.Name, s.Block, s.Role, s.Linear.In, s.Linear.Out})
 	}
-	return r, nil
+	return r, r.addEdits()
+}
+
+// addEdits lists the edits of a folder that keyhole edit saved.
+func (r *modelInfo) addEdits() error {
+	saved, err := openSaved(r.Path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	kept, err := readEdits([]string{r.Path})
+	if err != nil {
+		return err
+	}
+	r.EditedFrom = saved.Model
+	for _, k := range kept {
+		r.Edits = append(r.Edits, infoOf(k))
+	}
+	return nil
 }
 
 func (r *modelInfo) print(w io.Writer) error {
@@ -130,6 +154,11 @@ func (r *modelInfo) print(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "%s: %s, %d parameters, sha256 %.12s…\n%d blocks of width %d, %d heads (%d for keys and values), inner width %d, vocabulary %d, context %d\ntokenizer: %s\n\n",
 		r.Path, r.Architecture, r.Parameters, r.Hash, r.Layers, r.Width, r.Heads, r.KVHeads, r.FFN, r.Vocab, r.Context, tokens); err != nil {
 		return err
+	}
+	if r.EditedFrom != "" {
+		if _, err := fmt.Fprintf(w, "edits: %d, made to the model with sha256 %.12s…; keyhole edits list %s shows the edits\n\n", len(r.Edits), r.EditedFrom, r.Path); err != nil {
+			return err
+		}
 	}
 	t := &report.Table{Columns: []report.Column{{Name: "site"}, {Name: "block", Right: true}, {Name: "role"}, {Name: "in", Right: true}, {Name: "out", Right: true}}}
 	for _, s := range r.Sites {
