@@ -8,6 +8,12 @@ import "encoding/binary"
 // Throughout, float32(a*b)+c keeps the product rounded where the compiler
 // could otherwise fuse the two operations, which would change last bits.
 func (d DType) decode(dst []float32, raw []byte) {
+	if !d.decodeVectors(dst, raw) {
+		d.decodeGo(dst, raw)
+	}
+}
+
+func (d DType) decodeGo(dst []float32, raw []byte) {
 	switch d {
 	case F32:
 		decodeF32(dst, raw)

@@ -7,13 +7,15 @@
 // them return for a file that breaks its format.
 //
 // Read tensor.go first, then dtype.go, then float16.go, blocks.go (blocks of
-// 32 values), kquants.go and ternary.go (blocks of 256).
+// 32 values), kquants.go and ternary.go (blocks of 256); decode_amd64.s, written
+// by the generator in asm, does the commonest types again with vectors.
 //
 // Source of the quantised layouts and of the order of operations: ggml's
 // dequantize_row functions (ggml-quants.c).
 //
 // Promises: values are equal in float32 to those of ggml; products are rounded
-// before they are added on every processor (no fused multiply-add); DecodeRows
+// before they are added on every processor (no fused multiply-add), and the
+// vector code gives the same bytes; DecodeRows
 // doesn't allocate; nothing here writes to a tensor's bytes; reading one
 // tensor from many goroutines is safe.
 package tensorfile
