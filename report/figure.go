@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -21,6 +22,8 @@ import (
 type Figure struct {
 	Title         string
 	plot          *plot.Plot
+	legend        plot.Legend // drawn on the right, where it hides nothing
+	side          vg.Length   // its width
 	width, height vg.Length
 }
 
@@ -39,14 +42,27 @@ type Point struct {
 
 const (
 	inch  = 72 * vg.Length(1)
-	small = 9 // points, the size of labels
+	small = 9   // points, the size of labels
+	crowd = 100 // a line of more points is drawn without dots
 )
 
 func newFigure(title string, width, height vg.Length) *Figure {
 	p := plot.New()
 	p.Title.Text = title
 	p.BackgroundColor = color.White
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
 	return &Figure{Title: title, plot: p, width: width, height: height}
+}
+
+// ticks are gonum's, with labels no longer than they need to be.
+func ticks(lo, hi float64) []plot.Tick {
+	list := plot.DefaultTicks{}.Ticks(lo, hi)
+	for i := range list {
+		if list[i].Label != "" {
+			list[i].Label = strconv.FormatFloat(list[i].Value, 'g', 6, 64)
+		}
+	}
+	return list
 }
 
 func (a Axis) apply(to *plot.Axis) {
@@ -140,7 +156,8 @@ type Series struct {
 func Lines(title string, x, y Axis, series []Series) (*Figure, error) {
 	f := newFigure(title, 6*inch, 4*inch)
 	f.plot.Add(plotter.NewGrid())
-	named := 0
+	f.legend = plot.NewLegend()
+	f.legend.Top, f.legend.Left, f.legend.Padding = true, true, 2
 	for i, s := range series {
 		data := bands{}
 		for j := range s.Y {
@@ -160,7 +177,10 @@ func Lines(title string, x, y Axis, series []Series) (*Figure, error) {
 		if err != nil {
 			return nil, fmt.Errorf("plot %q: %w", title, err)
 		}
-		line.Color, dots.Color, dots.Shape, dots.Radius = ink(i), ink(i), draw.CircleGlyph{}, 1.5
+		line.Color, line.Dashes, dots.Color, dots.Shape, dots.Radius = ink(i), dashes(i), ink(i), draw.CircleGlyph{}, 1.5
+		if len(data.XYs) > crowd {
+			dots.Radius = 0
+		}
 		f.plot.Add(line, dots)
 		if s.Band != nil {
 			bars, err := plotter.NewYErrorBars(data)
@@ -170,12 +190,10 @@ func Lines(title string, x, y Axis, series []Series) (*Figure, error) {
 			bars.Color = ink(i)
 			f.plot.Add(bars)
 		}
-		f.plot.Legend.Add(s.Name, line, dots)
-		named++
+		f.legend.Add(s.Name, line, dots)
+		f.side = max(f.side, f.legend.TextStyle.Width(s.Name)+f.legend.ThumbnailWidth+2*small)
 	}
-	// The legend stands between title and lines, where it hides none of them.
-	height := vg.Length(named) * f.plot.Legend.TextStyle.Font.Size * 1.4
-	f.plot.Legend.Top, f.plot.Legend.YOffs, f.plot.Title.Padding = true, height, height
+	f.width += f.side
 	x.apply(&f.plot.X)
 	y.apply(&f.plot.Y)
 	return f, nil
@@ -190,19 +208,34 @@ func finite(values ...float64) bool {
 	return true
 }
 
+var inks = [...]color.RGBA{
+	{0x1f, 0x4e, 0x79, 0xff}, {0xc0, 0x50, 0x2d, 0xff}, {0x2e, 0x7d, 0x4f, 0xff}, {0x7a, 0x4f, 0x9a, 0xff},
+	{0xb8, 0x86, 0x0b, 0xff}, {0x44, 0x44, 0x44, 0xff}, {0x00, 0x8b, 0x8b, 0xff}, {0xa0, 0x30, 0x60, 0xff},
+}
+
 // ink is the color of the i-th series.
-func ink(i int) color.Color {
-	inks := []color.RGBA{
-		{0x1f, 0x4e, 0x79, 0xff}, {0xc0, 0x50, 0x2d, 0xff}, {0x2e, 0x7d, 0x4f, 0xff}, {0x7a, 0x4f, 0x9a, 0xff},
-		{0xb8, 0x86, 0x0b, 0xff}, {0x44, 0x44, 0x44, 0xff}, {0x00, 0x8b, 0x8b, 0xff}, {0xa0, 0x30, 0x60, 0xff},
+func ink(i int) color.Color { return inks[i%len(inks)] }
+
+// dashes tell series of the same color apart.
+func dashes(i int) []vg.Length {
+	if n := i / len(inks); n > 0 {
+		return []vg.Length{vg.Length(6 / n), 3}
 	}
-	return inks[i%len(inks)]
+	return nil
+}
+
+// draw puts the plot and its legend side by side.
+func (f *Figure) draw(c draw.Canvas) {
+	f.plot.Draw(draw.Crop(c, 0, -f.side, 0, 0))
+	if f.side > 0 {
+		f.legend.Draw(draw.Crop(c, f.width-f.side+small, 0, 0, -2*small))
+	}
 }
 
 // WriteSVG writes the figure as SVG.
 func (f *Figure) WriteSVG(w io.Writer) error {
 	c := vgsvg.New(f.width, f.height)
-	f.plot.Draw(draw.New(c))
+	f.draw(draw.New(c))
 	if _, err := c.WriteTo(w); err != nil {
 		return fmt.Errorf("figure %q: %w", f.Title, err)
 	}
@@ -212,7 +245,7 @@ func (f *Figure) WriteSVG(w io.Writer) error {
 // WritePNG writes the figure as PNG of 144 dots an inch.
 func (f *Figure) WritePNG(w io.Writer) error {
 	c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(f.width, f.height), vgimg.UseDPI(144), vgimg.UseBackgroundColor(color.White))}
-	f.plot.Draw(draw.New(c))
+	f.draw(draw.New(c))
 	if _, err := c.WriteTo(w); err != nil {
 		return fmt.Errorf("figure %q: %w", f.Title, err)
 	}
