@@ -77,9 +77,15 @@ func Families() [][2]string {
 	return out
 }
 
+// baseOf is a figure's name without its kind.
+func baseOf(name string) string {
+	base, _, _ := strings.Cut(name, ".")
+	return base
+}
+
 // metricNamed finds the description of a figure, that of its kind left out.
 func metricNamed(name string) (Metric, bool) {
-	base, _, _ := strings.Cut(name, ".")
+	base := baseOf(name)
 	for _, m := range Metrics() {
 		if m.Name == base {
 			return m, true
@@ -88,21 +94,28 @@ func metricNamed(name string) (Metric, bool) {
 	return Metric{}, false
 }
 
+// CheckFamilies fails for a name that is none of Families.
+func CheckFamilies(names []string) error {
+	var have []string
+	for _, f := range families() {
+		have = append(have, f.name)
+	}
+	for _, n := range names {
+		if !slices.Contains(have, n) {
+			return fmt.Errorf("metrics: there is no family %q; use %s", n, strings.Join(have, ", "))
+		}
+	}
+	return nil
+}
+
 // choose resolves names of families; nil: those that fit the set. "basic" and
 // "locality" are always among them.
 func choose(names []string, s *data.Set) ([]family, error) {
-	all := families()
-	for _, n := range names {
-		if !slices.ContainsFunc(all, func(f family) bool { return f.name == n }) {
-			var have []string
-			for _, f := range all {
-				have = append(have, f.name)
-			}
-			return nil, fmt.Errorf("metrics: there is no family %q; use %s", n, strings.Join(have, ", "))
-		}
+	if err := CheckFamilies(names); err != nil {
+		return nil, err
 	}
 	var out []family
-	for _, f := range all {
+	for _, f := range families() {
 		always := f.name == "basic" || f.name == "locality"
 		if always || slices.Contains(names, f.name) || names == nil && f.fits != nil && f.fits(s) {
 			out = append(out, f)

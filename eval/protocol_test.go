@@ -223,7 +223,7 @@ func (r refusing) Apply(ctx context.Context, m *lm.Model, requests []edit.Reques
 
 func TestRefusedEditsAreCounted(t *testing.T) {
 	r := evaluate(t, Options{Model: tinyModel(t, "gpt2"), Editor: refusing{}, Set: tinySet(12)})
-	if want := []Drop{{"edit … no", 2}}; r.N != 10 || !reflect.DeepEqual(r.Dropped, want) {
+	if want := []Drop{{"edit e1: no", 2}}; r.N != 10 || !reflect.DeepEqual(r.Dropped, want) {
 		t.Errorf("n %d, dropped %v; want 10, %v", r.N, r.Dropped, want)
 	}
 }

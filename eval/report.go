@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -33,13 +34,13 @@ type Report struct {
 	NotFinite int    `json:"not_finite,omitempty"` // cases whose edited model computed NaN or infinity
 
 	sums map[string]*sums
-	drop map[string]int
-	skip map[string]int
+	drop map[string]*Drop // by what is alike in the reasons
+	skip map[string]*Drop
 }
 
 // Drop counts what was left out for one reason.
 type Drop struct {
-	Reason string `json:"reason"`
+	Reason string `json:"reason"` // of the first; others may name other edits and numbers
 	Count  int    `json:"count"`
 }
 
@@ -63,19 +64,19 @@ type sums struct {
 func newReport(record Record) *Report {
 	return &Report{
 		Record: record, Protocol: record.Protocol, Metrics: map[string]Figure{},
-		sums: map[string]*sums{}, drop: map[string]int{}, skip: map[string]int{},
+		sums: map[string]*sums{}, drop: map[string]*Drop{}, skip: map[string]*Drop{},
 	}
 }
 
 // add counts one line of a results file.
 func (r *Report) add(l *Line) {
 	if l.Dropped != "" {
-		r.drop[alike(l.Dropped)]++
+		count(r.drop, l.Dropped)
 		return
 	}
 	r.N++
 	for _, s := range l.Skipped {
-		r.skip[alike(s)]++
+		count(r.skip, s)
 	}
 	r.Cut += l.Cut
 	if l.NotFinite {
@@ -121,6 +122,14 @@ func (r *Report) finish(list []family) {
 		*to = f.Mean
 		if !ok {
 			r.Missing = append(r.Missing, name)
+		}
+	}
+	for _, f := range list {
+		has := func(m Metric) bool {
+			return slices.ContainsFunc(slices.Collect(maps.Keys(r.Metrics)), func(name string) bool { return baseOf(name) == m.Name })
+		}
+		if f.name != "basic" && f.name != "locality" && !slices.ContainsFunc(f.metrics, has) {
+			r.Missing = append(r.Missing, f.name)
 		}
 	}
 	slices.Sort(r.Missing)
@@ -176,10 +185,19 @@ func alike(reason string) string {
 	})
 }
 
-func drops(m map[string]int) []Drop {
+// count counts a reason among those that are like it.
+func count(m map[string]*Drop, reason string) {
+	key := alike(reason)
+	if m[key] == nil {
+		m[key] = &Drop{Reason: reason}
+	}
+	m[key].Count++
+}
+
+func drops(m map[string]*Drop) []Drop {
 	var out []Drop
-	for _, reason := range sortedKeys(m) {
-		out = append(out, Drop{reason, m[reason]})
+	for _, key := range sortedKeys(m) {
+		out = append(out, *m[key])
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -44,6 +45,11 @@ type Options struct {
 	Style    string   // of prompts: "" or plain, or qa_instruction
 	Seed     uint64   // of borrowed prompts and sampled texts
 
+	// EditorConfig identifies what the editor was made of, so that results of
+	// another one of the same name are not taken for its own; "": what it says
+	// itself as a Fingerprinter.
+	EditorConfig string
+
 	// References are texts about new answers by ReferenceKey, for RS.
 	References map[string][]string
 
@@ -56,12 +62,11 @@ type Options struct {
 type Progress struct {
 	Done, Total int
 	ID          string  // of the edit just evaluated
-	Reliability float64 // so far
+	Reliability float64 // so far; NaN where nothing tells
 	Locality    float64
 }
 
-// Fingerprinter is an editor that can identify its configuration and weights,
-// so that results of another one of the same name are not taken for its own.
+// Fingerprinter is an editor that can identify its configuration and weights.
 type Fingerprinter interface{ Fingerprint() string }
 
 // EachApplier is an editor that makes several independent edits at once: each
@@ -194,7 +199,7 @@ func (r *run) header(list []family) (Header, error) {
 	if h.Model, err = r.Model.Hash(); err != nil {
 		return h, err
 	}
-	if h.Edits, err = hashEdits(r.Set); err != nil {
+	if h.Edits, err = r.Set.Hash(); err != nil {
 		return h, err
 	}
 	if len(r.References) > 0 {
@@ -202,7 +207,8 @@ func (r *run) header(list []family) (Header, error) {
 			return h, err
 		}
 	}
-	if f, ok := r.Editor.(Fingerprinter); ok {
+	h.Config = r.EditorConfig
+	if f, ok := r.Editor.(Fingerprinter); ok && h.Config == "" {
 		h.Config = f.Fingerprint()
 	}
 	switch r.Protocol {
@@ -225,23 +231,6 @@ func targetOf(format string) string {
 		return "alt"
 	}
 	return "new"
-}
-
-// hashEdits identifies what is asked and edited, wherever its files lie.
-func hashEdits(s *data.Set) (string, error) {
-	edits := slices.Clone(s.Edits)
-	for i := range edits {
-		edits[i].Source = data.Source{}
-		if edits[i].Chain != nil {
-			chain := *edits[i].Chain
-			chain.Edits = slices.Clone(chain.Edits)
-			for j := range chain.Edits {
-				chain.Edits[j].Source = data.Source{}
-			}
-			edits[i].Chain = &chain
-		}
-	}
-	return hashJSON(edits)
 }
 
 func hashJSON(v any) (string, error) {
@@ -279,7 +268,7 @@ func (r *run) take(l *Line) {
 	mean := func(name string) float64 {
 		s := r.report.sums[name]
 		if s == nil {
-			return 0
+			return math.NaN()
 		}
 		return s.total / float64(s.cases)
 	}

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -47,9 +49,14 @@ that were measured differently are refused.`,
 				return err
 			}
 			if o.json {
-				return printJSON(c.OutOrStdout(), r)
+				err = printJSON(c.OutOrStdout(), r)
+			} else {
+				err = r.print(c.OutOrStdout())
 			}
-			return r.print(c.OutOrStdout())
+			if err == nil && len(r.Failed) > 0 {
+				err = fmt.Errorf("compare: %d of %d editors have no figures", len(r.Failed), len(cfg.Editors))
+			}
+			return err
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "`folder` for results and reports (default runs/NAME)")
@@ -60,6 +67,11 @@ that were measured differently are refused.`,
 func (r *compared) print(w io.Writer) error {
 	if err := r.table().WriteText(w, isTerminal(w)); err != nil {
 		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Failed)) {
+		if _, err := fmt.Fprintf(w, "%s has no figures: %s\n", name, r.Failed[name]); err != nil {
+			return err
+		}
 	}
 	for _, f := range r.Files {
 		if strings.HasSuffix(f, ".html") || strings.HasSuffix(f, ".md") {

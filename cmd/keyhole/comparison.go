@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -10,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"keyhole/configs"
 	"keyhole/data"
-	"keyhole/embedded"
 	"keyhole/eval"
 )
 
@@ -55,11 +56,14 @@ func (d *demoSource) add(c *cobra.Command) {
 	fs.StringVar(&d.Split, "demos-split", "", "split of --demos, where it names splits")
 }
 
+// named says whether edits other than the embedded training edits are wanted.
+func (d demoSource) named() bool { return d.Path != "" || d.Split != "" }
+
 func (d demoSource) load() (*data.Set, error) {
 	if d.Path == "" || d.Path == embeddedName {
-		return embedded.Train()
+		d.Path, d.Split = embeddedName, cmp.Or(d.Split, "train")
 	}
-	return data.Load(d.Path, data.Options{Split: d.Split, Neighbors: d.Neighbors, Exclude: d.Exclude})
+	return loadData(d.Path, data.Options{Split: d.Split, Neighbors: d.Neighbors, Exclude: d.Exclude})
 }
 
 // comparedEntry is one editor of a comparison.
@@ -73,27 +77,53 @@ type comparedEntry struct {
 
 func defaultComparison() comparison { return comparison{Protocol: "single"} }
 
-// Validate reports the first impossible value.
+// Validate reports impossible values that concern no single editor.
 func (c *comparison) Validate() error {
+	bad := func(key string, value any, problem string, args ...any) error {
+		return &configs.FieldError{Key: key, Value: value, Problem: fmt.Sprintf(problem, args...)}
+	}
 	if _, ok := protocols()[c.Protocol]; !ok {
-		return fmt.Errorf("protocol: %q is none of single, batch, sequential, sequential-immediate", c.Protocol)
+		return bad("protocol", c.Protocol, "this is none of single, batch, sequential, sequential-immediate")
+	}
+	for _, n := range []struct {
+		key          string
+		value, least int
+	}{{"threads", c.Threads, 0}, {"batch", c.Batch, 0}, {"data.limit", c.Data.Limit, 0}, {"max_len", c.MaxLen, -1}} {
+		if n.value < n.least {
+			return bad(n.key, n.value, "it is below %d", n.least)
+		}
+	}
+	if err := eval.CheckFamilies(c.Metrics); err != nil {
+		return bad("metrics", nil, "%v", err)
 	}
 	if len(c.Editors) == 0 {
-		return errors.New("editors: there is none; name at least one")
+		return bad("editors", nil, "there is none; name at least one")
 	}
 	seen := map[string]bool{}
 	for i, e := range c.Editors {
-		switch {
-		case e.Editor == "" && e.Run == "" && e.Train == "":
-			return fmt.Errorf("editors: the %s needs editor, run or train", ordinal(i))
-		case e.Editor != "" && (e.Run != "" || e.Train != ""):
-			return fmt.Errorf("editors: %s: editor goes neither with run nor with train", e.label())
-		case seen[e.label()]:
-			return fmt.Errorf("editors: two are called %s; give them names", e.label())
-		case strings.ContainsAny(e.label(), `/\`) || strings.HasPrefix(e.label(), "."):
-			return fmt.Errorf("editors: %q is no name for a file; give it a name of letters and digits", e.label())
+		if label := e.label(); label != "" && seen[label] {
+			return bad(fmt.Sprintf("editors[%d]", i), nil, "two are called %s; give them names", label)
 		}
 		seen[e.label()] = true
+	}
+	return nil
+}
+
+// Validate reports an entry that names no editor, or nothing that it has.
+func (e *comparedEntry) Validate() error {
+	switch {
+	case e.Editor == "" && e.Run == "" && e.Train == "":
+		return errors.New("it needs editor, run or train")
+	case e.Editor != "" && (e.Run != "" || e.Train != ""):
+		return errors.New("editor goes neither with run nor with train")
+	case e.Run != "" && e.Train == "" && len(e.Set) > 0:
+		return errors.New("set changes nothing of a run that is there; leave it out, or name what to train")
+	case strings.ContainsAny(e.label(), `/\`) || strings.HasPrefix(e.label(), "."):
+		return fmt.Errorf("%q is no name for a file; give it a name of letters and digits", e.label())
+	case e.Editor != "":
+		if _, _, err := readEditor(e.Editor, e.Set); err != nil {
+			return fmt.Errorf("%v", err) // its keys are not this file's
+		}
 	}
 	return nil
 }
@@ -110,8 +140,6 @@ func (e comparedEntry) label() string {
 	}
 	return e.Train
 }
-
-func ordinal(i int) string { return fmt.Sprintf("entry %d", i+1) }
 
 // compared is the JSON of compare.
 type compared struct {

@@ -35,6 +35,8 @@ func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string)
 		return nil, wrongUse("%s holds an editor already; leave out --editor, or the folder", args[0])
 	case len(args) > 0 && len(f.set) > 0:
 		return nil, wrongUse("--set is for editors chosen by --editor; %s has its own config", args[0])
+	case len(args) > 0 && (f.corpus != "" || f.demos.named()):
+		return nil, wrongUse("--corpus and --demos are for editors chosen by --editor; %s needs neither", args[0])
 	case len(args) > 0:
 		return openTrained(args[0], f.model, *f.threads)
 	case f.model == "":
@@ -47,6 +49,14 @@ func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string)
 	b.corpus, b.demos, b.set, b.w = f.corpus, f.demos, f.set, c.ErrOrStderr()
 	if err := b.build(ctx, f.editor); err != nil {
 		return nil, errorAfter(err, b.close())
+	}
+	for _, x := range []struct {
+		flag, used string
+		given      bool
+	}{{"--corpus", b.made.Corpus, f.corpus != ""}, {"--demos", b.made.Demos, f.demos.named()}} {
+		if x.given && x.used == "" {
+			return nil, errorAfter(wrongUse("editor %s does not use %s; leave it out", f.editor, x.flag), b.close())
+		}
 	}
 	return b, nil
 }

@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -56,16 +60,31 @@ func ikeAbout(variant string) string {
 }
 
 func buildROME(ctx context.Context, b *workbench, config any) (edit.Editor, error) {
-	return rome.New(b.engine, *config.(*rome.Config), b.moments(ctx))
+	moments, err := b.moments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return rome.New(b.engine, *config.(*rome.Config), moments)
 }
 
 func buildMEMIT(ctx context.Context, b *workbench, config any) (edit.Editor, error) {
-	return memit.New(b.engine, *config.(*memit.Config), b.moments(ctx))
+	moments, err := b.moments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return memit.New(b.engine, *config.(*memit.Config), moments)
 }
 
 // moments finds the statistics of a site: made before, or collected now. It
 // remembers them.
-func (b *workbench) moments(ctx context.Context) func(*lm.Model, lm.Site) (*stats.Moment, error) {
+func (b *workbench) moments(ctx context.Context) (stats.Source, error) {
+	text, err := corpusOf(b.corpus)
+	if err != nil {
+		return nil, err
+	}
+	if b.made.Corpus, err = text.Hash(); err != nil {
+		return nil, err
+	}
 	have := map[string]*stats.Moment{}
 	return func(_ *lm.Model, s lm.Site) (*stats.Moment, error) {
 		if m := have[s.Name]; m != nil {
@@ -77,7 +96,7 @@ func (b *workbench) moments(ctx context.Context) func(*lm.Model, lm.Site) (*stat
 		}
 		have[s.Name] = list[0]
 		return list[0], nil
-	}
+	}, nil
 }
 
 // buildIKE makes demonstrations from the file of --demos, or from the embedded
@@ -91,12 +110,16 @@ func buildIKE(ctx context.Context, b *workbench, config any) (edit.Editor, error
 	if err != nil {
 		return nil, err
 	}
+	if b.made.Demos, err = pool.Hash(); err != nil {
+		return nil, err
+	}
 	enc, err := cfg.OpenEncoder(b.engine)
 	if err != nil {
 		return nil, err
 	}
 	if enc != nil {
 		b.closers = append(b.closers, enc.Close)
+		b.made.Encoder = enc.Hash()
 	}
 	return ike.New(ctx, cfg, pool.Edits, enc)
 }
@@ -134,9 +157,30 @@ type workbench struct {
 	text    train.Config // of a trained editor
 	corpus  string       // text for statistics; "": the embedded one
 	demos   demoSource
+	made    ingredients
 	closers []func() error
 	set     []string  // overrides of the editor's config
 	w       io.Writer // for progress
+}
+
+// ingredients are what an editor is made of, files by their content.
+type ingredients struct {
+	Editor                 string
+	Config                 any
+	Corpus, Demos, Encoder string // "": not used
+}
+
+// hash identifies them, or is empty for a trained editor, which does so itself.
+func (i ingredients) hash() (string, error) {
+	if i.Editor == "" {
+		return "", nil
+	}
+	raw, err := json.Marshal(i)
+	if err != nil {
+		return "", fmt.Errorf("config of editor %s: %w", i.Editor, err)
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 func (b *workbench) close() error {
@@ -158,26 +202,38 @@ func editorNames() []string {
 
 // build makes an editor of the bench's model by name.
 func (b *workbench) build(ctx context.Context, name string) error {
+	kind, config, err := readEditor(name, b.set)
+	if err != nil {
+		return err
+	}
+	b.made = ingredients{Editor: name, Config: config}
+	if b.editor, err = kind.build(ctx, b, config); err != nil {
+		return err
+	}
+	if c, ok := config.(*ike.Config); ok { // where its files lie changes no result
+		c.Encoder, c.Cache = "", ""
+	}
+	return nil
+}
+
+// readEditor finds an editor by name and makes its config, nil if it has none,
+// with the overrides of set.
+func readEditor(name string, set []string) (kind editorKind, config any, err error) {
 	kinds := editorKinds()
 	i := slices.IndexFunc(kinds, func(k editorKind) bool { return k.name == name })
 	switch {
 	case name == "mend" || name == "rates":
-		return wrongUse("editor %s has to be trained: give its run folder instead of --editor (keyhole train makes one)", name)
+		return kind, nil, wrongUse("editor %s has to be trained: give its run folder instead of its name (keyhole train makes one)", name)
 	case i < 0:
-		return wrongUse("there is no editor %q; it is one of %s, or a run folder", name, strings.Join(editorNames(), ", "))
+		return kind, nil, wrongUse("there is no editor %q; it is one of %s, or a run folder", name, strings.Join(editorNames(), ", "))
+	case kinds[i].fresh == nil && len(set) > 0:
+		return kind, nil, wrongUse("editor %s has nothing to be set", name)
+	case kinds[i].fresh == nil:
+		return kinds[i], nil, nil
 	}
-	var config any
-	if fresh := kinds[i].fresh; fresh != nil {
-		config = fresh()
-		if _, err := configs.Read("editor "+name, nil, config, configs.Options{Set: b.set}); err != nil {
-			return err
-		}
-	} else if len(b.set) > 0 {
-		return wrongUse("editor %s has nothing to be set", name)
-	}
-	var err error
-	b.editor, err = kinds[i].build(ctx, b, config)
-	return err
+	config = kinds[i].fresh()
+	_, err = configs.Read("editor "+name, nil, config, configs.Options{Set: set})
+	return kinds[i], config, err
 }
 
 // canForce reports whether an editor's config has the key force.

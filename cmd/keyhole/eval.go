@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -89,6 +92,8 @@ func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eva
 		return nil, wrongUse("--protocol %q is none of single, batch, sequential, sequential-immediate", f.protocol)
 	case f.opts.Limit < 0 || f.opts.Batch < 0:
 		return nil, wrongUse("--limit and --batch must not be negative")
+	case f.opts.Batch > 0 && protocol != "batch":
+		return nil, wrongUse("--batch is for --protocol batch")
 	}
 	set, err := loadData(f.file, *f.data)
 	if err != nil {
@@ -115,9 +120,18 @@ func evaluate(c *cobra.Command, b *workbench, o eval.Options, label string) (*ev
 	bar := newBar(c.ErrOrStderr(), label, total)
 	o.Model, o.Engine, o.Editor = b.model, b.engine, b.editor
 	o.Progress = func(p eval.Progress) {
-		bar.set(p.Done, fmt.Sprintf("reliability %.3f  locality %.3f", p.Reliability, p.Locality))
+		note := ""
+		for _, f := range []struct {
+			name string
+			mean float64
+		}{{"reliability", p.Reliability}, {"locality", p.Locality}} {
+			if !math.IsNaN(f.mean) {
+				note += fmt.Sprintf("%s %.3f  ", f.name, f.mean)
+			}
+		}
+		bar.set(p.Done, strings.TrimSpace(note))
 	}
-	r, err := eval.Run(c.Context(), o)
+	r, err := runEval(c, b, o)
 	bar.finish()
 	if stop := stopped(c); stop != nil {
 		if o.Out != "" {
@@ -126,6 +140,21 @@ func evaluate(c *cobra.Command, b *workbench, o eval.Options, label string) (*ev
 		return nil, stop
 	}
 	return r, err
+}
+
+// runEval makes the folder of the results file, and names what the editor is
+// made of.
+func runEval(c *cobra.Command, b *workbench, o eval.Options) (*eval.Report, error) {
+	var err error
+	if o.EditorConfig, err = b.made.hash(); err != nil {
+		return nil, err
+	}
+	if o.Out != "" {
+		if err := os.MkdirAll(filepath.Dir(o.Out), 0o777); err != nil {
+			return nil, fmt.Errorf("--out %s: %w", o.Out, err)
+		}
+	}
+	return eval.Run(c.Context(), o)
 }
 
 // printReport writes an evaluation for people.
@@ -165,7 +194,7 @@ func printReport(w io.Writer, r *eval.Report, all bool) error {
 	const shown = 5
 	left := slices.Concat(r.Dropped, r.Skipped)
 	for _, d := range left[:min(len(left), shown)] {
-		say("left out %d: %s\n", d.Count, shortened(d.Reason, 200))
+		say("left out %d%s: %s\n", d.Count, map[bool]string{true: ", for example"}[d.Count > 1], shortened(d.Reason, 200))
 	}
 	if len(left) > shown {
 		say("and %d further reasons; --json has them\n", len(left)-shown)

@@ -72,5 +72,8 @@ func threadsFlag(c *cobra.Command) *int {
 }
 
 func newEngine(threads int) (*kernel.Engine, error) {
+	if threads < 0 {
+		return nil, wrongUse("--threads %d is negative; 0 means all cores", threads)
+	}
 	return kernel.New(kernel.Options{Threads: threads})
 }

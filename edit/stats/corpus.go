@@ -106,6 +106,12 @@ func (c Corpus) measure() (measured, error) {
 	return m, nil
 }
 
+// Hash identifies the text, plain or compressed: a SHA-256 in hexadecimal.
+func (c Corpus) Hash() (string, error) {
+	m, err := c.measure()
+	return m.hash, err
+}
+
 // sample goes through the lines in a fixed order in which the first part is a
 // random share of all lines, spread over the whole text, and the second part
 // the rest.
