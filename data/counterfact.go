@@ -109,7 +109,7 @@ func (s *Set) MergeNeighbors(path string, o Options) error {
 		at[s.Edits[i].ID] = i
 	}
 	merged := make(map[string]bool)
-	sc := scanner{name: path, o: Options{SkipBad: o.SkipBad, MaxRecord: o.MaxRecord}, use: wants("Set.MergeNeighbors")}
+	sc := scanner{name: path, o: o.companion(), use: wants("Set.MergeNeighbors")}
 	sc.take = func(fm Format, f *fields, _ Source) bool {
 		n := fm.neighbor(f)
 		i, ok := at[n.caseID]
@@ -131,7 +131,7 @@ func (s *Set) MergeNeighbors(path string, o Options) error {
 		return fmt.Errorf("%s: has none of the case ids of %s", path, s.Path)
 	}
 	s.Merged = len(merged)
-	s.noteCompanion(path, sc.dropped)
+	s.noteCompanion(path, sc.dropped.list)
 	return nil
 }
 

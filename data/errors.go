@@ -15,24 +15,26 @@ type RecordError struct {
 }
 
 func (e *RecordError) Error() string {
-	where := fmt.Sprintf("%s: line %d (record %d)", e.File, e.Line, e.Index)
-	if e.Field != "" {
-		where += fmt.Sprintf(": field %q", e.Field)
+	return fmt.Sprintf("%s: line %d (record %d): %s", e.File, e.Line, e.Index, e.what())
+}
+
+// what is wrong, without the place of the record.
+func (e *RecordError) what() string {
+	if e.Field == "" {
+		return e.Reason
 	}
-	return where + ": " + e.Reason
+	return fmt.Sprintf("field %q: %s", e.Field, e.Reason)
 }
 
 // listIndex matches the changing part of a field path, and number the changing
 // part of a reason, so that like errors are counted as one.
 var (
 	listIndex = regexp.MustCompile(`\[\d+\]`)
-	number    = regexp.MustCompile(` \d+| "[^"]*"`)
+	number    = regexp.MustCompile(` \d+| "(?:[^"\\]|\\.)*"`)
 )
 
+// group is what without what changes from record to record.
 func (e *RecordError) group() string {
-	reason := number.ReplaceAllString(e.Reason, " …")
-	if e.Field == "" {
-		return reason
-	}
-	return fmt.Sprintf("field %q: %s", listIndex.ReplaceAllString(e.Field, "[]"), reason)
+	g := RecordError{Field: listIndex.ReplaceAllString(e.Field, "[]"), Reason: number.ReplaceAllString(e.Reason, " …")}
+	return g.what()
 }

@@ -72,7 +72,7 @@ func collect[T any](path, reader string, o Options, parse func(Format, *fields) 
 	if err := sc.run(r); err != nil {
 		return nil, err
 	}
-	c.SHA256, c.Format, c.Records, c.Dropped, c.Notes = sc.sha256, sc.format.Name, sc.records, sc.dropped, sc.notes
+	c.SHA256, c.Format, c.Records, c.Dropped, c.Notes = sc.sha256, sc.format.Name, sc.records, sc.dropped.list, sc.notes.list
 	return c, nil
 }
 

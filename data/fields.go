@@ -37,7 +37,11 @@ func (v *verdict) fail(field, reason string) {
 // parseObject splits raw into the fields of one object.
 func parseObject(raw []byte) (*fields, error) {
 	f := &fields{values: make(map[string]json.RawMessage), v: new(verdict)}
-	if k := kindOf(raw); k != "an object" {
+	switch k := kindOf(raw); {
+	case k == "an object":
+	case len(raw) > 0 && !json.Valid(raw):
+		return nil, fmt.Errorf("not valid JSON: %.30q", raw)
+	default:
 		return nil, fmt.Errorf("want an object, found %s", k)
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))

@@ -23,7 +23,7 @@ type Format struct {
 // whose match accepts a record wins. A new format is one line here and one file.
 func formats() []Format {
 	return []Format{
-		{Name: "keyhole", About: "this package's own records, as WriteEdits writes them or by hand", Reader: "Load", match: matchOwn, edit: parseOwn},
+		{Name: "keyhole", About: "Keyhole's own records, also written by hand: prompt, target_new, subject", Reader: "Load", match: matchOwn, edit: parseOwn},
 		{Name: "zsre-inverse", About: "zsRE with the reversed question (EasyEdit)", Reader: "Load", match: keys("src", "alt", "inverse question"), edit: parseZsREInverse},
 		{Name: "zsre-subject-replace", About: "zsRE with another name of the subject (EasyEdit)", Reader: "Load", match: keys("src", "alt", "alter_subject_question"), edit: parseZsRESubjectReplace},
 		{Name: "wikifactdiff", About: "WikiFactDiff as selected by BMIKE-53", Reader: "Load", match: keys("src", "alt", "old"), edit: parseWikiFactDiff},
@@ -53,6 +53,36 @@ func Formats() []Format { return formats() }
 
 func keys(names ...string) func(*fields) bool {
 	return func(f *fields) bool { return f.has(names...) }
+}
+
+// holds names what the files of a reader hold.
+func holds(reader string) string {
+	switch reader {
+	case "LoadFacts":
+		return "facts"
+	case "LoadPatterns":
+		return "patterns of sentences"
+	case "LoadQuestions":
+		return "unrelated questions"
+	case "Set.MergeNeighbors":
+		return "CounterFact neighbours"
+	}
+	return "edits"
+}
+
+// use names the place of files of the format on the command line.
+func (fm Format) use() string {
+	switch {
+	case fm.Reader == "Load":
+		return "training, evaluation and editing"
+	case fm.Name == "known-facts":
+		return "keyhole trace --data"
+	case fm.Reader == "LoadQuestions":
+		return "--locality"
+	case fm.Reader == "Set.MergeNeighbors":
+		return "--neighbors"
+	}
+	return "the Go package alone"
 }
 
 // detect returns the format of a record.

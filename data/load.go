@@ -52,7 +52,7 @@ func Load(path string, o Options) (*Set, error) {
 // o.Exclude, merges o.Neighbors, and adds the questions of o.Locality.
 func (s *Set) AddCompanions(o Options) error {
 	for _, other := range o.Exclude {
-		held, err := Load(other, Options{SkipBad: o.SkipBad, MaxRecord: o.MaxRecord})
+		held, err := Load(other, o.companion())
 		if err != nil {
 			return fmt.Errorf("edits to leave out: %w", err)
 		}
@@ -66,7 +66,7 @@ func (s *Set) AddCompanions(o Options) error {
 		}
 	}
 	if o.Locality != "" {
-		pool, err := LoadQuestions(o.Locality, Options{SkipBad: o.SkipBad, MaxRecord: o.MaxRecord})
+		pool, err := LoadQuestions(o.Locality, o.companion())
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func Read(r io.Reader, name string, o Options) (*Set, error) {
 		return nil, noSplit(name, o.Split, splits)
 	}
 	s.SHA256, s.Format, s.Records, s.Filtered = sc.sha256, sc.format.Name, sc.records, sc.filtered
-	s.Dropped, s.Notes = sc.dropped, sc.notes
+	s.Dropped, s.Notes = sc.dropped.list, sc.notes.list
 	for i := range s.Edits {
 		e := &s.Edits[i]
 		e.Source.SHA256 = s.SHA256
@@ -130,7 +130,7 @@ func Read(r io.Reader, name string, o Options) (*Set, error) {
 func wants(reader string) func(Format) error {
 	return func(fm Format) error {
 		if fm.Reader != reader {
-			return fmt.Errorf("this is %s (%s), which %s reads, not %s", fm.Name, fm.About, fm.Reader, reader)
+			return fmt.Errorf("these are %s (format %s), for %s; here %s are wanted", holds(fm.Reader), fm.Name, fm.use(), holds(reader))
 		}
 		return nil
 	}

@@ -59,7 +59,7 @@ func TestLoadRefusesWhatIsNoDataSet(t *testing.T) {
 		{"a line end inside a string", "[{\"a\":\"b\n\"}]", "line ends inside a string"},
 		{"unknown keys", `{"foo":1,"bar":2}` + "\n", `the first record has the keys "foo", "bar"; known formats:`},
 		{"unknown keys of an empty object", `{}` + "\n", "(none)"},
-		{"facts", `{"relation_id":"P1","subject":"a","object":"b"}`, "which LoadFacts reads, not Load"},
+		{"facts", `{"relation_id":"P1","subject":"a","object":"b"}`, "these are facts (format pararel-facts), for the Go package alone; here edits are wanted"},
 		{"invalid UTF-8", strings.Replace(sample, "Velmia", "Velm\xffa", 1), "not valid UTF-8 at byte 86"},
 		{"two objects in a line", strings.TrimSpace(sample) + sample, "text after the object"},
 		{"only records without a target", strings.Replace(sample, "Velmia", "", 1), "none of 1 records can be used; the first at line 1: alt is empty"},
@@ -101,8 +101,8 @@ func TestLoadSkipsBadRecordsByReason(t *testing.T) {
 	want := []Drop{
 		{"not valid JSON: the record ends early", 1, 1, true},
 		{"want an object, found a string", 1, 3, true},
-		{"the line is longer than … bytes", 1, 4, true},
-		{"not valid UTF-8 at byte … of the record", 1, 5, true},
+		{"the line is longer than 200 bytes", 1, 4, true},
+		{"not valid UTF-8 at byte 12 of the record", 1, 5, true},
 		{`field "alt": want a string, found a number`, 1, 6, true},
 	}
 	if fmt.Sprint(s.Dropped) != fmt.Sprint(want) {
@@ -256,5 +256,46 @@ func TestExcludeLeavesOutSubjectsOfAnotherFile(t *testing.T) {
 	}
 	if _, err := Load(all, Options{Exclude: []string{filepath.Join(dir, "none.jsonl")}}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing file: %v", err)
+	}
+}
+
+func TestLikeReasonsCountAsOneAndTheFirstIsShown(t *testing.T) {
+	text := `{"id":"a 1","prompt":"p","target_new":"t"}` + "\n" + `{"id":"a 1","prompt":"q","target_new":"t"}` + "\n" +
+		`{"id":"a 1","prompt":"r","target_new":"t"}` + "\nnonsense\ntrust me\n\"not \\\" closed\n"
+	s, err := Read(strings.NewReader(text), "x", Options{SkipBad: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Drop{{`the id "a 1" is that of line 1 already`, 2, 2, true}, {`not valid JSON: "nonsense"`, 3, 4, true}}
+	if fmt.Sprint(s.Dropped) != fmt.Sprint(want) {
+		t.Errorf("dropped %v, want %v", s.Dropped, want)
+	}
+}
+
+func TestTheErrorOfABadRecordNamesTheOptionWhereThereIsOne(t *testing.T) {
+	for by, want := range map[string]string{
+		"":           `x: line 2 (record 1): not valid JSON: "nonsense"`,
+		"--skip-bad": `x: line 2 (record 1): not valid JSON: "nonsense" (--skip-bad leaves out and counts such records)`,
+	} {
+		if _, err := Read(strings.NewReader(sample+"nonsense\n"), "x", Options{SkipBadBy: by}); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestFilesOfAnotherKindAreToldTheirPlace(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{`{"known_id":1,"attribute":"a","subject":"s","prompt":"s is"}`, "these are facts (format known-facts), for keyhole trace --data; here edits are wanted"},
+		{`{"case_id":1,"neighborhood_prompts":["a"]}`, "these are CounterFact neighbours (format counterfact-neighbors), for --neighbors; here edits are wanted"},
+		{`{"question":"q","answer":"a"}`, "these are unrelated questions (format nq-locality), for --locality; here edits are wanted"},
+		{`{"relation_id":"P1","pattern":"[X] is [Y]"}`, "these are patterns of sentences (format pararel-patterns), for the Go package alone; here edits are wanted"},
+	} {
+		if _, err := Read(strings.NewReader(c.text), "x", Options{}); err == nil || err.Error() != "x: "+c.want {
+			t.Errorf("got %v, want x: %s", err, c.want)
+		}
+	}
+	path := filepath.Join("testdata", "zsre-mend", "good", "lines.jsonl")
+	if _, err := LoadFacts(path, Options{}); err == nil || !strings.Contains(err.Error(), "these are edits (format zsre-mend), for training, evaluation and editing; here facts are wanted") {
+		t.Errorf("edits for facts: %v", err)
 	}
 }

@@ -14,6 +14,9 @@ type Options struct {
 	Format string
 	// SkipBad counts bad records instead of stopping at the first.
 	SkipBad bool
+	// SkipBadBy is what a user types to set SkipBad, which the error of a bad record
+	// then tells; "" where nothing does.
+	SkipBadBy string
 	// Limit stops after so many kept records; 0 means all.
 	Limit int
 	// Split keeps the records of one split, where the file names splits
@@ -31,11 +34,17 @@ type Options struct {
 	MaxRecord int
 }
 
+// companion are the options for files that are read beside the one asked for.
+func (o Options) companion() Options {
+	return Options{SkipBad: o.SkipBad, SkipBadBy: o.SkipBadBy, MaxRecord: o.MaxRecord}
+}
+
 // DefaultMaxRecord is the longest record that is read unless Options say
 // otherwise: 64 MiB.
 const DefaultMaxRecord = 64 << 20
 
-// Drop counts records that were left out for one reason.
+// Drop counts records that were left out for one reason. Where the reasons of
+// bad records differ in names and numbers alone, it is that of the first.
 type Drop struct {
 	Reason string `json:"reason"`
 	Count  int    `json:"count"`
@@ -62,8 +71,8 @@ type scanner struct {
 	records  int
 	kept     int
 	filtered int // left out by take without a reason
-	dropped  []Drop
-	notes    []Drop
+	dropped  tally
+	notes    tally
 	sha256   string
 	seen     map[[16]byte]bool // hashes of the records so far
 }
@@ -113,7 +122,7 @@ func (s *scanner) run(r io.Reader) error {
 		return nil // take knows why
 	case s.kept == 0:
 		return fmt.Errorf("%s: none of %d records can be used; the first at line %d: %s",
-			s.name, s.records, s.dropped[0].Line, s.dropped[0].Reason)
+			s.name, s.records, s.dropped.list[0].Line, s.dropped.list[0].Reason)
 	}
 	return nil
 }
@@ -193,7 +202,7 @@ func (s *scanner) one(p pending) error {
 		return s.skip(p.at, "", p.err.Error())
 	}
 	if s.seen[p.sum] {
-		s.count(&s.dropped, "the same record as an earlier one", p.at.Line, false)
+		s.dropped.rule("the same record as an earlier one", p.at.Line)
 		return nil
 	}
 	s.seen[p.sum] = true
@@ -204,7 +213,7 @@ func (s *scanner) one(p pending) error {
 	case v.bad != "":
 		return s.skip(p.at, v.field, v.bad)
 	case v.drop != "":
-		s.count(&s.dropped, v.drop, p.at.Line, false)
+		s.dropped.rule(v.drop, p.at.Line)
 		return nil
 	case !kept:
 		s.filtered++
@@ -212,7 +221,7 @@ func (s *scanner) one(p pending) error {
 	}
 	s.kept++
 	for _, n := range v.notes {
-		s.count(&s.notes, n, p.at.Line, false)
+		s.notes.rule(n, p.at.Line)
 	}
 	return nil
 }
@@ -223,24 +232,34 @@ func (s *scanner) skip(at Source, field, reason string) error {
 		return s.bad(at, field, reason)
 	}
 	e := RecordError{Field: field, Reason: reason}
-	s.count(&s.dropped, e.group(), at.Line, true)
+	s.dropped.add(e.group(), Drop{Reason: e.what(), Line: at.Line, Bad: true})
 	return nil
 }
 
 func (s *scanner) bad(at Source, field, reason string) error {
 	e := &RecordError{File: s.name, Line: at.Line, Index: at.Index, Field: field, Reason: reason}
-	if s.o.SkipBad {
+	if s.o.SkipBad || s.o.SkipBadBy == "" {
 		return e
 	}
-	return fmt.Errorf("%w (skip-bad leaves out and counts such records)", e)
+	return fmt.Errorf("%w (%s leaves out and counts such records)", e, s.o.SkipBadBy)
 }
 
-func (s *scanner) count(list *[]Drop, reason string, line int, bad bool) {
-	for i := range *list {
-		if d := &(*list)[i]; d.Reason == reason && d.Bad == bad {
-			d.Count++
+// tally counts records by group. The first of a group is its example.
+type tally struct {
+	list   []Drop
+	groups []string // like list
+}
+
+func (t *tally) add(group string, first Drop) {
+	for i := range t.list {
+		if t.groups[i] == group && t.list[i].Bad == first.Bad {
+			t.list[i].Count++
 			return
 		}
 	}
-	*list = append(*list, Drop{Reason: reason, Count: 1, Line: line, Bad: bad})
+	first.Count = 1
+	t.list, t.groups = append(t.list, first), append(t.groups, group)
 }
+
+// rule counts a record that a rule leaves out.
+func (t *tally) rule(reason string, line int) { t.add(reason, Drop{Reason: reason, Line: line}) }

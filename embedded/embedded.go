@@ -33,20 +33,37 @@ func Manifest() (*pretrain.Manifest, error) {
 }
 
 // Train is the edits to train editors on.
-func Train() (*data.Set, error) { return edits(pretrain.TrainFile) }
+func Train() (*data.Set, error) { return Edits(data.Options{Split: "train"}) }
 
 // Val is the edits to validate on while training.
-func Val() (*data.Set, error) { return edits(pretrain.ValFile) }
+func Val() (*data.Set, error) { return Edits(data.Options{Split: "val"}) }
 
 // Test is the held-out edits.
-func Test() (*data.Set, error) { return edits(pretrain.TestFile) }
+func Test() (*data.Set, error) { return Edits(data.Options{Split: "test"}) }
 
-func edits(name string) (*data.Set, error) {
+// Edits reads the edits of a split, train, val or test, as o says; it is
+// data.Load for embedded edits.
+func Edits(o data.Options) (*data.Set, error) {
+	name := map[string]string{"train": pretrain.TrainFile, "val": pretrain.ValFile, "test": pretrain.TestFile}[o.Split]
+	switch {
+	case name == "":
+		return nil, fmt.Errorf("embedded edits: there is no split %q; there are train, val and test", o.Split)
+	case o.Format != "":
+		return nil, fmt.Errorf("embedded edits have a format of their own; leave out the format %q", o.Format)
+	}
 	content, err := read(name)
 	if err != nil {
 		return nil, err
 	}
-	return data.Read(bytes.NewReader(content), "embedded/"+name, data.Options{})
+	o.Split = "" // a file for each, whose records name none
+	s, err := data.Read(bytes.NewReader(content), "embedded/"+name, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.AddCompanions(o); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Text is sentences of the corpus that the model was trained on, one a line:

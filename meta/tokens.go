@@ -21,6 +21,26 @@ func Answer(tok tokenizer.Tokenizer, prompt, answer string, o TextOptions) (Text
 	if err != nil {
 		return Text{}, err
 	}
+	return asked(p, a), nil
+}
+
+// Whole is Answer with an error where o would cut the answer: what is made true
+// must not be half of it.
+func Whole(tok tokenizer.Tokenizer, prompt, answer string, o TextOptions) (Text, error) {
+	p, a, err := split(tok, prompt, answer, 0)
+	switch {
+	case err != nil:
+		return Text{}, err
+	case o.MaxLen == 0:
+		return asked(p, a), nil
+	case len(a) > o.MaxLen:
+		return Text{}, fmt.Errorf("the target has %d tokens, but the editor was trained to cut at %d (data.max_len); shorten it, or train with a larger data.max_len", len(a), o.MaxLen)
+	}
+	return asked(p[:min(len(p), o.MaxLen)], a), nil
+}
+
+// asked is the tokens of prompt and answer as a text that asks for the answer's.
+func asked(p, a []int32) Text {
 	t := Text{IDs: append(slices.Clone(p), a[:len(a)-1]...)}
 	for i := range t.IDs {
 		l := int32(-1)
@@ -29,7 +49,7 @@ func Answer(tok tokenizer.Tokenizer, prompt, answer string, o TextOptions) (Text
 		}
 		t.Labels = append(t.Labels, l)
 	}
-	return t, nil
+	return t
 }
 
 // Kept is prompt and answer as a text whose distributions have to stay.

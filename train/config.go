@@ -23,17 +23,17 @@ type Config struct {
 
 // ModelConfig names the base model and what is edited in it.
 type ModelConfig struct {
-	Path   string   `yaml:"path" doc:"Hugging Face folder or GGUF file; empty: the embedded model"`
+	Path   string   `yaml:"path" doc:"Hugging Face folder or GGUF file; empty or embedded: the embedded model"`
 	Sites  []string `yaml:"sites" doc:"edited weights, by name or pattern; empty: the MLP weights of the last blocks"`
 	Blocks int      `yaml:"blocks" doc:"how many last blocks are edited where sites is empty"`
 }
 
 // DataConfig names the data sets.
 type DataConfig struct {
-	Train     string   `yaml:"train" doc:"edits to train on; empty: the embedded set"`
-	Val       string   `yaml:"val" doc:"edits to validate on; empty: a share of the training subjects"`
-	Split     string   `yaml:"split" doc:"split of the training file, where it has splits"`
-	ValSplit  string   `yaml:"val_split" doc:"split of the validation file"`
+	Train     string   `yaml:"train" doc:"edits to train on; empty or embedded: the embedded set"`
+	Val       string   `yaml:"val" doc:"edits to validate on; embedded: the embedded set, also where empty if data.train is; else empty: a share of the training subjects"`
+	Split     string   `yaml:"split" doc:"split of the training file, where it has splits; of embedded edits train, val or test, and empty: train"`
+	ValSplit  string   `yaml:"val_split" doc:"split of the validation file; of embedded edits train, val or test, and empty: val"`
 	Neighbors string   `yaml:"neighbors" doc:"CounterFact neighbours to merge"`
 	Exclude   []string `yaml:"exclude" doc:"files of edits, such as those for the test, about whose subjects nothing is learned"`
 	Limit     int      `yaml:"limit" doc:"read at most so many edits; 0: all"`

@@ -31,7 +31,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	builtin := train.Sources{Model: embedded.Model, Train: embedded.Train, Val: embedded.Val}
+	builtin := train.Sources{Model: embedded.Model, Edits: embedded.Edits}
 	loop, err := train.Start(cfg, resolved, run, false, builtin, &quiet{})
 	if err != nil {
 		log.Fatal(err)

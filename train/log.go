@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"keyhole/internal/atomicfile"
+	"keyhole/meta"
 	"keyhole/train/tensorboard"
 )
 
@@ -88,6 +89,21 @@ func (l *logs) write(m Metrics) error {
 	return l.tb.Flush()
 }
 
+func average(out []meta.Outcome) Metrics {
+	var m Metrics
+	for _, o := range out {
+		n := float64(len(out))
+		m.Total += o.Total / n
+		m.Edit += o.Edit / n
+		m.Loc += o.Loc / n
+		m.Inner += o.Inner / n
+		m.Right += o.Right / n
+		m.Prob += o.Prob / n
+		m.Stability += o.Stability / n
+	}
+	return m
+}
+
 func (l *logs) close() error {
 	err := l.tb.Close()
 	if e := l.file.Close(); err == nil {
@@ -103,8 +119,8 @@ type Summary struct {
 	Edits      int                `json:"edits"`
 	Skipped    int                `json:"skipped"`
 	Stopped    bool               `json:"stopped_early"`
-	BestStep   int                `json:"best_step"`
-	BestLoss   float64            `json:"best_loss"`
+	BestStep   int                `json:"best_step,omitempty"` // 0: there was no validation
+	BestLoss   float64            `json:"best_loss,omitempty"`
 	Parameters int                `json:"parameters"`
 	Sites      []string           `json:"sites"`
 	Metrics    map[string]float64 `json:"metrics"`

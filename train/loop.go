@@ -119,15 +119,18 @@ func (l *Loop) prepare(cfg Config, src Sources, resume bool) error {
 			}
 		}
 	}
-	if err := l.writeConfig(); err != nil {
-		return err
+	if !l.Done() {
+		if err := l.writeConfig(); err != nil {
+			return err
+		}
 	}
 	l.log, err = openLogs(l.dir, l.state.Step)
 	return err
 }
 
 // writeConfig keeps the run's config beside its results. A resumed run's file
-// stays as it is, with the origins of its values, unless a value changed.
+// stays as it is, with the origins of its values, unless a value changed and
+// there are steps left to which it matters.
 func (l *Loop) writeConfig() error {
 	path := filepath.Join(l.dir, "config.yaml")
 	if old, err := os.ReadFile(path); err == nil {
@@ -176,9 +179,11 @@ func (l *Loop) Step() int { return l.state.Step }
 // when that ended it.
 func (l *Loop) Run(ctx context.Context) error {
 	c := l.Config.Train
-	l.observer.Started(l.state.Step, c.Steps)
+	if !l.Done() {
+		l.observer.Started(l.state.Step, c.Steps)
+	}
 	start := time.Now()
-	for l.state.Step < c.Steps && !l.state.Stopped && ctx.Err() == nil {
+	for !l.Done() && ctx.Err() == nil {
 		m, edits, err := l.step()
 		if err != nil {
 			return err
@@ -391,24 +396,4 @@ func (l *Loop) validate() error {
 	}
 	l.observer.Validated(m, best)
 	return l.log.write(m)
-}
-
-func average(out []meta.Outcome) Metrics {
-	var m Metrics
-	for _, o := range out {
-		n := float64(len(out))
-		m.Total += o.Total / n
-		m.Edit += o.Edit / n
-		m.Loc += o.Loc / n
-		m.Inner += o.Inner / n
-		m.Right += o.Right / n
-		m.Prob += o.Prob / n
-		m.Stability += o.Stability / n
-	}
-	return m
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"keyhole/checkpoints"
 	"keyhole/configs"
+	"keyhole/data"
 	"keyhole/embedded"
 	"keyhole/lm"
 	"keyhole/train"
@@ -35,7 +36,7 @@ func (q *quiet) Saved(string)                  {}
 func (q *quiet) Skipped(id string, err error)  { q.skipped = append(q.skipped, id+": "+err.Error()) }
 
 func sources() train.Sources {
-	return train.Sources{Model: embedded.Model, Train: embedded.Train, Val: embedded.Val}
+	return train.Sources{Model: embedded.Model, Edits: embedded.Edits}
 }
 
 // small is a run of twelve steps on the embedded model.
@@ -233,5 +234,100 @@ func TestOpenEditorTakesTheBestCheckpoint(t *testing.T) {
 	}
 	if _, _, err := train.OpenEditor(t.TempDir(), sources(), nil); err == nil || !strings.Contains(err.Error(), "neither a run folder") {
 		t.Errorf("an empty folder: %v", err)
+	}
+}
+
+func TestOptionsHoldForEmbeddedEdits(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none")
+	for want, change := range map[string]func(*train.Config){
+		`no split "x"`:           func(c *train.Config) { c.Data.Split = "x" },
+		`no split "y"`:           func(c *train.Config) { c.Data.ValSplit = "y" },
+		"edits to leave out":     func(c *train.Config) { c.Data.Exclude = []string{none} },
+		"open neighbours":        func(c *train.Config) { c.Data.Neighbors = none },
+		"share subjects":         func(c *train.Config) { c.Data.Split = "val" },
+		"data.val_split is":      func(c *train.Config) { c.Data.Train, c.Data.ValSplit = edits(t, 20), "val" },
+		"model.path is \"\" and": func(c *train.Config) {},
+		"data.train is \"\" and": func(c *train.Config) {},
+	} {
+		c, src := small(), sources()
+		change(&c)
+		switch {
+		case strings.HasPrefix(want, "model.path"):
+			src.Model = nil
+		case strings.HasPrefix(want, "data.train"):
+			src.Edits = nil
+		}
+		if _, err := start(t, c, filepath.Join(t.TempDir(), "run"), false, src, &quiet{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+
+	trained := func(change func(*train.Config)) []byte {
+		t.Helper()
+		c := small()
+		c.Train.Steps = 3
+		change(&c)
+		dir := filepath.Join(t.TempDir(), "run")
+		run(t, c, dir, false, 0)
+		return files(t, dir, "step-000003")["phi.safetensors"]
+	}
+	plain := trained(func(*train.Config) {})
+	if !bytes.Equal(plain, trained(func(c *train.Config) {
+		c.Model.Path, c.Data.Train, c.Data.Val, c.Data.Split, c.Data.ValSplit = "embedded", "embedded", "embedded", "train", "val"
+	})) {
+		t.Error("embedded by name trains otherwise")
+	}
+	for name, change := range map[string]func(*train.Config){
+		"limit":   func(c *train.Config) { c.Data.Limit = 5 },
+		"split":   func(c *train.Config) { c.Data.Split = "test" },
+		"exclude": func(c *train.Config) { c.Data.Exclude = []string{edits(t, 5000)} },
+	} {
+		if bytes.Equal(plain, trained(change)) {
+			t.Errorf("data.%s changes nothing", name)
+		}
+	}
+}
+
+// edits writes the first n embedded edits to train on into a file.
+func edits(t *testing.T, n int) string {
+	t.Helper()
+	set, err := embedded.Edits(data.Options{Split: "train", Limit: n})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := data.WriteEdits(&b, set.Edits); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "edits.jsonl")
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestARunWithoutStepsLeftStaysAsItIs(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	c := small()
+	c.Train.Steps, c.Train.ValEvery = 4, 0
+	run(t, c, dir, false, 0)
+	before, err := os.ReadFile(filepath.Join(dir, "config.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Train.Steps = 2
+	l, err := start(t, c, dir, true, sources(), &quiet{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.Run(context.Background()); err != nil || !l.Done() || l.Step() != 4 {
+		t.Errorf("step %d, done %v (%v), want 4 steps, done", l.Step(), l.Done(), err)
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, "config.yaml")); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("config.yaml changed (%v):\n%s", err, after)
+	}
+	if summary, err := os.ReadFile(filepath.Join(dir, "summary.json")); err != nil || bytes.Contains(summary, []byte("best_")) {
+		t.Errorf("the summary of a run without validation names a best step (%v):\n%s", err, summary)
 	}
 }

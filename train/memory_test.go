@@ -24,7 +24,7 @@ func TestEstimateCountsMappedWeightsOnce(t *testing.T) {
 	}
 	c := small()
 	c.Model.Path, c.Train.Steps, c.Train.ValEvery = dir, 3, 0
-	src := train.Sources{Train: embedded.Train}
+	src := train.Sources{Edits: embedded.Edits}
 	l, err := start(t, c, filepath.Join(t.TempDir(), "run"), false, src, &quiet{})
 	if err != nil {
 		t.Fatal(err)

@@ -11,12 +11,14 @@ import (
 	"keyhole/meta"
 )
 
-// Sources give what a config leaves empty: the embedded model and edits.
+// Sources give what a config leaves empty or calls "embedded".
 type Sources struct {
 	Model func() (*lm.Model, error)
-	Train func() (*data.Set, error)
-	Val   func() (*data.Set, error)
+	Edits func(data.Options) (*data.Set, error) // of the split train, val or test
 }
+
+// isEmbedded tells the embedded model or edits from a file's path.
+func isEmbedded(path string) bool { return path == "" || path == "embedded" }
 
 // Editor is a base model with a network that edits it.
 type Editor struct {
@@ -43,11 +45,11 @@ func NewEditor(cfg Config, src Sources) (*Editor, error) {
 }
 
 func loadModel(path string, src Sources) (*lm.Model, error) {
-	if path != "" {
+	if !isEmbedded(path) {
 		return lm.Load(path)
 	}
 	if src.Model == nil {
-		return nil, fmt.Errorf("model.path is empty and there is no embedded model; name a Hugging Face folder or a GGUF file")
+		return nil, fmt.Errorf("model.path is %q and there is no embedded model; name a Hugging Face folder or a GGUF file", path)
 	}
 	return src.Model()
 }
@@ -92,22 +94,18 @@ func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
 // loadData reads the training and validation edits, disjoint by subject.
 func loadData(cfg Config, src Sources) (train, val *data.Set, err error) {
 	d := cfg.Data
-	if d.Train == "" {
-		if src.Train == nil {
-			return nil, nil, fmt.Errorf("data.train is empty and there is no embedded set; name a data file")
-		}
-		train, err = src.Train()
-	} else {
-		train, err = data.Load(d.Train, data.Options{SkipBad: d.SkipBad, Limit: d.Limit, Split: d.Split, Neighbors: d.Neighbors, Exclude: d.Exclude})
-	}
-	if err != nil {
+	o := data.Options{SkipBad: d.SkipBad, SkipBadBy: "data.skip_bad: true", Neighbors: d.Neighbors, Exclude: d.Exclude}
+	trainOptions, valOptions := o, o
+	trainOptions.Split, trainOptions.Limit = d.Split, d.Limit
+	valOptions.Split = d.ValSplit
+	if train, err = src.load(d.Train, "train", trainOptions); err != nil {
 		return nil, nil, err
 	}
 	switch {
-	case d.Val != "":
-		val, err = data.Load(d.Val, data.Options{SkipBad: d.SkipBad, Split: d.ValSplit, Neighbors: d.Neighbors, Exclude: d.Exclude})
-	case d.Train == "" && src.Val != nil:
-		val, err = src.Val()
+	case d.Val != "" || isEmbedded(d.Train):
+		val, err = src.load(d.Val, "val", valOptions)
+	case d.ValSplit != "":
+		err = fmt.Errorf("data.val_split is %q, but data.val names no file that it is a split of", d.ValSplit)
 	case cfg.Train.ValEvery > 0:
 		var parts []*data.Set
 		if parts, err = train.SplitBySubject(cfg.Seed, 0.9, 0.1); err == nil {
@@ -123,6 +121,20 @@ func loadData(cfg Config, src Sources) (train, val *data.Set, err error) {
 		}
 	}
 	return train, val, nil
+}
+
+// load reads a file of edits, or embedded ones: those of a split of their own
+// where none is named.
+func (src Sources) load(path, split string, o data.Options) (*data.Set, error) {
+	switch {
+	case !isEmbedded(path):
+		return data.Load(path, o)
+	case src.Edits == nil:
+		return nil, fmt.Errorf("data.%s is %q and there are no embedded edits; name a data file", split, path)
+	case o.Split == "":
+		o.Split = split
+	}
+	return src.Edits(o)
 }
 
 // maker returns what turns records into tasks.

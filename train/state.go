@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
 
 	"keyhole/checkpoints"
@@ -29,6 +30,9 @@ type state struct {
 	Stopped    bool        `json:"stopped"`
 	Counts     []int64     `json:"normaliser_counts"`
 }
+
+// Done reports whether no step is left: all are done, or the early stop struck.
+func (l *Loop) Done() bool { return l.state.Stopped || l.state.Step >= l.Config.Train.Steps }
 
 const (
 	fileParams = "phi.safetensors"
@@ -296,6 +300,11 @@ func findCheckpoint(path string) (*checkpoints.Checkpoint, error) {
 		ref = "last"
 	}
 	return s.Load(ref)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // writeJSON writes v as an indented file, atomically.

@@ -199,7 +199,7 @@ func (m *comparer) load() (*data.Set, error) {
 	if d.Path == "" {
 		d.Path = embeddedName
 	}
-	return loadData(d.Path, data.Options{Split: d.Split, Neighbors: d.Neighbors, Locality: d.Locality, SkipBad: d.SkipBad})
+	return loadData(d.Path, data.Options{Split: d.Split, Neighbors: d.Neighbors, Locality: d.Locality, SkipBad: d.SkipBad, SkipBadBy: "data.skip_bad: true"})
 }
 
 func (m *comparer) close() error {

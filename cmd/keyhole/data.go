@@ -17,7 +17,7 @@ func dataCommand(o *options) *cobra.Command {
 
 // dataFlags are the flags that say how a data file is read.
 func dataFlags(c *cobra.Command) *data.Options {
-	d := &data.Options{}
+	d := &data.Options{SkipBadBy: "--skip-bad"}
 	f := c.Flags()
 	f.StringVar(&d.Format, "format", "", "read the file as this format instead of finding out")
 	f.StringVar(&d.Split, "split", "", "keep one split, where the file names splits")
@@ -86,7 +86,7 @@ first such record. The exit status is 1 if there is a bad record.`,
 				return err
 			}
 			if r.Bad > 0 {
-				return fmt.Errorf("%s: %d of %d records are bad; mend them, or use what is left with skip_bad", args[0], r.Bad, set.Records)
+				return fmt.Errorf("%s: %d of %d records are bad; mend them, or leave them out: eval --skip-bad, in a config data.skip_bad: true", args[0], r.Bad, set.Records)
 			}
 			return nil
 		},

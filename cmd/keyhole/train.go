@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -33,10 +32,11 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg := train.Default()
-			if steps > 0 {
-				set = append(set, fmt.Sprintf("train.steps=%d", steps))
+			number, err := stepsKey(c, steps)
+			if err != nil {
+				return err
 			}
-			r, err := readConfig(args[0], &cfg, set)
+			r, err := readConfig(args[0], &cfg, append(set, number...))
 			if err != nil {
 				return err
 			}
@@ -65,15 +65,15 @@ same, to the byte, as that of a run that was never interrupted.`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg := train.Default()
-			var set []string
-			if steps > 0 {
-				set = append(set, fmt.Sprintf("train.steps=%d", steps))
+			set, err := stepsKey(c, steps)
+			if err != nil {
+				return err
 			}
 			path := filepath.Join(args[0], "config.yaml")
-			r, err := configs.Load(path, &cfg, configs.Options{Set: set})
-			if errors.Is(err, os.ErrNotExist) {
-				return fmt.Errorf("%s is no run folder: it has no config.yaml; start one with keyhole train CONFIG --out %s", args[0], args[0])
+			if !isFile(path) {
+				return noRun(args[0])
 			}
+			r, err := configs.Load(path, &cfg, configs.Options{Set: set})
 			if err != nil {
 				return err
 			}
@@ -84,6 +84,32 @@ same, to the byte, as that of a run that was never interrupted.`,
 	return c
 }
 
+// stepsKey is --steps as an override of the config; nil if it was not given.
+func stepsKey(c *cobra.Command, steps int) ([]string, error) {
+	switch {
+	case !c.Flags().Changed("steps"):
+		return nil, nil
+	case steps < 1:
+		return nil, wrongUse("--steps %d is below 1", steps)
+	}
+	return []string{fmt.Sprintf("train.steps=%d", steps)}, nil
+}
+
+// noRun says what path is, since it is no run folder.
+func noRun(path string) error {
+	folder, what := filepath.Clean(path), "holds checkpoints"
+	if filepath.Base(folder) != "checkpoints" {
+		folder, what = filepath.Dir(folder), "is a checkpoint"
+	}
+	switch {
+	case filepath.Base(folder) == "checkpoints":
+		return fmt.Errorf("%s %s; resume wants the run folder that it is in: keyhole resume %s", path, what, filepath.Dir(folder))
+	case isFile(filepath.Join(path, "manifest.json")):
+		return fmt.Errorf("%s is a checkpoint; resume wants a run folder, which has config.yaml and checkpoints/", path)
+	}
+	return fmt.Errorf("%s is no run folder: it has no config.yaml; start one with keyhole train CONFIG --out %s", path, path)
+}
+
 // runLoop trains, showing progress, and prints what came of it.
 func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved, dir string, resume bool) error {
 	p := newProgress(c.ErrOrStderr())
@@ -92,6 +118,9 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 		return err
 	}
 	defer l.Close()
+	if l.Done() {
+		fmt.Fprintf(c.ErrOrStderr(), "%s %s, so there is nothing to do\n", dir, whyDone(l.Summary()))
+	}
 	err = runToEnd(c.Context(), l)
 	p.finish()
 	var stop *interrupted
@@ -114,7 +143,19 @@ func runToEnd(ctx context.Context, l *train.Loop) error {
 	return l.Run(ctx)
 }
 
+// whyDone says why a run has no step left.
+func whyDone(s train.Summary) string {
+	if s.Stopped {
+		return fmt.Sprintf("was stopped early at step %d (train.patience)", s.Step)
+	}
+	return fmt.Sprintf("has %d steps already", s.Step)
+}
+
 func printSummary(w io.Writer, s train.Summary, dir string) error {
-	_, err := fmt.Fprintf(w, "%s: %d steps, %d edits, best at step %d (loss %.4f)\nnext: keyhole eval %s --data FILE\n", dir, s.Step, s.Edits, s.BestStep, s.BestLoss, dir)
+	best := ""
+	if s.BestStep > 0 {
+		best = fmt.Sprintf(", best at step %d (loss %.4f)", s.BestStep, s.BestLoss)
+	}
+	_, err := fmt.Fprintf(w, "%s: %d steps, %d edits%s\nnext: keyhole eval %s --data FILE\n", dir, s.Step, s.Edits, best, dir)
 	return err
 }

@@ -30,7 +30,8 @@ type Editor struct {
 var _ edit.Editor = (*Editor)(nil)
 
 // New returns an editor called name that computes with o. Prompts and targets
-// become tokens by tok and are cut as text says.
+// become tokens by tok; prompts are cut as text says, and targets that would be
+// are refused.
 func New(o *meta.Objective, name string, text meta.TextOptions, tok tokenizer.Tokenizer) *Editor {
 	return &Editor{o: o, name: name, text: text, tok: tok}
 }
@@ -77,7 +78,7 @@ func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) 
 			if err := g[j].Validate(false); err != nil {
 				return nil, err
 			}
-			t, err := meta.Answer(e.tok, g[j].Prompt, g[j].Target, e.text)
+			t, err := meta.Whole(e.tok, g[j].Prompt, g[j].Target, e.text)
 			if err != nil {
 				return nil, fmt.Errorf("edit %s: %w", g[j].ID, err)
 			}

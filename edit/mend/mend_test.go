@@ -241,6 +241,10 @@ func TestWhatCannotBeEditedIsNamed(t *testing.T) {
 			t.Errorf("%s: got %v", want, err)
 		}
 	}
+	long := edit.Request{ID: "a", Prompt: "the capital of", Target: strings.Repeat("yq ", 30)}
+	if _, err := e.Apply(context.Background(), m, []edit.Request{long}); err == nil || !strings.Contains(err.Error(), "cut at 32 (data.max_len)") {
+		t.Errorf("a target that would be cut: %v", err)
+	}
 	if _, err := e.Apply(context.Background(), m, nil); err == nil {
 		t.Error("no request was accepted")
 	}
