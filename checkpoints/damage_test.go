@@ -102,7 +102,7 @@ func TestDamageIsFoundAndNamed(t *testing.T) {
 				if c.File != tc.file || c.Use != "step-000100" || filepath.Base(c.Folder) != "step-000120" {
 					t.Errorf("got %+v", c)
 				}
-				for _, part := range []string{tc.file, tc.want, "step-000120", "use checkpoint step-000100"} {
+				for _, part := range []string{tc.file, tc.want, "step-000120", fmt.Sprintf("delete %s and resume: the newest whole checkpoint is step-000100", dir)} {
 					if !strings.Contains(err.Error(), part) {
 						t.Errorf("no %q in %q", part, err)
 					}
@@ -235,7 +235,7 @@ func TestLeftoversOfKilledProcessesAreSwept(t *testing.T) {
 }
 
 func TestDamagedPointersAreNamed(t *testing.T) {
-	for _, text := range []string{"", "step-000999\n", "../x", "step-1", strings.Repeat("step-000100", 9)} {
+	for _, text := range []string{"", "../x", "step-1", strings.Repeat("step-000100", 9)} {
 		s := newStore(t)
 		save(t, s, 100)
 		must(t, os.WriteFile(filepath.Join(s.Dir(), "last"), []byte(text), 0o600))
@@ -244,6 +244,43 @@ func TestDamagedPointersAreNamed(t *testing.T) {
 		if !errors.As(err, &c) || c.File != "last" || c.Use != "step-000100" {
 			t.Errorf("%q: got %v", text, err)
 		}
+		must(t, os.Remove(filepath.Join(s.Dir(), "last"))) // as the error says
+		if c, err := s.Load("last"); err != nil || c.Name() != "step-000100" {
+			t.Errorf("%q deleted: %v", text, err)
+		}
+	}
+}
+
+func TestADeletedCheckpointGivesWayToTheLatestWholeOne(t *testing.T) {
+	s := newStore(t)
+	for _, step := range []int{80, 100, 110, 120} {
+		save(t, s, step)
+	}
+	must(t, s.SetBest("120"))
+	if gone := s.Gone(); gone != "" {
+		t.Errorf("%s is there", gone)
+	}
+	flip("phi.safetensors", 7)(t, filepath.Join(s.Dir(), "step-000110"))
+	must(t, os.RemoveAll(filepath.Join(s.Dir(), "step-000120")))
+	if c, err := s.Load("last"); err != nil || c.Name() != "step-000100" {
+		t.Errorf("last: %v", err)
+	}
+	if gone := s.Gone(); gone != "step-000120" {
+		t.Errorf("%q is gone", gone)
+	}
+	var bad *checkpoints.CorruptError
+	if _, err := s.Load("best"); !errors.As(err, &bad) || bad.Use != "step-000100" {
+		t.Errorf("best: %v", err)
+	}
+	for _, name := range []string{"step-000080", "step-000100"} {
+		must(t, os.RemoveAll(filepath.Join(s.Dir(), name)))
+	}
+	if _, err := s.Load("last"); !errors.As(err, &bad) || bad.Use != "" || errors.Is(err, checkpoints.ErrNone) {
+		t.Errorf("nothing whole is left: %v", err)
+	}
+	save(t, s, 112)
+	if gone := s.Gone(); gone != "" {
+		t.Errorf("%s was saved anew", gone)
 	}
 }
 

@@ -16,7 +16,8 @@
 //     and both pointers valid; its leftovers are swept by the next [Open].
 //   - Equal state gives equal bytes: a manifest holds no time and no host.
 //   - [Store.Load] checks every byte. A flipped bit anywhere is a *[CorruptError]
-//     that names the file, and a checkpoint that is intact, if there is one.
+//     that names the file, and a checkpoint that is intact, if there is one. Once
+//     the damaged folder is deleted, [Store.Last] gives the latest intact one.
 //   - One process writes at a time: [Open] takes a lock. [View] takes none and
 //     changes nothing, so it may look on while a run saves.
 //   - Files that this package did not write are never deleted by pruning.

@@ -3,10 +3,14 @@ package checkpoints
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 )
 
 // ErrNone says that a folder holds no checkpoint yet, or none of that role.
 var ErrNone = errors.New("no such checkpoint yet")
+
+// errGone says that a pointer's checkpoint was deleted.
+var errGone = errors.New("which is missing")
 
 // ErrNewer says that a checkpoint was written in a later format.
 var ErrNewer = errors.New("written by a newer keyhole; use that version or a later one")
@@ -17,7 +21,7 @@ type CorruptError struct {
 	File   string // name in Folder
 	Offset int64  // first byte known to be bad or missing; -1 if unknown
 	Err    error  // what is wrong
-	Use    string // name of another checkpoint that is intact; empty if none
+	Use    string // name of the latest other checkpoint that is intact; empty if none
 }
 
 // Error names the file, what is wrong, and the way out.
@@ -28,7 +32,11 @@ func (e *CorruptError) Error() string {
 	}
 	out := "no other checkpoint here is intact: restore a copy or train again"
 	if e.Use != "" {
-		out = "use checkpoint " + e.Use
+		bad := e.Folder
+		if _, isStep := stepOf(filepath.Base(bad)); !isStep { // a pointer
+			bad = filepath.Join(bad, e.File)
+		}
+		out = fmt.Sprintf("delete %s and resume: the newest whole checkpoint is %s", bad, e.Use)
 	}
 	return fmt.Sprintf("checkpoint %s: %s is damaged%s: %v; %s", e.Folder, e.File, at, e.Err, out)
 }

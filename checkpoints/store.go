@@ -103,8 +103,27 @@ func (s *Store) List() ([]string, error) {
 }
 
 // Last gives the name of the checkpoint that was saved last; it wraps [ErrNone]
-// if there is none.
-func (s *Store) Last() (string, error) { return s.pointer(lastName) }
+// if there is none. If somebody deleted it, or the pointer, it gives the latest
+// checkpoint that is intact: the way out when the last is damaged.
+func (s *Store) Last() (string, error) {
+	name, err := s.pointer(lastName)
+	if errors.Is(err, errGone) || errors.Is(err, ErrNone) {
+		if latest := s.intact(""); latest != "" {
+			return latest, nil
+		}
+	}
+	return name, err
+}
+
+// Gone names the checkpoint that was saved last, if somebody deleted it; empty
+// if not.
+func (s *Store) Gone() string {
+	name, err := s.pointer(lastName)
+	if errors.Is(err, errGone) {
+		return name
+	}
+	return ""
+}
 
 // Best gives the name of the checkpoint that [Store.SetBest] chose; it wraps
 // [ErrNone] if there is none.
@@ -137,7 +156,8 @@ func (s *Store) point(pointer, name string) error {
 	return nil
 }
 
-// pointer reads and checks a pointer.
+// pointer reads and checks a pointer. With an error that wraps errGone comes the
+// missing folder's name.
 func (s *Store) pointer(pointer string) (string, error) {
 	f, err := os.Open(filepath.Join(s.dir, pointer))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -157,7 +177,7 @@ func (s *Store) pointer(pointer string) (string, error) {
 		return "", &CorruptError{Folder: s.dir, File: pointer, Offset: -1, Err: fmt.Errorf("names %q, which is no checkpoint", name), Use: s.intact("")}
 	}
 	if info, err := os.Stat(filepath.Join(s.dir, name)); err != nil || !info.IsDir() {
-		return "", &CorruptError{Folder: s.dir, File: pointer, Offset: -1, Err: fmt.Errorf("names %s, which is missing", name), Use: s.intact("")}
+		return name, &CorruptError{Folder: s.dir, File: pointer, Offset: -1, Err: fmt.Errorf("names %s, %w", name, errGone), Use: s.intact("")}
 	}
 	return name, nil
 }

@@ -42,7 +42,15 @@ last twenty steps, all against the edits seen.`,
 			default:
 				return &usageError{fmt.Errorf("--out %s: want a name that ends in .png or .svg", out)}
 			}
+			if err := writable(out); err != nil {
+				return err
+			}
+			forget, err := newParent(out)
+			if err != nil {
+				return err
+			}
 			if err := atomicfile.Write(out, func(w io.Writer) error { return draw(w) }); err != nil {
+				forget()
 				return err
 			}
 			if o.json {

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -21,6 +25,7 @@ type editFlags struct {
 	paraphrases, neighbors []string
 	tokens                 int
 	save, dtype, keep      string
+	base                   string // by what name the base model was opened
 	force                  bool
 }
 
@@ -74,7 +79,7 @@ a file are made together, as one.`,
   keyhole edit --editor ike --model models/smollm2 --prompt "The capital of France is" --target Lyon --keep store.json`,
 		Args: atMostOne(),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := f.check(); err != nil {
+			if err := f.check(c); err != nil {
 				return err
 			}
 			if f.force && canForce(who.editor) {
@@ -83,6 +88,10 @@ a file are made together, as one.`,
 			b, err := who.open(c.Context(), c, args)
 			if err != nil {
 				return err
+			}
+			f.base = who.model
+			if len(args) > 0 {
+				f.base = cmp.Or(b.text.Model.Path, embeddedName)
 			}
 			r, err := f.run(c, b)
 			if err := errorAfter(err, b.close()); err != nil {
@@ -110,11 +119,13 @@ a file are made together, as one.`,
 	return c
 }
 
-func (f *editFlags) check() error {
+func (f *editFlags) check(c *cobra.Command) error {
 	single := f.request.Prompt != "" || f.request.Target != ""
 	switch {
 	case f.file != "" && single:
 		return wrongUse("give --edits or --prompt and --target, not both")
+	case f.file != "" && f.request.Subject != "":
+		return wrongUse("--subject goes with --prompt; the edits of %s name their own", f.file)
 	case f.file == "" && f.request.Prompt == "":
 		return wrongUse("--prompt is missing: say after which text the model shall answer otherwise")
 	case f.file == "" && f.request.Target == "":
@@ -124,8 +135,54 @@ func (f *editFlags) check() error {
 	case f.keep != "" && !strings.HasSuffix(f.keep, edit.FileExt) && !isStore(f.keep):
 		return wrongUse("--keep %s: the name of an edit file ends in %s, that of a store of in-context edits in %s", f.keep, edit.FileExt, storeExt)
 	}
-	_, err := dtypeOf(f.dtype)
-	return err
+	if _, err := dtypeOf(f.dtype); err != nil {
+		return err
+	}
+	if f.save == "" && c.Flags().Changed("dtype") {
+		return wrongUse("--dtype is for the weights that --save writes; add --save FOLDER, or leave it out")
+	}
+	if f.save != "" {
+		if err := freeFolder(f.save); err != nil {
+			return err
+		}
+	}
+	if f.keep == "" {
+		return nil
+	}
+	if err := f.keepIsFree(); err != nil {
+		return err
+	}
+	return writable(f.keep)
+}
+
+// keepIsFree refuses to write an edit over another; a store takes more edits.
+func (f *editFlags) keepIsFree() error {
+	if _, err := os.Lstat(f.keep); !isStore(f.keep) && !errors.Is(err, fs.ErrNotExist) {
+		return errorAfter(err, fmt.Errorf("%s is there already; choose a new name, or delete it", f.keep))
+	}
+	return nil
+}
+
+// fits checks, before anything is computed, that what b's editor makes of the
+// requests can be written as asked for.
+func (f *editFlags) fits(b *workbench, requests []edit.Request) error {
+	_, inContext := b.editor.(*ike.Editor)
+	switch {
+	case f.keep != "" && inContext != isStore(f.keep):
+		return wrongUse("--keep %s: edits by %s are kept in %s", f.keep, b.editor.Name(), map[bool]string{
+			true: "an edit store, whose name ends in " + storeExt, false: "an edit file, whose name ends in " + edit.FileExt,
+		}[inContext])
+	case f.save != "" && inContext:
+		return errNoWeights(b.editor.Name())
+	case f.keep != "" && inContext:
+		_, err := storeWith(f.keep, requests)
+		return err
+	}
+	return nil
+}
+
+func errNoWeights(editor string) error {
+	return fmt.Errorf("editor %s changes no weights, so there is no edited model to save; keep the edit with --keep", editor)
 }
 
 // requests are the edits to make, and records to take prompts from.
@@ -181,6 +238,9 @@ func (f *editFlags) run(c *cobra.Command, b *workbench) (*editResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.fits(b, requests); err != nil {
+		return nil, err
+	}
 	questions := f.questions(requests)
 	for i := range questions {
 		q := &questions[i]
@@ -192,11 +252,6 @@ func (f *editFlags) run(c *cobra.Command, b *workbench) (*editResult, error) {
 		return nil, fmt.Errorf("the model answers %q with %q already, so there is nothing to edit; choose another target, or add --force", f.request.Prompt, f.request.Target)
 	}
 	start := time.Now()
-	if _, inContext := b.editor.(*ike.Editor); f.keep != "" && inContext != isStore(f.keep) {
-		return nil, wrongUse("--keep %s: edits by %s are kept in %s", f.keep, b.editor.Name(), map[bool]string{
-			true: "an edit store, whose name ends in " + storeExt, false: "an edit file, whose name ends in " + edit.FileExt,
-		}[inContext])
-	}
 	e, err := b.editor.Apply(c.Context(), b.model, requests)
 	if stop := stopped(c); stop != nil {
 		return nil, stop
@@ -244,14 +299,15 @@ func (f *editFlags) answersAfter(b *workbench, e *edit.Edited, questions []asked
 	return nil
 }
 
-// write keeps the edit and saves the edited model, as far as asked for.
+// write saves the edited model and keeps the edit, as far as asked for: both or
+// neither.
 func (f *editFlags) write(b *workbench, e *edit.Edited, hash string, r *editResult) error {
-	kept := &edit.Kept{Path: "edit" + edit.FileExt, Model: hash, Edited: e}
 	if f.save != "" {
 		if len(e.Changes) == 0 {
-			return fmt.Errorf("editor %s changes no weights, so there is no edited model to save; keep the edit with --keep", e.Editor)
+			return errNoWeights(e.Editor)
 		}
-		s := savedModel{Dir: f.save, DType: f.dtype, Base: b.model.Path}
+		kept := &edit.Kept{Path: "edit" + edit.FileExt, Model: hash, Edited: e}
+		s := savedModel{Dir: f.save, DType: f.dtype, Base: f.base}
 		if err := s.write(b.model, b.engine, []*edit.Kept{kept}); err != nil {
 			return err
 		}
@@ -260,14 +316,33 @@ func (f *editFlags) write(b *workbench, e *edit.Edited, hash string, r *editResu
 	if f.keep == "" {
 		return nil
 	}
-	if err := makeParent(f.keep); err != nil {
+	if err := f.writeKept(e, hash); err != nil {
+		if f.save != "" {
+			err = errors.Join(err, os.RemoveAll(f.save))
+		}
 		return err
 	}
 	r.Kept = f.keep
-	if isStore(f.keep) {
-		return storeEdits(f.keep, e.Requests)
+	return nil
+}
+
+func (f *editFlags) writeKept(e *edit.Edited, hash string) error {
+	forget, err := newParent(f.keep)
+	if err != nil {
+		return err
 	}
-	return edit.WriteFile(f.keep, e, hash)
+	if isStore(f.keep) {
+		var s *ike.Store
+		if s, err = storeWith(f.keep, e.Requests); err == nil {
+			err = s.Save()
+		}
+	} else if err = f.keepIsFree(); err == nil { // it may be a file of the model just saved
+		err = edit.WriteFile(f.keep, e, hash)
+	}
+	if err != nil {
+		forget()
+	}
+	return err
 }
 
 // says reports whether an answer begins with the target, as whole words.

@@ -91,6 +91,9 @@ func readEdits(paths []string) ([]*edit.Kept, error) {
 		if err != nil {
 			return nil, fmt.Errorf("edits: %w", err)
 		}
+		if isStore(p) && !info.IsDir() {
+			return nil, fmt.Errorf("%s is an edit store (JSON), not an edit file: its edits change no weights; list it by itself with keyhole edits list %s, or answer from it with keyhole generate MODEL --store %s", p, p, p)
+		}
 		if !info.IsDir() {
 			k, err := edit.ReadFile(p)
 			if err != nil {
@@ -150,6 +153,9 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 			if _, err := dtypeOf(dtype); err != nil {
 				return err
 			}
+			if err := freeFolder(save); err != nil {
+				return err
+			}
 			kept, err := readEdits(args[1:])
 			if err != nil {
 				return err
@@ -161,7 +167,7 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 			if err != nil {
 				return err
 			}
-			s := &savedModel{Dir: save, DType: dtype, Base: b.model.Path}
+			s := &savedModel{Dir: save, DType: dtype, Base: args[0]}
 			if err := errorAfter(s.write(b.model, b.engine, kept), b.close()); err != nil {
 				return err
 			}
@@ -226,7 +232,7 @@ Edits of a store of in-context edits (.json) go by their ids.`,
 				return fmt.Errorf("the base model of %s: %w; say where it is with --model", s.Dir, err)
 			}
 			want := s.Model
-			s.Base = b.model.Path
+			s.Base = model
 			if hash, err := b.model.Hash(); err != nil || hash != want {
 				return errorAfter(errorAfter(err, fmt.Errorf("%s was made from the base model with hash %.12s…, but %s has %.12s…; give that model with --model", s.Dir, want, model, hash)), b.close())
 			}

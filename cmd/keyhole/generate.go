@@ -48,6 +48,16 @@ stands in front of it, with demonstrations as --editor has it.`,
 			case tokens < 1:
 				return wrongUse("--tokens %d is below 1", tokens)
 			}
+			for _, flag := range []string{"editor", "demos", "demos-split", "set"} {
+				if store == "" && c.Flags().Changed(flag) {
+					return wrongUse("--%s is about the contexts of --store; add --store FILE%s, or leave it out", flag, storeExt)
+				}
+			}
+			for _, flag := range []string{"top-k", "seed"} {
+				if c.Flags().Changed(flag) && !c.Flags().Changed("temperature") {
+					return wrongUse("--%s needs --temperature: without it the most probable token is taken always", flag)
+				}
+			}
 			b, err := openModelOnly(args[0], 0)
 			if err != nil {
 				return err

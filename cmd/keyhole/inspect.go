@@ -26,7 +26,8 @@ func inspectCommand(o *options) *cobra.Command {
 		Short: "Say what a model, a run or a checkpoint is",
 		Long: `Of a model: architecture, parameters, tokenizer, the edits that it was saved
 with, and the layers that can be edited. Of a run or a checkpoint: every file verified, its metrics, and its
-networks with their parameters and step sizes.`,
+networks with their parameters and step sizes. Where a run's best checkpoint is
+damaged, its newest whole one is shown.`,
 		Example: `  keyhole inspect embedded
   keyhole inspect models/smollm2.gguf --json
   keyhole inspect runs/first
@@ -42,6 +43,9 @@ networks with their parameters and step sizes.`,
 					return printJSON(c.OutOrStdout(), r)
 				}
 				return r.print(c.OutOrStdout())
+			}
+			if model != "" {
+				return wrongUse("--model is for runs and checkpoints, and %s is none; leave it out", args[0])
 			}
 			r, err := inspectModel(args[0])
 			if err != nil {
@@ -175,6 +179,7 @@ type checkpointInfo struct {
 	Verified   bool               `json:"verified"` // every byte of every checkpoint listed
 	All        []string           `json:"checkpoints"`
 	Damaged    map[string]string  `json:"damaged,omitempty"` // name → what is wrong
+	Gone       string             `json:"gone,omitempty"`    // the last checkpoint, if it was deleted
 	Kind       string             `json:"kind"`
 	BaseModel  string             `json:"base_model_sha256"`
 	Parameters int                `json:"parameters"`
@@ -193,15 +198,36 @@ type networkInfo struct {
 }
 
 func inspectCheckpoint(path, model string) (*checkpointInfo, error) {
+	r := &checkpointInfo{
+		Path: path, Verified: true, All: []string{}, Networks: []networkInfo{}, StepSizes: map[string]float64{},
+		Metrics: map[string]float64{}, Files: []checkpoints.File{},
+	}
+	dir := filepath.Join(path, "checkpoints")
+	err := r.describe(path, model)
+	var bad *checkpoints.CorruptError
+	if errors.As(err, &bad) && isDir(dir) {
+		r.Verified, err = false, nil
+		if bad.Use != "" {
+			whole := filepath.Join(dir, bad.Use)
+			err = r.describe(whole, model)
+			r.Checkpoint = whole
+		}
+	}
+	if err == nil && isDir(dir) {
+		err = r.verify(dir)
+	}
+	return r, err
+}
+
+// describe says what is in a checkpoint, or in the best of a run.
+func (r *checkpointInfo) describe(path, model string) error {
 	e, c, err := train.OpenEditor(path, sources(), baseModel(model, 0))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer e.Model.Close()
-	r := &checkpointInfo{
-		Path: path, Checkpoint: c.Dir, Step: c.Step, Verified: true, All: []string{c.Name()}, Kind: e.Config.Hypernet.Kind,
-		BaseModel: c.BaseModel, Parameters: len(e.Net.Flat), StepSizes: map[string]float64{}, Metrics: c.Metrics, Files: c.Files,
-	}
+	r.Checkpoint, r.Step, r.All, r.Kind = c.Dir, c.Step, []string{c.Name()}, e.Config.Hypernet.Kind
+	r.BaseModel, r.Parameters, r.Metrics, r.Files = c.BaseModel, len(e.Net.Flat), c.Metrics, c.Files
 	for _, g := range e.Net.Groups {
 		n := networkInfo{Name: g.Name, Rows: g.Norm.K}
 		for _, s := range g.Sites {
@@ -217,17 +243,14 @@ func inspectCheckpoint(path, model string) (*checkpointInfo, error) {
 	for i, p := range e.Net.Rates {
 		v, err := p.Values()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		r.StepSizes[e.Net.Sites[i].Name] = float64(v[0])
 	}
-	if dir := filepath.Join(path, "checkpoints"); isDir(dir) {
-		err = r.verify(dir)
-	}
-	return r, err
+	return nil
 }
 
-// verify checks every checkpoint of a run.
+// verify checks the pointers and every checkpoint of a run.
 func (r *checkpointInfo) verify(dir string) error {
 	s, err := checkpoints.View(dir)
 	if err != nil {
@@ -237,16 +260,28 @@ func (r *checkpointInfo) verify(dir string) error {
 	if r.All, err = s.List(); err != nil {
 		return err
 	}
+	r.Gone = s.Gone()
+	check := func(name string, err error) error {
+		var bad *checkpoints.CorruptError
+		if !errors.As(err, &bad) {
+			return err
+		}
+		if r.Damaged == nil {
+			r.Damaged = map[string]string{}
+		}
+		r.Verified, r.Damaged[name] = false, bad.Error()
+		return nil
+	}
+	for pointer, follow := range map[string]func() (string, error){"last": s.Last, "best": s.Best} {
+		if _, err := follow(); !errors.Is(err, checkpoints.ErrNone) {
+			if err := check(pointer, err); err != nil {
+				return err
+			}
+		}
+	}
 	for _, name := range r.All {
 		_, err := s.Load(name)
-		var bad *checkpoints.CorruptError
-		switch {
-		case errors.As(err, &bad):
-			if r.Damaged == nil {
-				r.Damaged = map[string]string{}
-			}
-			r.Verified, r.Damaged[name] = false, bad.Error()
-		case err != nil:
+		if err := check(name, err); err != nil {
 			return err
 		}
 	}
@@ -254,14 +289,25 @@ func (r *checkpointInfo) verify(dir string) error {
 }
 
 func (r *checkpointInfo) print(w io.Writer) error {
-	if _, err := fmt.Fprintf(w, "%s: %s of step %d, %d parameters, base model %.12s…\n%d checkpoint(s), %d damaged\n\n",
-		r.Checkpoint, r.Kind, r.Step, r.Parameters, r.BaseModel, len(r.All), len(r.Damaged)); err != nil {
+	head := fmt.Sprintf("%s: %s of step %d, %d parameters, base model %.12s…\n", r.Checkpoint, r.Kind, r.Step, r.Parameters, r.BaseModel)
+	if r.Checkpoint == "" {
+		head = r.Path + ": no checkpoint is whole\n"
+	}
+	if _, err := fmt.Fprintf(w, "%s%d checkpoint(s), %d damaged\n\n", head, len(r.All), len(r.Damaged)); err != nil {
 		return err
+	}
+	if r.Gone != "" {
+		if _, err := fmt.Fprintf(w, "%s, saved last, was deleted; keyhole resume goes on from the newest whole checkpoint\n", r.Gone); err != nil {
+			return err
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Damaged)) {
 		if _, err := fmt.Fprintf(w, "damaged: %s\n", r.Damaged[name]); err != nil {
 			return err
 		}
+	}
+	if r.Checkpoint == "" {
+		return nil
 	}
 	t := &report.Table{Columns: []report.Column{{Name: "network"}, {Name: "site"}, {Name: "step size", Right: true}, {Name: "parameters", Right: true}, {Name: "rows seen", Right: true}}}
 	for _, n := range r.Networks {

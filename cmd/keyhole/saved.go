@@ -25,7 +25,7 @@ const (
 type savedModel struct {
 	Dir   string `json:"-"`
 	Model string `json:"model"` // hash of the base model
-	Base  string `json:"path"`  // where the base model was
+	Base  string `json:"path"`  // where the base model was, or "embedded"
 	DType string `json:"dtype"`
 }
 
@@ -66,7 +66,7 @@ func (s *savedModel) build(m *lm.Model, k *kernel.Engine, edits []*edit.Kept, in
 	if s.Model, err = m.Hash(); err != nil {
 		return err
 	}
-	if s.Base != "" {
+	if s.Base != embeddedName {
 		if s.Base, err = filepath.Abs(s.Base); err != nil {
 			return err
 		}
@@ -87,7 +87,8 @@ func (s *savedModel) build(m *lm.Model, k *kernel.Engine, edits []*edit.Kept, in
 		}
 	}
 	defer undo()
-	if err := makeParent(s.Dir); err != nil {
+	forget, err := newParent(s.Dir)
+	if err != nil {
 		return err
 	}
 	err = into(s.Dir, func(dir string) error {
@@ -96,10 +97,24 @@ func (s *savedModel) build(m *lm.Model, k *kernel.Engine, edits []*edit.Kept, in
 		}
 		return s.writeEdits(filepath.Join(dir, editsFolder), edits)
 	})
+	if err != nil {
+		forget()
+	}
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s is there already; choose a new folder: %w", s.Dir, err)
 	}
 	return err
+}
+
+// freeFolder fails early where write would for want of a free name.
+func freeFolder(path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return writable(path)
+	}
+	if entries, err := os.ReadDir(path); err == nil && len(entries) == 0 {
+		return writable(path)
+	}
+	return fmt.Errorf("%s is there already; choose a new folder", path)
 }
 
 func (s *savedModel) writeEdits(dir string, edits []*edit.Kept) error {
@@ -128,7 +143,46 @@ func plainName(path string) string {
 	return name
 }
 
-// makeParent makes the folder that path is to lie in.
-func makeParent(path string) error {
-	return os.MkdirAll(filepath.Dir(filepath.Clean(path)), 0o777)
+// newParent makes the folder that path is to lie in. forget removes what it
+// made, as far as it is empty.
+func newParent(path string) (forget func(), err error) {
+	var made []string // the innermost first
+	dir := filepath.Dir(filepath.Clean(path))
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		made = append(made, d)
+	}
+	forget = func() {
+		for _, d := range made {
+			_ = os.Remove(d) // one with something in it stays
+		}
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		forget()
+		return nil, err
+	}
+	return forget, nil
+}
+
+// writable fails if nothing new can be made at path. It leaves nothing behind.
+func writable(path string) error {
+	forget, err := newParent(path)
+	if err != nil {
+		return err
+	}
+	defer forget()
+	f, err := os.CreateTemp(filepath.Dir(filepath.Clean(path)), ".keyhole-*")
+	if err == nil {
+		err = errorAfter(f.Close(), os.Remove(f.Name()))
+	}
+	var cause *fs.PathError
+	if errors.As(err, &cause) { // its path is not one that the user named
+		err = cause.Err
+	}
+	if err != nil {
+		return fmt.Errorf("nothing can be written at %s; choose another place: %w", path, err)
+	}
+	return nil
 }

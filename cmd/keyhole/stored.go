@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -59,25 +61,39 @@ func existingStore(path string) (*ike.Store, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("edit store: %w; keyhole edit --editor ike … --keep %s makes one", err, path)
 	}
-	return ike.OpenStore(path)
+	return openStore(path)
 }
 
-// storeEdits adds requests to a store. The number that the command line gives
-// its only edit is not its name there.
-func storeEdits(path string, requests []edit.Request) error {
+// openStore opens a store, or makes an empty one.
+func openStore(path string) (*ike.Store, error) {
 	s, err := ike.OpenStore(path)
+	var unread *fs.PathError
+	if err == nil || errors.As(err, &unread) {
+		return s, err
+	}
+	why := errors.Unwrap(err)
+	if errors.Is(err, io.EOF) {
+		why = errors.New("it is empty")
+	}
+	return nil, fmt.Errorf("%s is no edit store that keyhole can read: %w; name another file (keyhole edit --editor ike … --keep FILE%s makes one)", path, why, storeExt)
+}
+
+// storeWith is a store with requests added, to be saved. The number that the
+// command line gives its only edit is not its name there.
+func storeWith(path string, requests []edit.Request) (*ike.Store, error) {
+	s, err := openStore(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, r := range requests {
 		if len(requests) == 1 {
 			r.ID = ""
 		}
 		if err := s.Add(r); err != nil {
-			return fmt.Errorf("edit store %s: %w", path, err)
+			return nil, fmt.Errorf("edit store %s: %w", path, err)
 		}
 	}
-	return s.Save()
+	return s, nil
 }
 
 // unstore takes edits, by id, out of a store.

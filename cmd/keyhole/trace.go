@@ -52,7 +52,7 @@ facts of a file that the model knows, with 95 % bands, and the block that
 suggests itself for ROME. What is traced is kept there, fact by fact, so an
 interrupted average goes on.
 
-DIR gets a JSON file, a table, and a heat map (PNG and SVG) for each kind.`,
+The folder of --out gets a JSON file, a table, and a heat map (PNG and SVG) for each kind.`,
 		Example: `  keyhole trace embedded --prompt "The capital of Masovian Voivodeship is" --subject "Masovian Voivodeship" --out traced
   keyhole trace models/smollm2 --prompt "The Space Needle is in the city of" --subject "Space Needle" --out traced
   keyhole trace models/gpt2 --data known_facts.jsonl.gz --limit 100 --restore hidden --out traced
@@ -100,14 +100,26 @@ func (f *traceFlags) check() (trace.Config, error) {
 		return cfg, wrongUse("give --data, or --prompt and --subject, not both")
 	case len(f.restores) == 0:
 		return cfg, wrongUse("--restore is empty: name hidden, mlp or attn")
+	case f.limit < 0:
+		return cfg, wrongUse("--limit %d is negative; 0 means all", f.limit)
 	}
 	for _, r := range f.restores {
 		if !slices.Contains([]string{trace.Hidden, trace.MLP, trace.Attn}, r) {
 			return cfg, wrongUse("--restore %q is none of hidden, mlp, attn", r)
 		}
 	}
-	_, err := configs.Read("trace", nil, &cfg, configs.Options{Set: f.set})
-	return cfg, err
+	for _, s := range f.set {
+		if key, value, _ := strings.Cut(s, "="); strings.TrimSpace(key) == "restore" {
+			return cfg, wrongUse("--set %s: name the states with --restore %s instead", s, value)
+		}
+	}
+	if _, err := configs.Read("trace", nil, &cfg, configs.Options{Set: f.set}); err != nil {
+		return cfg, err
+	}
+	if cfg.Sever != trace.None && slices.ContainsFunc(f.restores, func(r string) bool { return r != trace.Hidden }) {
+		return cfg, wrongUse("--set sever=%s goes with hidden states alone; add --restore %s", cfg.Sever, trace.Hidden)
+	}
+	return cfg, writable(filepath.Join(f.out, f.restores[0]+".json"))
 }
 
 func (f *traceFlags) run(c *cobra.Command, b *workbench, cfg trace.Config) (*traced, error) {
@@ -122,14 +134,8 @@ func (f *traceFlags) run(c *cobra.Command, b *workbench, cfg trace.Config) (*tra
 			return nil, err
 		}
 	}
-	if err := os.MkdirAll(f.out, 0o777); err != nil {
-		return nil, fmt.Errorf("trace: %w", err)
-	}
 	for _, restore := range f.restores {
 		cfg.Restore = restore
-		if restore != trace.Hidden {
-			cfg.Sever = trace.None
-		}
 		var err error
 		if f.file == "" {
 			err = f.one(c, b, cfg, out)
@@ -189,7 +195,7 @@ func (f *traceFlags) average(c *cobra.Command, b *workbench, cfg trace.Config, f
 	}, out)
 	bar.finish()
 	if err := errorAfter(err, log.close()); err != nil {
-		if stopped(c) != nil {
+		if stopped(c) != nil && log.file != nil {
 			fmt.Fprintf(c.ErrOrStderr(), "what was traced is in %s; type the same command again to go on\n", f.out)
 		}
 		return err
@@ -254,6 +260,9 @@ func (f *traceFlags) fact(c *cobra.Command, t *trace.Tracer, x data.Fact) (trace
 
 // write puts one kind's JSON, table and heat maps into the folder.
 func (f *traceFlags) write(name string, v any, rows [][]string, draw func(path string) error, out *traced) error {
+	if err := os.MkdirAll(f.out, 0o777); err != nil {
+		return fmt.Errorf("trace: %w", err)
+	}
 	base := filepath.Join(f.out, name)
 	err := atomicfile.Write(base+".json", func(w io.Writer) error {
 		e := json.NewEncoder(w)

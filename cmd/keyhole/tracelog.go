@@ -6,13 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"keyhole/trace"
 )
 
 // traceLog keeps the outcome of each traced fact, so that an interrupted
-// average goes on where it was.
+// average goes on where it was. The file is made by the first outcome, so that
+// what cannot be traced at all leaves none.
 type traceLog struct {
+	path string
+	head []byte // first line
+	keep int64  // bytes of whole lines that are there
 	file *os.File
 	done map[int]tracedFact
 }
@@ -33,8 +38,8 @@ type tracedFact struct {
 	LeftOut string        `json:"left_out,omitempty"`
 }
 
-// openTraceLog opens or creates the file. One that was made otherwise is an
-// error; a last line without its end is cut off.
+// openTraceLog opens the file, if there is one. One that was made otherwise is
+// an error; a last line without its end is cut off.
 func openTraceLog(path string, head traceHead) (*traceLog, error) {
 	fail := func(err error) (*traceLog, error) { return nil, fmt.Errorf("traced facts %s: %w", path, err) }
 	first, err := json.Marshal(head)
@@ -42,11 +47,12 @@ func openTraceLog(path string, head traceHead) (*traceLog, error) {
 		return fail(err)
 	}
 	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	isNew := errors.Is(err, os.ErrNotExist)
+	if err != nil && !isNew {
 		return fail(err)
 	}
-	l := &traceLog{done: map[int]tracedFact{}}
 	whole := text[:bytes.LastIndexByte(text, '\n')+1]
+	l := &traceLog{path: path, head: append(first, '\n'), keep: int64(len(whole)), done: map[int]tracedFact{}}
 	for n, line := range bytes.Split(bytes.TrimSuffix(whole, []byte("\n")), []byte("\n")) {
 		switch {
 		case len(whole) == 0:
@@ -60,33 +66,50 @@ func openTraceLog(path string, head traceHead) (*traceLog, error) {
 			l.done[f.Fact] = f
 		}
 	}
-	if l.file, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o666); err != nil {
-		return fail(err)
-	}
-	if err = l.file.Truncate(int64(len(whole))); err == nil {
-		_, err = l.file.Seek(int64(len(whole)), 0)
-	}
-	if err == nil && len(whole) == 0 {
-		_, err = l.file.Write(append(first, '\n'))
-	}
-	if err != nil {
-		return fail(errorAfter(err, l.file.Close()))
+	if !isNew {
+		if err := l.create(); err != nil {
+			return fail(errorAfter(err, l.close()))
+		}
 	}
 	return l, nil
+}
+
+// create opens or makes the file, for more lines behind the whole ones.
+func (l *traceLog) create() error {
+	err := os.MkdirAll(filepath.Dir(l.path), 0o777)
+	if err != nil {
+		return err
+	}
+	if l.file, err = os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY, 0o666); err != nil {
+		return err
+	}
+	if err = l.file.Truncate(l.keep); err == nil {
+		_, err = l.file.Seek(l.keep, 0)
+	}
+	if err == nil && l.keep == 0 {
+		_, err = l.file.Write(l.head)
+	}
+	return err
 }
 
 // put appends a line.
 func (l *traceLog) put(f tracedFact) error {
 	line, err := json.Marshal(f)
+	if err == nil && l.file == nil {
+		err = l.create()
+	}
 	if err == nil {
 		_, err = l.file.Write(append(line, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("traced facts %s: %w", l.file.Name(), err)
+		return fmt.Errorf("traced facts %s: %w", l.path, err)
 	}
 	return nil
 }
 
 func (l *traceLog) close() error {
+	if l.file == nil {
+		return nil
+	}
 	return errorAfter(l.file.Sync(), l.file.Close())
 }

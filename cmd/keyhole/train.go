@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"keyhole/checkpoints"
 	"keyhole/configs"
 	"keyhole/train"
 )
@@ -112,12 +113,16 @@ func noRun(path string) error {
 
 // runLoop trains, showing progress, and prints what came of it.
 func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved, dir string, resume bool) error {
+	gone := lastGone(dir)
 	p := newProgress(c.ErrOrStderr())
 	l, err := train.Start(cfg, r, dir, resume, sources(), p)
 	if err != nil {
 		return err
 	}
 	defer l.Close()
+	if gone != "" {
+		fmt.Fprintf(c.ErrOrStderr(), "%s, saved last, was deleted; going on from step %d\n", gone, l.Step())
+	}
 	if l.Done() {
 		fmt.Fprintf(c.ErrOrStderr(), "%s %s, so there is nothing to do\n", dir, whyDone(l.Summary()))
 	}
@@ -135,6 +140,15 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 		return printJSON(c.OutOrStdout(), l.Summary())
 	}
 	return printSummary(c.OutOrStdout(), l.Summary(), dir)
+}
+
+// lastGone names the checkpoint that a run saved last, if somebody deleted it.
+func lastGone(run string) string {
+	s, err := checkpoints.View(filepath.Join(run, "checkpoints"))
+	if err != nil {
+		return "" // a new run
+	}
+	return s.Gone()
 }
 
 // runToEnd runs the loop with the garbage collector set for training.
