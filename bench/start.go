@@ -11,6 +11,7 @@ import (
 	"keyhole/edit"
 	"keyhole/edit/mend"
 	"keyhole/eval"
+	"keyhole/internal/resident"
 	"keyhole/lm"
 	"keyhole/train"
 )
@@ -18,9 +19,9 @@ import (
 // Footprint is what the start of an evaluation of a trained editor takes. All
 // sizes are in MiB.
 type Footprint struct {
-	WeightsMiB float64  `json:"weights_mib"` // of the base model, in F32
-	NetworkMiB float64  `json:"network_mib"` // of the editor's network, in F32
-	BeforeEdit Resident `json:"before_edit"`
+	WeightsMiB float64         `json:"weights_mib"` // of the base model, in F32
+	NetworkMiB float64         `json:"network_mib"` // of the editor's network, in F32
+	BeforeEdit resident.Memory `json:"before_edit"`
 }
 
 // ModelRatio is the resident memory before the first edit, less the network,
@@ -99,13 +100,13 @@ func trainOneStep(ctx context.Context, dir, model, edits string) error {
 // firstEdit is a trained editor that measures before it edits.
 type firstEdit struct {
 	*mend.Editor
-	before *Resident
+	before *resident.Memory
 	err    error
 }
 
 // Apply implements edit.Editor.
 func (w *firstEdit) Apply(ctx context.Context, m *lm.Model, r []edit.Request) (*edit.Edited, error) {
-	if *w.before, w.err = resident(); w.err != nil {
+	if *w.before, w.err = resident.Read(); w.err != nil {
 		return nil, w.err
 	}
 	return w.Editor.Apply(ctx, m, r)

@@ -12,6 +12,7 @@ import (
 
 	"keyhole/configs"
 	"keyhole/internal/kernel"
+	"keyhole/internal/resident"
 	"keyhole/lm"
 	"keyhole/lm/tensorfile"
 	"keyhole/lm/tokenizer"
@@ -87,7 +88,7 @@ func Run(ctx context.Context, w Workload) (Measurement, error) {
 	if err := l.Run(ctx); err != nil {
 		return m, err
 	}
-	memory, err := resident()
+	memory, err := resident.Read()
 	if err != nil {
 		return m, err
 	}

@@ -15,6 +15,7 @@ import (
 	"keyhole/data"
 	"keyhole/edit"
 	"keyhole/internal/kernel"
+	"keyhole/internal/resident"
 	"keyhole/lm"
 )
 
@@ -292,7 +293,7 @@ func (r *run) mark() error {
 	if r.edits == 0 {
 		return nil
 	}
-	t := timing{Edits: r.edits, Edit: r.editTime.Seconds(), Score: r.scoreTime.Seconds(), PeakBytes: peakBytes()}
+	t := timing{Edits: r.edits, Edit: r.editTime.Seconds(), Score: r.scoreTime.Seconds(), PeakBytes: resident.PeakBytes()}
 	r.edits, r.editTime, r.scoreTime = 0, 0, 0
 	r.count(t)
 	if err := r.file.sync(); err != nil || r.file == nil {

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 )
 
 // timing is how long a group of edits took. Times are kept beside the results,
@@ -54,23 +52,4 @@ func appendTime(path string, t timing) error {
 		return fmt.Errorf("file of times: %w", err)
 	}
 	return f.Close()
-}
-
-// peakBytes is the largest resident memory of this process so far, 0 where the
-// system does not say.
-func peakBytes() int64 {
-	raw, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(raw)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
-			if err != nil {
-				return 0
-			}
-			return kib << 10
-		}
-	}
-	return 0
 }

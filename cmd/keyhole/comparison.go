@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,6 +13,7 @@ import (
 	"keyhole/configs"
 	"keyhole/data"
 	"keyhole/eval"
+	"keyhole/internal/resident"
 )
 
 // comparison is a configuration of keyhole compare.
@@ -227,7 +227,7 @@ func (m *comparer) one(e comparedEntry) (*eval.Report, error) {
 		}
 		o.Scorer = m.scorer
 	}
-	resetPeak()
+	resident.ResetPeak() // so that each editor's is its own
 	r, err := evaluate(m.c, b, o, fmt.Sprintf("%-10s", e.label()))
 	if b != m.shared {
 		err = errorAfter(err, b.close())
@@ -284,12 +284,4 @@ func (r *compared) comparable() error {
 		return fmt.Errorf("compare: results that were measured differently are not comparable: %s", strings.Join(mixed, "; "))
 	}
 	return nil
-}
-
-// resetPeak makes the process's peak memory begin anew, where the system can,
-// so that each editor's is its own.
-func resetPeak() {
-	debug.FreeOSMemory()
-	const resetHighWater = "5"
-	_ = os.WriteFile("/proc/self/clear_refs", []byte(resetHighWater), 0) // elsewhere the peak is that of all editors so far
 }

@@ -13,6 +13,7 @@ import (
 
 	"keyhole/checkpoints"
 	"keyhole/configs"
+	"keyhole/internal/resident"
 	"keyhole/train"
 )
 
@@ -123,7 +124,10 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 	if gone != "" {
 		fmt.Fprintf(c.ErrOrStderr(), "%s, saved last, was deleted; going on from step %d\n", gone, l.Step())
 	}
-	if l.Done() {
+	need := l.Estimate().Total()
+	if !l.Done() {
+		fmt.Fprintf(c.ErrOrStderr(), "this run will need about %s of memory\n", bytesText(need))
+	} else {
 		fmt.Fprintf(c.ErrOrStderr(), "%s %s, so there is nothing to do\n", dir, whyDone(l.Summary()))
 	}
 	err = runToEnd(c.Context(), l)
@@ -137,7 +141,11 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 		return err
 	}
 	if o.json {
-		return printJSON(c.OutOrStdout(), l.Summary())
+		return printJSON(c.OutOrStdout(), struct {
+			train.Summary
+			EstimatedBytes int64 `json:"estimated_bytes"`
+			PeakBytes      int64 `json:"peak_bytes,omitempty"` // missing where the system does not tell
+		}{l.Summary(), need, resident.PeakBytes()})
 	}
 	return printSummary(c.OutOrStdout(), l.Summary(), dir)
 }
@@ -170,6 +178,10 @@ func printSummary(w io.Writer, s train.Summary, dir string) error {
 	if s.BestStep > 0 {
 		best = fmt.Sprintf(", best at step %d (loss %.4f)", s.BestStep, s.BestLoss)
 	}
-	_, err := fmt.Fprintf(w, "%s: %d steps, %d edits%s\nnext: keyhole eval %s --data FILE\n", dir, s.Step, s.Edits, best, dir)
+	memory := ""
+	if peak := resident.PeakBytes(); peak > 0 {
+		memory = ", peak memory " + bytesText(peak)
+	}
+	_, err := fmt.Fprintf(w, "%s: %d steps, %d edits%s%s\nnext: keyhole eval %s --data FILE\n", dir, s.Step, s.Edits, best, memory, dir)
 	return err
 }

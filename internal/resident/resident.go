@@ -1,10 +1,12 @@
-package bench
+// Package resident tells how much memory this process takes, where Linux says it.
+package resident
 
 import (
 	"bufio"
 	"fmt"
 	"maps"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,18 +15,17 @@ import (
 // status is where Linux tells about a process; see proc_pid_status(5).
 const status = "/proc/self/status"
 
-// Resident is the resident memory of a process, in MiB.
-type Resident struct {
+// Memory is the resident memory of a process, in MiB.
+type Memory struct {
 	RSS  float64 `json:"rss_mib"`
 	Peak float64 `json:"peak_mib"` // the largest RSS so far
 	Anon float64 `json:"anon_mib"` // of RSS: memory of its own
 	File float64 `json:"file_mib"` // of RSS: pages of mapped files
 }
 
-// resident measures this process. Where the system does not tell, that is an
-// error.
-func resident() (Resident, error) {
-	var r Resident
+// Read measures this process. Where the system does not tell, that is an error.
+func Read() (Memory, error) {
+	var r Memory
 	f, err := os.Open(status)
 	if err != nil {
 		return r, fmt.Errorf("resident memory: %w", err)
@@ -48,4 +49,22 @@ func resident() (Resident, error) {
 		return r, fmt.Errorf("resident memory: %s has no %v", status, slices.Sorted(maps.Keys(left)))
 	}
 	return r, nil
+}
+
+// PeakBytes is the largest resident memory so far, 0 where the system does not
+// tell.
+func PeakBytes() int64 {
+	r, err := Read()
+	if err != nil {
+		return 0
+	}
+	return int64(r.Peak * (1 << 20))
+}
+
+// ResetPeak gives free memory back and lets the peak begin anew, where the system
+// can; elsewhere it goes on.
+func ResetPeak() {
+	debug.FreeOSMemory()
+	const resetHighWater = "5" // see proc_pid_clear_refs(5)
+	_ = os.WriteFile("/proc/self/clear_refs", []byte(resetHighWater), 0)
 }
