@@ -3,6 +3,7 @@ package train_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"os"
@@ -110,6 +111,68 @@ func TestAResumedRunWritesTheSameBytes(t *testing.T) {
 		if len(log) != 12+3 {
 			t.Errorf("stopped at step %d: %d log lines, want 12 steps and 3 validations", at, len(log))
 		}
+	}
+}
+
+// TestARunKilledWhileSavingWritesTheSameBytes resumes runs that were killed
+// between a checkpoint and the pointer to the best.
+func TestARunKilledWhileSavingWritesTheSameBytes(t *testing.T) {
+	c := small()
+	c.Train.SaveEvery, c.Train.Keep = 1, 0
+	whole := filepath.Join(t.TempDir(), "whole")
+	run(t, c, whole, false, 0)
+	folder := func(dir string, step int) string {
+		return filepath.Join(dir, "checkpoints", checkpoints.FolderName(step))
+	}
+	for at := 2; at < c.Train.Steps; at++ {
+		dir := filepath.Join(t.TempDir(), "cut")
+		if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
+			t.Fatal(err)
+		}
+		for step := at + 1; step <= c.Train.Steps; step++ {
+			must(t, os.RemoveAll(folder(dir, step)))
+		}
+		must(t, os.Remove(filepath.Join(dir, "summary.json")))
+		must(t, os.WriteFile(filepath.Join(dir, "checkpoints", "last"), []byte(checkpoints.FolderName(at)+"\n"), 0o666))
+		must(t, os.Remove(filepath.Join(dir, "checkpoints", "best")))
+		if best := bestStep(t, folder(dir, at-1)); best > 0 {
+			must(t, os.WriteFile(filepath.Join(dir, "checkpoints", "best"), []byte(checkpoints.FolderName(best)+"\n"), 0o666))
+		}
+		run(t, c, dir, true, 0)
+		names := []string{"summary.json", "checkpoints/best", "checkpoints/last"}
+		for step := 1; step <= c.Train.Steps; step++ {
+			for name := range files(t, whole, checkpoints.FolderName(step)) {
+				names = append(names, filepath.Join("checkpoints", checkpoints.FolderName(step), name))
+			}
+		}
+		for _, name := range names {
+			want, err := os.ReadFile(filepath.Join(whole, name))
+			must(t, err)
+			if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("killed at step %d: %s differs (%v)", at, name, err)
+			}
+		}
+	}
+}
+
+// bestStep is the best step so far, by a checkpoint's state.
+func bestStep(t *testing.T, dir string) int {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+	must(t, err)
+	var m checkpoints.Manifest
+	must(t, json.Unmarshal(raw, &m))
+	var s struct {
+		BestStep int `json:"best_step"`
+	}
+	must(t, json.Unmarshal(m.State, &s))
+	return s.BestStep
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -97,10 +98,8 @@ func (l *Loop) save() error {
 		return err
 	}
 	name := checkpoints.FolderName(l.state.Step)
-	if l.state.BestStep == l.state.Step && l.state.Step > 0 {
-		if err := l.store.SetBest(name); err != nil {
-			return err
-		}
+	if err := l.markBest(); err != nil {
+		return err
 	}
 	if l.Config.Train.Keep > 0 {
 		if _, err := l.store.Prune(l.Config.Train.Keep); err != nil {
@@ -110,6 +109,14 @@ func (l *Loop) save() error {
 	l.savedAt = l.state.Step
 	l.observer.Saved(filepath.Join(l.store.Dir(), name))
 	return nil
+}
+
+// markBest points at the present step's checkpoint if it is the best.
+func (l *Loop) markBest() error {
+	if l.state.BestStep != l.state.Step || l.state.Step == 0 {
+		return nil
+	}
+	return l.store.SetBest(checkpoints.FolderName(l.state.Step))
 }
 
 // free are the config keys that a resumed run may change, since no result of
@@ -148,6 +155,10 @@ func (l *Loop) restore(c *checkpoints.Checkpoint) error {
 		at += p.Len()
 	}
 	l.savedAt, l.optim.Steps = l.state.Step, l.state.Step
+	maps.Copy(l.lastMetrics, c.Metrics)
+	if err := l.markBest(); err != nil { // the run may have been killed just before
+		return err
+	}
 	return l.sampler.Restore(l.state.Cursor)
 }
 
