@@ -299,3 +299,13 @@ func TestFilesOfAnotherKindAreToldTheirPlace(t *testing.T) {
 		t.Errorf("edits for facts: %v", err)
 	}
 }
+
+func TestHandWrittenRecordsKeepEveryPart(t *testing.T) {
+	const begin, locality = `{"prompt":"Bob lives in","target_new":"Rome","subject":"Bob"`, `,"locality":{"neighborhood":[{"prompt":"Ann is in","answers":[["Oslo"]]}]}`
+	for _, record := range []string{begin + locality + "}", begin + `,"paraphrases":["Bob stays in"]` + locality + "}"} {
+		s, err := Read(strings.NewReader(record), "hand", Options{})
+		if err != nil || s.Format != "keyhole" || len(s.Edits[0].Locality["neighborhood"]) != 1 {
+			t.Errorf("%s: read as %+v (%v)", record, s, err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package data
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -22,14 +23,29 @@ func handKeys() []string {
 	return []string{"id", "subject", "prompt", "target_new", "target_true", "paraphrases", "relation_id"}
 }
 
+// ownKeys are all keys of an Edit.
+func ownKeys() []string {
+	var out []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Edit]()) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		out = append(out, name)
+	}
+	return out
+}
+
 // matchOwn accepts marked records, and bare ones with prompt and target_new that
-// hold nothing but handKeys.
+// hold nothing but handKeys, or nothing but ownKeys where there are paraphrases or
+// answers, which KnowEdit's records do not have.
 func matchOwn(f *fields) bool {
 	if f.has("keyhole") {
 		return true
 	}
+	may := handKeys()
+	if f.has("paraphrases") || bytes.Contains(f.values["locality"], []byte(`"answers"`)) || bytes.Contains(f.values["portability"], []byte(`"answers"`)) {
+		may = ownKeys()
+	}
 	for _, k := range f.keys {
-		if !slices.Contains(handKeys(), k) {
+		if !slices.Contains(may, k) {
 			return false
 		}
 	}
