@@ -256,7 +256,7 @@ func (m *comparer) open(e comparedEntry) (*workbench, error) {
 				return nil, err
 			}
 		}
-		return openTrained(dir, model, m.Threads)
+		return openTrained(dir, model, m.Threads, false)
 	}
 	if m.shared == nil {
 		b, err := openModelOnly(model, m.Threads)

@@ -58,7 +58,7 @@ type editResult struct {
 }
 
 func editCommand(o *options) *cobra.Command {
-	var who editorFlags
+	who := editorFlags{whole: true}
 	var f editFlags
 	c := &cobra.Command{
 		Use:   "edit [RUN_OR_CHECKPOINT]",

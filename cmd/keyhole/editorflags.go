@@ -10,6 +10,7 @@ import (
 // name together with a model.
 type editorFlags struct {
 	editor, model, corpus string
+	whole                 bool // a trained editor does not cut prompts
 	demos                 demoSource
 	set                   []string
 	threads               *int
@@ -38,7 +39,7 @@ func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string)
 	case len(args) > 0 && (f.corpus != "" || f.demos.named()):
 		return nil, wrongUse("--corpus and --demos are for editors chosen by --editor; %s needs neither", args[0])
 	case len(args) > 0:
-		return openTrained(args[0], f.model, *f.threads)
+		return openTrained(args[0], f.model, *f.threads, f.whole)
 	case f.model == "":
 		return nil, wrongUse("--editor %s needs --model: a folder, a GGUF file or %q", f.editor, embeddedName)
 	}

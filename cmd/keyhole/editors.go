@@ -249,13 +249,18 @@ func canForce(name string) bool {
 }
 
 // openTrained loads a trained editor from a run or checkpoint folder. model, if
-// not empty, is where its base model lies now.
-func openTrained(path, model string, threads int) (*workbench, error) {
+// not empty, is where its base model lies now. whole: edits are of whole prompts,
+// not cut as in training (data.max_len) and in evaluations.
+func openTrained(path, model string, threads int, whole bool) (*workbench, error) {
 	e, _, err := train.OpenEditor(path, sources(), baseModel(model, threads))
 	if err != nil {
 		return nil, err
 	}
-	ed := mend.New(e.Objective, e.Config.Hypernet.Kind, e.TextOptions(), e.Model.Tokenizer)
+	text := e.TextOptions()
+	if whole {
+		text.MaxLen = 0
+	}
+	ed := mend.New(e.Objective, e.Config.Hypernet.Kind, text, e.Model.Tokenizer)
 	return &workbench{model: e.Model, engine: e.Engine, editor: ed, text: e.Config}, nil
 }
 

@@ -176,7 +176,7 @@ func (q *quick) compare() (*compared, error) {
 
 // edit makes one held-out edit with the trained editor.
 func (q *quick) edit(record *data.Edit) (*editResult, error) {
-	b, err := openTrained(q.run, "", 0)
+	b, err := openTrained(q.run, "", 0, true)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,10 @@ import (
 // ErrKnown says that the model gives the target already.
 var ErrKnown = errors.New("the target is the model's present answer; there is nothing to edit")
 
+// ErrUnheard says that no value can be found: in the last block a token reaches no
+// later one.
+var ErrUnheard = errors.New("the answer does not depend on this block at the looked-up token, as in the last block at a token before the prompt's last; edit an earlier block, or set fact_token to last")
+
 // Settings steer Optimise.
 type Settings struct {
 	Search
@@ -192,6 +196,9 @@ func (p *problem) solve(ctx context.Context) (*Value, error) {
 			break
 		}
 		copy(step, p.machine.Value(p.grad).Data)
+		if it == 0 && norm(step) == 0 {
+			return nil, ErrUnheard
+		}
 		if n := norm(p.delta); n > 0 {
 			p.e.AXPY(step, float32(p.s.WeightDecay/(n*initNorm*initNorm)), p.delta)
 		}
