@@ -105,19 +105,25 @@ func (b *binder) freeLinear(l linear) *nn.Linear {
 		w.start = startResidual
 	}
 	y := &nn.Linear{W: b.bind(w), In: l.in, Out: l.out, InOut: l.inOut}
-	if l.bias {
-		y.B = b.bind(weight{name: l.name + ".bias", shape: []int{l.out}, start: startZeros})
-	}
+	y.B = b.biasOf(l)
 	return y
 }
 
-// head binds the head, or lets it share the embedding's weight.
+// biasOf binds a linear layer's bias, if it has one.
+func (b *binder) biasOf(l linear) *nn.Param {
+	if !l.bias {
+		return nil
+	}
+	return b.bind(weight{name: l.name + ".bias", shape: []int{l.out}, start: startZeros})
+}
+
+// head binds the head, or lets it share the embedding's weight; a bias is its own.
 func (b *binder) head(c *Config, tokens *nn.Param, l linear) *nn.Linear {
 	l.in, l.out = c.Width, c.Vocab
 	if !c.Tied {
 		return b.freeLinear(l)
 	}
-	return &nn.Linear{W: tokens, In: c.Width, Out: c.Vocab}
+	return &nn.Linear{W: tokens, B: b.biasOf(l), In: c.Width, Out: c.Vocab}
 }
 
 // newModel binds the weights of src to the architecture.
