@@ -92,6 +92,9 @@ func NewFact(m *lm.Model, r edit.Request, contexts []string, factToken string) (
 			return nil, fmt.Errorf("edit %s: %w", r.ID, err)
 		}
 		if err := m.CheckLength(len(t.IDs) + len(f.Target)); err != nil {
+			if c != "" {
+				err = fmt.Errorf("with the target and a text in front: %w; set contexts.lengths to less", err)
+			}
 			return nil, fmt.Errorf("edit %s: %w", r.ID, err)
 		}
 		f.Prompts = append(f.Prompts, t)
