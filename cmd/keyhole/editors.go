@@ -129,7 +129,7 @@ func ftAbout(variant string) string {
 	case "ft-l":
 		return "each weight stays near its old value"
 	case "ft-m":
-		return "the loss is on the target alone"
+		return "the weight alone, without its bias, the loss on the target"
 	case "lora":
 		return "a change of low rank"
 	}
