@@ -1,7 +1,6 @@
 package eval
 
 import (
-	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -124,10 +123,12 @@ func (r *Report) finish(list []family) {
 			r.Missing = append(r.Missing, name)
 		}
 	}
+	told := map[string]bool{}
+	for name := range r.Metrics {
+		told[baseOf(name)] = true
+	}
+	has := func(m Metric) bool { return told[m.Name] }
 	for _, f := range list {
-		has := func(m Metric) bool {
-			return slices.ContainsFunc(slices.Collect(maps.Keys(r.Metrics)), func(name string) bool { return baseOf(name) == m.Name })
-		}
 		if f.name != "basic" && f.name != "locality" && !slices.ContainsFunc(f.metrics, has) {
 			r.Missing = append(r.Missing, f.name)
 		}
