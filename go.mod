@@ -1,4 +1,4 @@
-module keyhole
+module keyhole.example/keyhole
 
 go 1.26.0
 

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	module  = "keyhole"
+	module  = "keyhole.example/keyhole"
 	drawing = "docs/design.md"
 )
 

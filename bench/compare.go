@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"keyhole/lm"
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // Spread is minimum, median and maximum over the rounds.

@@ -7,14 +7,14 @@ import (
 	"path/filepath"
 	"time"
 
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/eval"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/meta"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/eval"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // Evaluation compares the evaluation of n edits (the edit, one rephrasing and

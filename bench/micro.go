@@ -1,7 +1,7 @@
 package bench
 
 import (
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // Shape is a matrix product that meta-training is made of: [M, K]·[K, N].

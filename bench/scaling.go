@@ -11,7 +11,7 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 
-	"keyhole/data"
+	"keyhole.example/keyhole/data"
 )
 
 // Point is one measurement of a scaling series.

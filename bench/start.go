@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"keyhole/configs"
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/edit/mend"
-	"keyhole/eval"
-	"keyhole/internal/resident"
-	"keyhole/lm"
-	"keyhole/train"
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/mend"
+	"keyhole.example/keyhole/eval"
+	"keyhole.example/keyhole/internal/resident"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/train"
 )
 
 // Footprint is what the start of an evaluation of a trained editor takes. All

@@ -10,13 +10,13 @@ import (
 	"runtime/debug"
 	"slices"
 
-	"keyhole/configs"
-	"keyhole/internal/kernel"
-	"keyhole/internal/resident"
-	"keyhole/lm"
-	"keyhole/lm/tensorfile"
-	"keyhole/lm/tokenizer"
-	"keyhole/train"
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/resident"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/train"
 )
 
 // Workload is a piece of meta-training to be timed.

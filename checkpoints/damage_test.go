@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/checkpoints"
+	"keyhole.example/keyhole/checkpoints"
 )
 
 // The damages of the table: each gets the path of a step folder.

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/atomicfile"
 )
 
 // deletingName marks a step folder whose deletion has begun, so that a kill in

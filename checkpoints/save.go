@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/atomicfile"
 )
 
 // Save writes a checkpoint for m.Step and makes the pointer last name it. Each

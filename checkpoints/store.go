@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/atomicfile"
 )
 
 const (

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/checkpoints"
+	"keyhole.example/keyhole/checkpoints"
 )
 
 func must(t testing.TB, err error) {

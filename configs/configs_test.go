@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"keyhole/configs"
+	"keyhole.example/keyhole/configs"
 )
 
 // config has a field of every kind that a configuration can hold.

@@ -7,7 +7,7 @@ import (
 	"reflect"
 	"testing"
 
-	"keyhole/configs"
+	"keyhole.example/keyhole/configs"
 )
 
 func FuzzLoad(f *testing.F) {

@@ -4,7 +4,7 @@ import (
 	"flag"
 	"testing"
 
-	"keyhole/data/datatest"
+	"keyhole.example/keyhole/data/datatest"
 )
 
 var update = flag.Bool("update", false, "write the .want files of testdata anew")

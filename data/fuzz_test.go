@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/data"
-	"keyhole/data/datatest"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/data/datatest"
 )
 
 // fuzzLoad reads any bytes as a data set, detected and by name, and checks what

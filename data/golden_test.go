@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/data"
-	"keyhole/data/datatest"
-	"keyhole/internal/golden"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/data/datatest"
+	"keyhole.example/keyhole/internal/golden"
 )
 
 // tableCounts reads file → records from the overview table of the README, where

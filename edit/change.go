@@ -5,9 +5,9 @@ import (
 	"math"
 	"slices"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
 )
 
 // Change is a change of one weight: a low-rank addition or new values.

@@ -3,8 +3,8 @@ package edit_test
 import (
 	"testing"
 
-	"keyhole/edit"
-	"keyhole/edit/edittest"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/edittest"
 )
 
 func TestFirstBlockIsTheLowestChangedOne(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"keyhole/lm"
+	"keyhole.example/keyhole/lm"
 )
 
 // Request asks for one edit: after Prompt the model shall say Target.

@@ -7,12 +7,12 @@ import (
 	"os"
 	"path/filepath"
 
-	"keyhole/edit"
-	"keyhole/edit/ft"
-	"keyhole/embedded"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/ft"
+	"keyhole.example/keyhole/embedded"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // One fact of the embedded model is edited, asked for, kept as a file, and

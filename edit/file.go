@@ -10,11 +10,11 @@ import (
 	"slices"
 	"strings"
 
-	"keyhole/internal/atomicfile"
-	"keyhole/internal/kernel"
-	"keyhole/lm/hf"
-	"keyhole/lm/tensorfile"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/nn"
 )
 
 // FileFormat is the version of the edit files that this package writes, and the

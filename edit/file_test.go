@@ -8,13 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/edit"
-	"keyhole/edit/edittest"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/hf"
-	"keyhole/lm/tensorfile"
-	"keyhole/nn"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/edittest"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/nn"
 )
 
 // sampleEdit changes a weight by factors and another by new values.

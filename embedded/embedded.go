@@ -9,8 +9,8 @@ import (
 	"io"
 	"path"
 
-	"keyhole/data"
-	"keyhole/pretrain"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/pretrain"
 )
 
 //go:embed assets

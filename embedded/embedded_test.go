@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/configs"
-	"keyhole/data"
-	"keyhole/embedded"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn"
-	"keyhole/nn/eager"
-	"keyhole/pretrain"
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/embedded"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/pretrain"
 )
 
 func manifest(t *testing.T) *pretrain.Manifest {

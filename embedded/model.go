@@ -13,9 +13,9 @@ import (
 	"slices"
 	"strings"
 
-	"keyhole/internal/atomicfile"
-	"keyhole/lm"
-	"keyhole/pretrain"
+	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/pretrain"
 )
 
 // Model is the base model. Its files are unpacked, once, into the user's cache

@@ -5,10 +5,10 @@ import (
 	"math"
 	"slices"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm/tensorfile"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // network is BERT's encoder without its pooler.

@@ -13,9 +13,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm/hf"
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // Metadata and tensor of a cache file.

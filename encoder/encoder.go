@@ -13,13 +13,13 @@ import (
 	"strings"
 	"sync"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/hf"
-	"keyhole/lm/tensorfile"
-	"keyhole/lm/tokenizer"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // Encoder is a loaded sentence encoder. It is safe for concurrent use; calls

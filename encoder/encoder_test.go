@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/encoder/encodertest"
-	"keyhole/internal/kernel"
-	"keyhole/lm/hf"
+	"keyhole.example/keyhole/encoder/encodertest"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm/hf"
 )
 
 func engine(t testing.TB, threads int) *kernel.Engine {

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // shape is what config.json says of a BERT.

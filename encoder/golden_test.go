@@ -8,8 +8,8 @@ import (
 	"slices"
 	"testing"
 
-	"keyhole/internal/golden"
-	"keyhole/lm/hf"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/lm/hf"
 )
 
 // goldenTolerance is absolute, by the notes of the golden values.

@@ -1,6 +1,6 @@
 package eval
 
-import "keyhole/data"
+import "keyhole.example/keyhole/data"
 
 // basic is reliability and generalization.
 func basic() family {

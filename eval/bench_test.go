@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 	"testing"
 
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // benchSet has n records of one paraphrase and ten locality prompts.

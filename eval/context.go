@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"slices"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/meta"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/nn"
 )
 
 // contextKeys bounds the keys of a pass: all texts of an edit usually begin with

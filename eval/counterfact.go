@@ -3,7 +3,7 @@ package eval
 import (
 	"math"
 
-	"keyhole/data"
+	"keyhole.example/keyhole/data"
 )
 
 // counterFact is ROME's comparison of the new answer's probability with the

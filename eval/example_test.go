@@ -6,14 +6,14 @@ import (
 	"log"
 	"math/rand/v2"
 
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/edit/ft"
-	"keyhole/embedded"
-	"keyhole/eval"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/ft"
+	"keyhole.example/keyhole/embedded"
+	"keyhole.example/keyhole/eval"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 // nothing is an editor that changes nothing.

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
-	"keyhole/data"
+	"keyhole.example/keyhole/data"
 )
 
 // fluency is the quality of free texts: sampled with top-5, 100 tokens with

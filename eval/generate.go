@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"keyhole/edit"
-	"keyhole/lm"
-	"keyhole/nn"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
 )
 
 // stopTokens is the largest number of new tokens of a greedy answer.

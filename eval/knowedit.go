@@ -3,8 +3,8 @@ package eval
 import (
 	"strings"
 
-	"keyhole/data"
-	"keyhole/meta"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/meta"
 )
 
 // knowEdit is the summary of KnowEdit: means over the types that a case has,

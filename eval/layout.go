@@ -1,10 +1,10 @@
 package eval
 
 import (
-	"keyhole/internal/kernel"
-	"keyhole/meta"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // layout is texts in one matrix. What a text has in common with an earlier one

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"keyhole/edit"
-	"keyhole/meta"
-	"keyhole/nn"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/nn"
 )
 
 // asking is a text that asks for its last n tokens' successors.

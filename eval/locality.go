@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"keyhole/data"
-	"keyhole/meta"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/meta"
 )
 
 // locality is what has to stay: stability, truth, divergence and drawdown, over

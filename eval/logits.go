@@ -3,7 +3,7 @@ package eval
 import (
 	"slices"
 
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // compare multiplies the final states of both models by the head, so many

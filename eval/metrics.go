@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/lm"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/lm"
 )
 
 // families lists every metric family: the one place to add another.

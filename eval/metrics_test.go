@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/data"
+	"keyhole.example/keyhole/data"
 )
 
 func near(a, b float64) bool { return math.Abs(a-b) < 1e-12 }

@@ -8,12 +8,12 @@ import (
 	"slices"
 	"testing"
 
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/tokenizer"
-	"keyhole/nn"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/nn"
 )
 
 // tinyModel is a random model with a tokenizer of bytes and a few merges.

@@ -3,8 +3,8 @@ package eval
 import (
 	"slices"
 
-	"keyhole/data"
-	"keyhole/edit"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
 )
 
 // multiHop is MQuAKE's figures. Teacher-forced: a question is answered if the

@@ -1,8 +1,8 @@
 package eval
 
 import (
-	"keyhole/data"
-	"keyhole/meta"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/meta"
 )
 
 // reverse asks for the subject by the new object.

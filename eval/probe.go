@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math"
 
-	"keyhole/lm"
-	"keyhole/meta"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/meta"
 )
 
 // Probe is one prompt with the answer looked for, and what the two models made

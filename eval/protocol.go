@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"keyhole/edit"
-	"keyhole/nn"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/nn"
 )
 
 // trial is a record on its way: its case, its edit, or why there is none.

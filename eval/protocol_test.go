@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/edit"
-	"keyhole/lm"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/lm"
 )
 
 func evaluate(t *testing.T, o Options) *Report {

@@ -12,11 +12,11 @@ import (
 	"strings"
 	"time"
 
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/internal/kernel"
-	"keyhole/internal/resident"
-	"keyhole/lm"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/resident"
+	"keyhole.example/keyhole/lm"
 )
 
 // Protocols lists the orders in which edits are made and evaluated.

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/data"
-	"keyhole/internal/golden"
-	"keyhole/lm"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/lm"
 )
 
 func TestEveryDataSetCanBeEvaluated(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/nn"
+	"keyhole.example/keyhole/nn"
 )
 
 func naive() Config { return small(func(c *Config) { c.Kind = "naive" }) }

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
-	"keyhole/nn/graph"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/graph"
 )
 
 // Layout says which rows of a group's factors belong to which mode and task.

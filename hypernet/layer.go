@@ -5,9 +5,9 @@ import (
 
 	"gorgonia.org/gorgonia"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
-	"keyhole/nn/graph"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/graph"
 )
 
 // layer is z ← z + max(s⊙(U·V·z + b) + o, 0), with s and o of the row's mode.

@@ -6,8 +6,8 @@ import (
 	"math/bits"
 	"math/rand/v2"
 
-	"keyhole/nn"
-	"keyhole/nn/graph"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/graph"
 )
 
 // Site is an edited weight: its name and the widths of its input and output.

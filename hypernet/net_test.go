@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
-	"keyhole/nn/graph"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/graph"
 )
 
 // TestWorkedExample checks the smallest example that uses every part: three

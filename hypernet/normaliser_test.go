@@ -7,8 +7,8 @@ import (
 	"slices"
 	"testing"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
 )
 
 // TestChunksGiveTheTwoPassValues merges rows in chunks of several sizes.

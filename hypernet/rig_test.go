@@ -5,9 +5,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
-	"keyhole/nn/graph"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/graph"
 )
 
 // rows are the raw factors of one site: u [n, in] and δ [n, out].

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"keyhole/nn"
+	"keyhole.example/keyhole/nn"
 )
 
 // architecture is everything that differs between base models outside their

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
 )
 
 // gpt2 is GPT-2 (Radford et al. 2019): norms before, learned positions, q, k

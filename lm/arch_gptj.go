@@ -3,8 +3,8 @@ package lm
 import (
 	"fmt"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
 )
 
 // gptj is GPT-J (Wang and Komatsuzaki 2021): one norm feeds attention and MLP

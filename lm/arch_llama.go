@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
 )
 
 // llama is the Llama family (Touvron et al. 2023; Mistral, Qwen2, SmolLM2):

@@ -3,8 +3,8 @@ package lm
 import (
 	"fmt"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
 )
 
 // neox is GPT-NeoX (Black et al. 2022; Pythia): attention and MLP in parallel

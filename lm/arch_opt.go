@@ -3,8 +3,8 @@ package lm
 import (
 	"fmt"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
 )
 
 // opt is OPT (Zhang et al. 2022): norms before, learned positions counted from

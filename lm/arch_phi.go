@@ -3,8 +3,8 @@ package lm
 import (
 	"fmt"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
 )
 
 // phi is Phi-1 to Phi-2 (Li et al. 2023): wired like GPT-J, with biases

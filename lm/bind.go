@@ -3,7 +3,7 @@ package lm
 import (
 	"fmt"
 
-	"keyhole/nn"
+	"keyhole.example/keyhole/nn"
 )
 
 // weight says what an architecture wants under a name.

@@ -3,7 +3,7 @@ package lm
 import (
 	"fmt"
 
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // Config is the shape of a base model, in one vocabulary for all

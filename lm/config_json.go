@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 const (

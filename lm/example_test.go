@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/tokenizer"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // A model with fresh weights continues a text, badly.

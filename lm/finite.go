@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"sync"
 
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // ErrNotFinite is wrapped by the error for a weight that is NaN or infinite.

@@ -1,9 +1,9 @@
 package lm
 
 import (
-	"keyhole/internal/kernel"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // Embed looks up what enters block 0: the token embeddings of ids, plus the

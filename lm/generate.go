@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // Sampler chooses the next token. The zero value is greedy: the largest logit,

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 func TestGreedyContinuationIsTheArgmaxOfFullForwards(t *testing.T) {

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm/gguf"
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm/gguf"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // dialect is how llama.cpp's converter writes an architecture: what its

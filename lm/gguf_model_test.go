@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/lm/gguf"
-	"keyhole/lm/hf"
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/gguf"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // ggufBuilder writes a GGUF file of version 3 with F32 tensors.

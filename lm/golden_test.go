@@ -10,11 +10,11 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/internal/golden"
-	"keyhole/internal/kernel"
-	"keyhole/lm/hf"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // recorded is one case folder: a model and what the reference computed with it.

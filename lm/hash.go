@@ -12,7 +12,7 @@ import (
 	"strings"
 	"sync"
 
-	"keyhole/nn"
+	"keyhole.example/keyhole/nn"
 )
 
 // digest is a hash that is computed once.

@@ -8,9 +8,9 @@ import (
 	"regexp"
 	"strings"
 
-	"keyhole/lm/gguf"
-	"keyhole/lm/hf"
-	"keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/lm/gguf"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 // Load opens a base model: a Hugging Face folder (config.json, safetensors,

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/lm/hf"
-	"keyhole/lm/tensorfile"
-	"keyhole/nn"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/nn"
 )
 
 // rewrite saves m with its weights put through change, which may return

@@ -1,6 +1,6 @@
 package lm
 
-import "keyhole/nn"
+import "keyhole.example/keyhole/nn"
 
 // Linear finds a block's linear layer by the Hugging Face name of its weight.
 func (m *Model) Linear(weight string) (*nn.Linear, bool) {

@@ -3,9 +3,9 @@ package lm
 import (
 	"fmt"
 
-	"keyhole/lm/tensorfile"
-	"keyhole/lm/tokenizer"
-	"keyhole/nn"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/nn"
 )
 
 // Model is a base model: its shape, its named weights, and how they are wired.

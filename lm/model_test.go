@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // tinyConfigs has a config.json for each architecture and its variants.

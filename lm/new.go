@@ -5,7 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"keyhole/nn"
+	"keyhole.example/keyhole/nn"
 )
 
 // New makes a model with fresh weights, for pretraining and tests: normal with

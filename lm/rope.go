@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // The names of scalings, as config.json spells them.

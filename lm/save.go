@@ -10,10 +10,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"keyhole/internal/atomicfile"
-	"keyhole/lm/hf"
-	"keyhole/lm/tensorfile"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/nn"
 )
 
 const generationName = "generation_config.json"

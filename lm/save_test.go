@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/lm/hf"
-	"keyhole/lm/tensorfile"
-	"keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 func saved(t testing.TB, m *Model, opts SaveOptions) string {

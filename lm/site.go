@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"keyhole/nn"
+	"keyhole.example/keyhole/nn"
 )
 
 // Roles of the linear layers of a block.

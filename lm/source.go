@@ -7,8 +7,8 @@ import (
 	"regexp"
 	"slices"
 
-	"keyhole/lm/tensorfile"
-	"keyhole/nn"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/nn"
 )
 
 // place is where a file keeps a weight.

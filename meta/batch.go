@@ -1,6 +1,6 @@
 package meta
 
-import "keyhole/nn"
+import "keyhole.example/keyhole/nn"
 
 // Text is a token sequence. Labels[i] is the token wanted after row i, or -1
 // where nothing is asked. In locality texts a label only marks a row whose

@@ -6,13 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"keyhole/data"
-	"keyhole/hypernet"
-	"keyhole/internal/golden"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/lmtest"
-	"keyhole/train/optim"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/hypernet"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/lmtest"
+	"keyhole.example/keyhole/train/optim"
 )
 
 // BenchmarkStep is one optimiser step (ten zsRE edits) on SmolLM2-135M with

@@ -10,12 +10,12 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/hypernet"
-	"keyhole/internal/golden"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/lmtest"
-	"keyhole/train/optim"
+	"keyhole.example/keyhole/hypernet"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/lmtest"
+	"keyhole.example/keyhole/train/optim"
 )
 
 // recorded is one file of golden/mend.

@@ -5,11 +5,11 @@ import (
 	"math"
 	"runtime/debug"
 
-	"keyhole/hypernet"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn"
-	"keyhole/nn/graph"
+	"keyhole.example/keyhole/hypernet"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/graph"
 )
 
 // Config weighs the losses and says how the update is applied. Defaults are

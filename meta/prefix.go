@@ -3,11 +3,11 @@ package meta
 import (
 	"encoding/binary"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn"
-	"keyhole/nn/eager"
-	"keyhole/nn/graph"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/nn/graph"
 )
 
 // Prefix computes what the frozen model makes of texts: the hidden states

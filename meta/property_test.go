@@ -9,9 +9,9 @@ import (
 	"sort"
 	"testing"
 
-	"keyhole/hypernet"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
+	"keyhole.example/keyhole/hypernet"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 )
 
 // tiny is an objective on a random model with three blocks, the last two of

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"keyhole/data"
-	"keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 // TextOptions say how records become token sequences.

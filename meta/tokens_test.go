@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/data"
-	"keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 func TestWholeRefusesWhatAnswerCuts(t *testing.T) {

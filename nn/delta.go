@@ -1,6 +1,6 @@
 package nn
 
-import "keyhole/internal/kernel"
+import "keyhole.example/keyhole/internal/kernel"
 
 // Delta is a low-rank addition to a linear layer: y += Scale·(x·Uᵀ)·D, that is
 // W += Scale·Dᵀ·U in the orientation [out, in]. U: [rank, in]; D: [rank, out].

@@ -1,6 +1,6 @@
 package nn
 
-import "keyhole/internal/kernel"
+import "keyhole.example/keyhole/internal/kernel"
 
 // Ops is what a model may ask of an interpreter. A method never fails at
 // once: the first error is kept and returned by Err.

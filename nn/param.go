@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"sync"
 
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // Source decodes rows [row, row+n) of a weight into dst, [n, Cols].

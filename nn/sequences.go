@@ -1,6 +1,6 @@
 package nn
 
-import "keyhole/internal/kernel"
+import "keyhole.example/keyhole/internal/kernel"
 
 // IDs is a list of token ids or positions. Graphs keep the pointer and read
 // the list anew at each run.

@@ -5,9 +5,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
 )
 
 // TestRateAtKnownPoints: linear to the highest rate, then a cosine to a

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 )
 
 // Config is a whole recipe: facts, model, training and edits.

@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"keyhole/lm/tokenizer"
-	"keyhole/nn"
+	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/nn"
 )
 
 // sentence is one text of the corpus in tokens: ids, of which each row predicts

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"keyhole/data"
+	"keyhole.example/keyhole/data"
 )
 
 // splits are the edits made from facts that the model knows. No two share a

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"keyhole/data"
-	"keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 // Fact is something that the model is to know.

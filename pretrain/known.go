@@ -1,9 +1,9 @@
 package pretrain
 
 import (
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // known says of each sentence of a corpus whether the model completes it: the

@@ -6,9 +6,9 @@ import (
 
 	"gorgonia.org/gorgonia"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn/graph"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn/graph"
 )
 
 // network is a model whose every weight is trained: the loss of a packed batch

@@ -13,10 +13,10 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/data"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
 )
 
 // small is a recipe that runs in a second.

@@ -14,12 +14,12 @@ import (
 	"os"
 	"path/filepath"
 
-	"keyhole/data"
-	"keyhole/internal/atomicfile"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/tensorfile"
-	"keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 // Names of what Run writes.

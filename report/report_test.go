@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/report"
+	"keyhole.example/keyhole/report"
 )
 
 func sample() *report.Table {

@@ -3,7 +3,7 @@ package trace
 import (
 	"testing"
 
-	"keyhole/lm/lmtest"
+	"keyhole.example/keyhole/lm/lmtest"
 )
 
 // BenchmarkTrace compares the incremental table with one whole run a cell, on

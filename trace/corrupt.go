@@ -6,8 +6,8 @@ import (
 	"math"
 	"strings"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 )
 
 // Corruption is a change of the embeddings of a range of tokens, sample by

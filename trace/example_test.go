@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"log"
 
-	"keyhole/embedded"
-	"keyhole/internal/kernel"
-	"keyhole/trace"
+	"keyhole.example/keyhole/embedded"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/trace"
 )
 
 // Where the embedded model keeps a fact: how much of the answer's probability

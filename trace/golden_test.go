@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/internal/golden"
-	"keyhole/lm/lmtest"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/lm/lmtest"
 )
 
 // near fails unless got is within the absolute tolerance of want.

@@ -14,7 +14,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	"keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/atomicfile"
 )
 
 // table is numbers by row and block, as plotter.GridXYZ; row 0 is drawn on top.

@@ -1,9 +1,9 @@
 package trace
 
 import (
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
 )
 
 // plain is the table as the reference computes it: a forward run of the whole

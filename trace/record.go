@@ -3,9 +3,9 @@ package trace
 import (
 	"slices"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // kept is what a run leaves behind, by block: the outputs of blocks and of their

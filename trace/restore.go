@@ -3,9 +3,9 @@ package trace
 import (
 	"context"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
 )
 
 // batchRows bounds the rows that are computed at once.

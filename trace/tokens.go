@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 // Encode is the tokens of text as a model is given them, with the tokens that

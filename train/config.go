@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"keyhole/hypernet"
-	"keyhole/meta"
+	"keyhole.example/keyhole/hypernet"
+	"keyhole.example/keyhole/meta"
 )
 
 // Config is everything that a training run depends on.

@@ -7,11 +7,11 @@ import (
 	"os"
 	"path/filepath"
 
-	"keyhole/configs"
-	"keyhole/edit"
-	"keyhole/edit/mend"
-	"keyhole/embedded"
-	"keyhole/train"
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/mend"
+	"keyhole.example/keyhole/embedded"
+	"keyhole.example/keyhole/train"
 )
 
 // An editor of the embedded model is trained for four steps, far too few to be

@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"keyhole/internal/atomicfile"
-	"keyhole/meta"
-	"keyhole/train/tensorboard"
+	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/train/tensorboard"
 )
 
 // logs are the run's log.jsonl and its TensorBoard events.

@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 	"time"
 
-	"keyhole/checkpoints"
-	"keyhole/configs"
-	"keyhole/data"
-	"keyhole/hypernet"
-	"keyhole/meta"
-	"keyhole/train/optim"
+	"keyhole.example/keyhole/checkpoints"
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/hypernet"
+	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/train/optim"
 )
 
 // Metrics of a step or a validation: means over examples.

@@ -11,12 +11,12 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/checkpoints"
-	"keyhole/configs"
-	"keyhole/data"
-	"keyhole/embedded"
-	"keyhole/lm"
-	"keyhole/train"
+	"keyhole.example/keyhole/checkpoints"
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/embedded"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/train"
 )
 
 // quiet is an observer that can end a run after a step.

@@ -3,8 +3,8 @@ package train
 import (
 	"fmt"
 
-	"keyhole/nn"
-	"keyhole/nn/graph"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/graph"
 )
 
 // GCPercent is the setting of the garbage collector that a program should use

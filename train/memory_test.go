@@ -5,10 +5,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"keyhole/embedded"
-	"keyhole/lm"
-	"keyhole/lm/tensorfile"
-	"keyhole/train"
+	"keyhole.example/keyhole/embedded"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/train"
 )
 
 // TestEstimateCountsMappedWeightsOnce trains on a folder of float32 weights,

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"keyhole/data"
-	"keyhole/hypernet"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/meta"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/hypernet"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/meta"
 )
 
 // Sources give what a config leaves empty or calls "embedded".

@@ -10,12 +10,12 @@ import (
 	"os"
 	"path/filepath"
 
-	"keyhole/checkpoints"
-	"keyhole/configs"
-	"keyhole/data"
-	"keyhole/internal/atomicfile"
-	"keyhole/lm/hf"
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/checkpoints"
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // state is everything but parameters that the next step depends on.

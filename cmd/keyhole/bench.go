@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/bench"
+	"keyhole.example/keyhole/bench"
 )
 
 func benchCommand(o *options) *cobra.Command {

@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/eval"
-	"keyhole/internal/atomicfile"
-	"keyhole/report"
+	"keyhole.example/keyhole/eval"
+	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/report"
 )
 
 func compareCommand(o *options) *cobra.Command {

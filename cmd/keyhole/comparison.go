@@ -10,10 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/configs"
-	"keyhole/data"
-	"keyhole/eval"
-	"keyhole/internal/resident"
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/eval"
+	"keyhole.example/keyhole/internal/resident"
 )
 
 // comparison is a configuration of keyhole compare.

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 	"gopkg.in/yaml.v3"
 
-	"keyhole/configs"
-	"keyhole/pretrain"
-	"keyhole/train"
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/pretrain"
+	"keyhole.example/keyhole/train"
 )
 
 // reservedEnv are KEYHOLE_ variables that are no keys of the configuration into:

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/internal/atomicfile"
-	"keyhole/report"
-	"keyhole/train"
+	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/report"
+	"keyhole.example/keyhole/train"
 )
 
 func curvesCommand(o *options) *cobra.Command {

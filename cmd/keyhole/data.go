@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/data"
+	"keyhole.example/keyhole/data"
 )
 
 func dataCommand(o *options) *cobra.Command {

@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/edit/ike"
-	"keyhole/report"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/ike"
+	"keyhole.example/keyhole/report"
 )
 
 // editFlags say what is edited, what is asked and what is kept.

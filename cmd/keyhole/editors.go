@@ -11,17 +11,17 @@ import (
 	"slices"
 	"strings"
 
-	"keyhole/configs"
-	"keyhole/edit"
-	"keyhole/edit/ft"
-	"keyhole/edit/ike"
-	"keyhole/edit/memit"
-	"keyhole/edit/mend"
-	"keyhole/edit/rome"
-	"keyhole/edit/stats"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/train"
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/ft"
+	"keyhole.example/keyhole/edit/ike"
+	"keyhole.example/keyhole/edit/memit"
+	"keyhole.example/keyhole/edit/mend"
+	"keyhole.example/keyhole/edit/rome"
+	"keyhole.example/keyhole/edit/stats"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/train"
 )
 
 // editorKind is an editor that needs no trained checkpoint.

@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/edit"
-	"keyhole/report"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/report"
 )
 
 func editsCommand(o *options) *cobra.Command {

@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/data"
-	"keyhole/eval"
-	"keyhole/report"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/eval"
+	"keyhole.example/keyhole/report"
 )
 
 // protocols are the short names of eval's protocols.

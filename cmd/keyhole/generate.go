@@ -5,9 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/edit/ike"
-	"keyhole/lm"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/edit/ike"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // generated is the JSON of generate.

@@ -13,10 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/checkpoints"
-	"keyhole/lm"
-	"keyhole/report"
-	"keyhole/train"
+	"keyhole.example/keyhole/checkpoints"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/report"
+	"keyhole.example/keyhole/train"
 )
 
 func inspectCommand(o *options) *cobra.Command {

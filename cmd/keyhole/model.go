@@ -5,10 +5,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/tensorfile"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // embeddedName stands for the model in the binary where a model is asked for.

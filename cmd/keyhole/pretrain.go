@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/pretrain"
+	"keyhole.example/keyhole/pretrain"
 )
 
 func pretrainCommand(o *options) *cobra.Command {

@@ -5,7 +5,7 @@ import (
 	"io"
 	"time"
 
-	"keyhole/train"
+	"keyhole.example/keyhole/train"
 )
 
 // progress shows a training run.

@@ -7,11 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/checkpoints"
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/embedded"
-	"keyhole/train"
+	"keyhole.example/keyhole/checkpoints"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/embedded"
+	"keyhole.example/keyhole/train"
 )
 
 // quickstarted is the JSON of quickstart.

@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"keyhole/edit"
-	"keyhole/internal/atomicfile"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 )
 
 const (

@@ -16,9 +16,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"keyhole/data"
-	"keyhole/lm"
-	"keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 func TestMain(m *testing.M) {

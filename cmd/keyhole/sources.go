@@ -1,9 +1,9 @@
 package main
 
 import (
-	"keyhole/data"
-	"keyhole/embedded"
-	"keyhole/train"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/embedded"
+	"keyhole.example/keyhole/train"
 )
 
 // sources give what the binary carries: a model and edits.

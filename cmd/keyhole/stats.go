@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/edit/stats"
-	"keyhole/embedded"
-	"keyhole/lm"
+	"keyhole.example/keyhole/edit/stats"
+	"keyhole.example/keyhole/embedded"
+	"keyhole.example/keyhole/lm"
 )
 
 // statsDir is where statistics are kept unless told otherwise.

@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"keyhole/edit"
-	"keyhole/edit/ike"
-	"keyhole/report"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/ike"
+	"keyhole.example/keyhole/report"
 )
 
 // storeExt is how the name of an edit store ends: the memory of edits that

@@ -13,11 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/configs"
-	"keyhole/data"
-	"keyhole/internal/atomicfile"
-	"keyhole/report"
-	"keyhole/trace"
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/report"
+	"keyhole.example/keyhole/trace"
 )
 
 // traceFlags say what is traced.

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"keyhole/trace"
+	"keyhole.example/keyhole/trace"
 )
 
 // traceLog keeps the outcome of each traced fact, so that an interrupted

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/trace"
+	"keyhole.example/keyhole/trace"
 )
 
 func TestTraceLogForgetsATornLineAlone(t *testing.T) {

@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole/checkpoints"
-	"keyhole/configs"
-	"keyhole/internal/resident"
-	"keyhole/train"
+	"keyhole.example/keyhole/checkpoints"
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/internal/resident"
+	"keyhole.example/keyhole/train"
 )
 
 func trainCommand(o *options) *cobra.Command {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/data"
+	"keyhole.example/keyhole/data"
 )
 
 // Run checks every format against its samples under dir. It fails if a format

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"keyhole/data"
+	"keyhole.example/keyhole/data"
 )
 
 // result is what any of the Load functions gives, in one shape.

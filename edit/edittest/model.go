@@ -6,14 +6,14 @@ import (
 	"slices"
 	"testing"
 
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/tokenizer"
-	"keyhole/meta"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // Architectures are the values of TinyModel's arch that between them have

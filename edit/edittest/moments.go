@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/edit/stats"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
+	"keyhole.example/keyhole/edit/stats"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 )
 
 // Moments collects statistics of a TinyModel's layers, when they are asked for,

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/edit"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 )
 
 // Factory makes an editor that computes with k.

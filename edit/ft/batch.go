@@ -3,12 +3,12 @@ package ft
 import (
 	"fmt"
 
-	"keyhole/edit"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/meta"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // batch is the requests of one step as packed texts. Row i of the wanted rows

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"keyhole/lm"
+	"keyhole.example/keyhole/lm"
 )
 
 // Variants are the values of Config.Variant.

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 
-	"keyhole/edit"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // Editor fine-tunes copies of weights. It is for one goroutine at a time.

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/edit"
-	"keyhole/edit/edittest"
-	"keyhole/edit/ft"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/edittest"
+	"keyhole.example/keyhole/edit/ft"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 )
 
 func factory(c ft.Config) edittest.Factory {

@@ -8,10 +8,10 @@ import (
 
 	"gorgonia.org/gorgonia"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn"
-	"keyhole/nn/graph"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/graph"
 )
 
 // tensor is one trained matrix with what Adam keeps of it.

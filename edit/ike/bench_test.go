@@ -3,12 +3,12 @@ package ike
 import (
 	"testing"
 
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/internal/golden"
-	"keyhole/lm"
-	"keyhole/lm/lmtest"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/lmtest"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // BenchmarkAnswer is one edit of SmolLM2-135M with 32 demonstrations, found by

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"keyhole/data"
-	"keyhole/edit"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
 )
 
 // kind is what a demonstration teaches.

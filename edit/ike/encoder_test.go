@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/edit"
-	"keyhole/edit/edittest"
-	"keyhole/encoder/encodertest"
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/edittest"
+	"keyhole.example/keyhole/encoder/encodertest"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // withEncoder is a config that names a tiny encoder's folder.

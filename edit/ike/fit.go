@@ -5,8 +5,8 @@ import (
 	"sort"
 	"strings"
 
-	"keyhole/edit"
-	"keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 // plan is an edit's context before it is cut to a length.

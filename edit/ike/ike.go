@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/encoder"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/encoder"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 )
 
 // Editor makes contexts. It is safe for concurrent use.

@@ -8,11 +8,11 @@ import (
 	"sync"
 	"testing"
 
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/edit/edittest"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/edittest"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 )
 
 // small is a variant that fits the tiny model's context.

@@ -9,9 +9,9 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 
-	"keyhole/data"
-	"keyhole/encoder"
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/encoder"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // item is what is retrieved: a record, or for EasyEdit's variant one of the

@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strconv"
 
-	"keyhole/edit"
-	"keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/atomicfile"
 )
 
 // Store is a file of edits that are to be put in front of queries: the memory

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/edit"
-	"keyhole/edit/edittest"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/edittest"
 )
 
 func TestAStoreKeepsEditsOnDisk(t *testing.T) {

@@ -8,10 +8,10 @@ import (
 
 	normal "golang.org/x/text/unicode/norm"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/tokenizer"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // ContextConfig says which texts are put in front of prompts.

@@ -1,6 +1,6 @@
 package keyvalue
 
-import "keyhole/lm"
+import "keyhole.example/keyhole/lm"
 
 // LooksUpEarly tells models whose published settings edit early blocks from
 // those edited at a third of the depth. ROME edits block 17 of 48 of GPT-2 XL

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"keyhole/edit"
-	"keyhole/lm"
-	"keyhole/lm/tokenizer"
-	"keyhole/trace"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/trace"
 )
 
 // Which token is looked up.

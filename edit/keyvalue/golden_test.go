@@ -8,13 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/edit"
-	"keyhole/internal/golden"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/lmtest"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/lmtest"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // hparams are the reference's names.

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"math"
 
-	"keyhole/edit"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn"
-	"keyhole/nn/eager"
-	"keyhole/trace"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/trace"
 )
 
 // UnsafeError says that an edit would ruin the model.

@@ -3,9 +3,9 @@ package keyvalue
 import (
 	"gorgonia.org/gorgonia"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
-	"keyhole/nn/graph"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/graph"
 )
 
 // builder builds the blocks behind the edited one over a suffix: attention reads

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"keyhole/edit/keyvalue"
-	"keyhole/lm"
+	"keyhole.example/keyhole/edit/keyvalue"
+	"keyhole.example/keyhole/lm"
 )
 
 // Config is MEMIT's, in the words of its published configurations.

@@ -9,13 +9,13 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"keyhole/edit"
-	"keyhole/edit/keyvalue"
-	"keyhole/edit/stats"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/keyvalue"
+	"keyhole.example/keyhole/edit/stats"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // Editor makes edits by MEMIT. It may be used by several goroutines, one model

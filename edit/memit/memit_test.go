@@ -7,9 +7,9 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"keyhole/edit"
-	"keyhole/edit/edittest"
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/edittest"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 func TestEditorPassesTheSuite(t *testing.T) {

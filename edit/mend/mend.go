@@ -11,11 +11,11 @@ import (
 	"math"
 	"slices"
 
-	"keyhole/edit"
-	"keyhole/lm"
-	"keyhole/lm/tokenizer"
-	"keyhole/meta"
-	"keyhole/nn"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/nn"
 )
 
 // Editor turns requests into low-rank changes of the objective's weights. It

@@ -9,15 +9,15 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/data"
-	"keyhole/edit"
-	"keyhole/edit/edittest"
-	"keyhole/eval"
-	"keyhole/hypernet"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/tokenizer"
-	"keyhole/meta"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/edittest"
+	"keyhole.example/keyhole/eval"
+	"keyhole.example/keyhole/hypernet"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/meta"
 )
 
 // tiny makes a random model and an editor of its last block whose network has

@@ -3,8 +3,8 @@ package rome
 import (
 	"testing"
 
-	"keyhole/edit"
-	"keyhole/lm/lmtest"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/lm/lmtest"
 )
 
 // BenchmarkEdit is one edit of SmolLM2-135M with its safety figures. The

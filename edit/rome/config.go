@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"keyhole/edit/keyvalue"
-	"keyhole/lm"
+	"keyhole.example/keyhole/edit/keyvalue"
+	"keyhole.example/keyhole/lm"
 )
 
 // Values of Config.KeyMode.

@@ -7,15 +7,15 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/edit"
-	"keyhole/edit/keyvalue"
-	"keyhole/edit/stats"
-	"keyhole/internal/golden"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/lmtest"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/keyvalue"
+	"keyhole.example/keyhole/edit/stats"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/lmtest"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // hparams are the reference's names.

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"slices"
 
-	"keyhole/edit"
-	"keyhole/edit/keyvalue"
-	"keyhole/edit/stats"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/keyvalue"
+	"keyhole.example/keyhole/edit/stats"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // Editor makes edits by ROME. It may be used by several goroutines, one model

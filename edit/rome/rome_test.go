@@ -8,10 +8,10 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"keyhole/edit"
-	"keyhole/edit/edittest"
-	"keyhole/edit/keyvalue"
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/edittest"
+	"keyhole.example/keyhole/edit/keyvalue"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // tinyConfig suits the models of edittest.

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"math"
 
-	"keyhole/edit"
-	"keyhole/edit/keyvalue"
-	"keyhole/internal/kernel"
-	"keyhole/nn"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/keyvalue"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
 )
 
 // accept measures s, refuses it if it is unsafe, and else adds it to the edit.

@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"keyhole/lm"
-	"keyhole/lm/hf"
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 const (

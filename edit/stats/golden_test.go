@@ -7,12 +7,12 @@ import (
 	"path/filepath"
 	"testing"
 
-	"keyhole/internal/golden"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/hf"
-	"keyhole/lm/lmtest"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/lmtest"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // tensors opens a file and returns a reader of its tensors, nil for one that is

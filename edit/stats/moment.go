@@ -7,8 +7,8 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 )
 
 // Info says what a moment was taken from.

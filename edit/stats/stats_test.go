@@ -13,10 +13,10 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/lmtest"
-	"keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/lmtest"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 // text has lines enough for a few hundred tokens.

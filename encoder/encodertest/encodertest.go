@@ -12,8 +12,8 @@ import (
 	"slices"
 	"testing"
 
-	"keyhole/lm/hf"
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // BERT is a folder to be written. Change what you like between Tiny and Write.

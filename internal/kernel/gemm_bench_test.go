@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // benchShapes are products of the models in use: [m, n] = [m, k]·[k, n].

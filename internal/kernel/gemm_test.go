@@ -3,8 +3,8 @@ package kernel_test
 import (
 	"testing"
 
-	"keyhole/internal/kernel"
-	"keyhole/internal/kernel/kerneltest"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/kernel/kerneltest"
 )
 
 // engine returns an engine, or skips the test where the machine has none.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // cover runs a loop and returns how often each index was visited, and the

@@ -7,7 +7,7 @@ import (
 	"math"
 	"unicode/utf8"
 
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 var errEnds = errors.New("the file ends too early")

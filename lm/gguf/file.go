@@ -1,8 +1,8 @@
 package gguf
 
 import (
-	"keyhole/internal/mmap"
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/internal/mmap"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // File is an open GGUF file. It is safe for concurrent reading.

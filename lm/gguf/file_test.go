@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 var _ tensorfile.File = (*File)(nil)

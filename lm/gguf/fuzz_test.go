@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"testing"
 
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // FuzzGGUF opens any bytes. A file that loads must decode; one that doesn't

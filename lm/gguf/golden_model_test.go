@@ -9,8 +9,8 @@ import (
 	"slices"
 	"testing"
 
-	"keyhole/internal/golden"
-	"keyhole/lm/gguf"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/lm/gguf"
 )
 
 // tensorFacts is what golden.json says of a dequantised tensor of a real model.

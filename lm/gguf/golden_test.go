@@ -10,10 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/internal/golden"
-	"keyhole/lm/gguf"
-	"keyhole/lm/hf"
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/lm/gguf"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 func files(t testing.TB, dir string) []string {

@@ -3,7 +3,7 @@ package gguf
 import (
 	"fmt"
 
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // tensorType translates ggml's number of a tensor type. The error tells types

@@ -8,7 +8,7 @@ import (
 	"math/bits"
 	"slices"
 
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 const (

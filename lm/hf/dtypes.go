@@ -3,7 +3,7 @@ package hf
 import (
 	"fmt"
 
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // dtypes lists the element types that safetensors and we know, under the same

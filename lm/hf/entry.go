@@ -9,7 +9,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // Entry is a tensor to be written: what the header says of it, and a way to

@@ -8,8 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"keyhole/internal/mmap"
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/internal/mmap"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // The names that Hugging Face programs look for in a model's folder.

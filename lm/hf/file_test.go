@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // file puts a header and n bytes of data together.

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"keyhole/internal/mmap"
-	"keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/internal/mmap"
+	"keyhole.example/keyhole/lm/tensorfile"
 )
 
 // openShards opens the files that the index names, in the order of their names.

@@ -6,7 +6,7 @@ import (
 	"io"
 	"path/filepath"
 
-	"keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/atomicfile"
 )
 
 // WriteModel writes the weights of a model into an existing folder: one

@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/atomicfile"
 )
 
 // Write creates or replaces a safetensors file, whole or not at all. The order

@@ -7,12 +7,12 @@ import (
 	"path/filepath"
 	"testing"
 
-	"keyhole/internal/golden"
-	"keyhole/internal/kernel"
-	"keyhole/lm"
-	"keyhole/lm/hf"
-	"keyhole/lm/tensorfile"
-	"keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 // Engine is an engine of so many threads; 0: all cores.

@@ -5,7 +5,7 @@ import (
 	"log"
 	"strings"
 
-	"keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 // The last token of a subject is the one whose span ends where the subject

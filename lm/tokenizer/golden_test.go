@@ -14,8 +14,8 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/internal/golden"
-	"keyhole/lm/gguf"
+	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/lm/gguf"
 )
 
 // fileMetadata lets FromGGUF read an open file.

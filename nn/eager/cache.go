@@ -1,6 +1,6 @@
 package eager
 
-import "keyhole/internal/kernel"
+import "keyhole.example/keyhole/internal/kernel"
 
 // Cache keeps the keys and values of the rows computed so far, layer by
 // layer, for one text. Rows of a new call are appended.

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"testing"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // rotation turns all dimensions of a head, at the usual frequencies.

@@ -10,8 +10,8 @@ package eager
 import (
 	"fmt"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
 )
 
 // Ops implements nn.Ops on matrices. The zero value of each exported field

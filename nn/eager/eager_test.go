@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 func newOps(t *testing.T) *eager.Ops {

@@ -17,8 +17,8 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
 )
 
 // Node is a value of the graph: a float32 matrix.

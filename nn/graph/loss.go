@@ -3,9 +3,9 @@ package graph
 import (
 	"gorgonia.org/gorgonia"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // headChunk bounds the rows whose logits are in memory at once. It is eight

@@ -3,9 +3,9 @@ package graph
 import (
 	"gorgonia.org/gorgonia"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 // Factors says where the factors of one edited layer lie in a matrix Z

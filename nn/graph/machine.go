@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
 )
 
 // Ctx is what a running op may use.

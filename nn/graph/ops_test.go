@@ -9,9 +9,9 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"keyhole/internal/kernel"
-	"keyhole/nn"
-	"keyhole/nn/eager"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 )
 
 func engine(t testing.TB) *kernel.Engine {

@@ -10,7 +10,7 @@ package optim
 import (
 	"math"
 
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // State is what the optimiser remembers: Adam's moments, like the parameters,

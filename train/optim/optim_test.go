@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
-	"keyhole/internal/kernel"
-	"keyhole/train/optim"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/train/optim"
 )
 
 func engine(t *testing.T, threads int) *kernel.Engine {

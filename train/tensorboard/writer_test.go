@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"keyhole/train/tensorboard"
+	"keyhole.example/keyhole/train/tensorboard"
 )
 
 // crc32c is written bit by bit from the definition of the polynomial, so that it

@@ -1,4 +1,4 @@
-module keyhole/internal/kernel/asm
+module keyhole.example/keyhole/internal/kernel/asm
 
 go 1.26.0
 

@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // SameBytes checks that two implementations agree to the bit on every case.

@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // Correct checks the product against float64 sums on every case.

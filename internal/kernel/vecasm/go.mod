@@ -1,4 +1,4 @@
-module keyhole/internal/kernel/vecasm
+module keyhole.example/keyhole/internal/kernel/vecasm
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module keyhole/lm/tensorfile/asm
+module keyhole.example/keyhole/lm/tensorfile/asm
 
 go 1.26.0
 
