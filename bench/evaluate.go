@@ -12,9 +12,9 @@ import (
 	"keyhole.example/keyhole/eval"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/text"
 )
 
 // Evaluation compares the evaluation of n edits (the edit, one rephrasing and
@@ -113,7 +113,7 @@ func onePerPrompt(m *lm.Model, e *kernel.Engine, x *data.Edit, ed *edit.Edited) 
 	}
 	o := eager.New(e)
 	for _, a := range asks {
-		t, err := meta.Answer(m.Tokenizer, a.prompt, a.answer, meta.TextOptions{MaxLen: 32})
+		t, err := text.Answer(m.Tokenizer, a.prompt, a.answer, text.Options{MaxLen: 32})
 		if err != nil {
 			return err
 		}

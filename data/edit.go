@@ -1,6 +1,9 @@
 package data
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Kinds of locality and portability prompts, the keys of Edit.Locality and
 // Edit.Portability. Loaders map each format's own names to these; a name that
@@ -147,4 +150,14 @@ func one(answer string) [][]string {
 		return nil
 	}
 	return [][]string{{answer}}
+}
+
+// Kinds are the keys of prompts by kind, in a fixed order.
+func Kinds(m map[string][]Prompt) []string {
+	kinds := make([]string, 0, len(m))
+	for k := range m {
+		kinds = append(kinds, k)
+	}
+	slices.Sort(kinds)
+	return kinds
 }

@@ -6,8 +6,8 @@ import (
 
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/text"
 )
 
 // contextKeys bounds the keys of a pass: all texts of an edit usually begin with
@@ -25,7 +25,7 @@ func (s *Scorer) inContext(j Job) error {
 		defer undo()
 		deltas = nil
 	}
-	texts := make([]meta.Text, len(j.Probes))
+	texts := make([]text.Text, len(j.Probes))
 	for i, p := range j.Probes {
 		context, err := j.Edited.Context(p.Prompt)
 		if err != nil {
@@ -55,13 +55,13 @@ func (s *Scorer) inContext(j Job) error {
 }
 
 // fitsContext tells whether a text may join a pass.
-func (s *Scorer) fitsContext(l *layout, t meta.Text) bool {
+func (s *Scorer) fitsContext(l *layout, t text.Text) bool {
 	n := len(t.IDs)
 	return l.rows() == 0 || l.rows()+n-l.shared(t, 0) <= s.MaxRows && len(l.keys)+n <= contextKeys
 }
 
 // contextPass returns the final states of each text at its answer.
-func (s *Scorer) contextPass(l *layout, texts []meta.Text, deltas map[string][]nn.Delta) ([][]float32, error) {
+func (s *Scorer) contextPass(l *layout, texts []text.Text, deltas map[string][]nn.Delta) ([][]float32, error) {
 	o := sharing{s.reset(deltas), l.keys}
 	o.SetTasks(l.seq.Tasks)
 	x := lm.Forward[kernel.Matrix](o, s.model, &l.ids, &l.seq, &l.want)

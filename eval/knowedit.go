@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"keyhole.example/keyhole/data"
-	"keyhole.example/keyhole/meta"
 )
 
 // knowEdit is the summary of KnowEdit: means over the types that a case has,
@@ -23,7 +22,7 @@ func knowEdit() family {
 			edit := p.ask(c, r.Prompt, r.TargetNew)
 			types := func(m map[string][]data.Prompt) [][]*Probe {
 				var out [][]*Probe
-				for _, kind := range meta.Kinds(m) {
+				for _, kind := range data.Kinds(m) {
 					if list := p.prompts(c, m[kind]); len(list) > 0 {
 						out = append(out, list)
 					}

@@ -2,9 +2,9 @@ package eval
 
 import (
 	"keyhole.example/keyhole/internal/kernel"
-	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/text"
 )
 
 // layout is texts in one matrix. What a text has in common with an earlier one
@@ -35,7 +35,7 @@ func newLayout(tasks int) *layout {
 }
 
 // shared is the number of a task's text's first tokens that lie there already.
-func (l *layout) shared(t meta.Text, task int) int {
+func (l *layout) shared(t text.Text, task int) int {
 	if task != l.task {
 		return 0
 	}
@@ -55,7 +55,7 @@ func (l *layout) rows() int { return len(l.ids.V) }
 
 // add appends a text of a task and returns the number of its first tokens that
 // lay there already. Texts of one task follow each other.
-func (l *layout) add(t meta.Text, task int) int {
+func (l *layout) add(t text.Text, task int) int {
 	if task != l.task {
 		clear(l.next)
 		l.task = task

@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"keyhole.example/keyhole/edit"
-	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/text"
 )
 
 // asking is a text that asks for its last n tokens' successors.
-func asking(n int, ids ...int32) meta.Text {
-	t := meta.Text{IDs: ids, Labels: make([]int32, len(ids))}
+func asking(n int, ids ...int32) text.Text {
+	t := text.Text{IDs: ids, Labels: make([]int32, len(ids))}
 	for i := range t.Labels {
 		if t.Labels[i] = -1; i >= len(ids)-n {
 			t.Labels[i] = 9
@@ -24,7 +24,7 @@ func asking(n int, ids ...int32) meta.Text {
 func TestCommonBeginningsLieOnce(t *testing.T) {
 	l := newLayout(2)
 	for _, x := range []struct {
-		text         meta.Text
+		text         text.Text
 		task, shared int
 	}{
 		{asking(1, 1, 2, 3), 0, 0},

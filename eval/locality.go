@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"keyhole.example/keyhole/data"
-	"keyhole.example/keyhole/meta"
 )
 
 // locality is what has to stay: stability, truth, divergence and drawdown, over
@@ -61,7 +60,7 @@ type kept struct {
 // borrows another record's prompt with its true answer.
 func (p *planner) locality(c *Case) []kept {
 	var out []kept
-	for _, kind := range meta.Kinds(c.Record.Locality) {
+	for _, kind := range data.Kinds(c.Record.Locality) {
 		if kind == data.Attribute {
 			continue // its answer is the edit's target, which is no wish that anything stay
 		}

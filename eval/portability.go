@@ -2,7 +2,6 @@ package eval
 
 import (
 	"keyhole.example/keyhole/data"
-	"keyhole.example/keyhole/meta"
 )
 
 // reverse asks for the subject by the new object.
@@ -75,7 +74,7 @@ func portability() family {
 				kind        string
 			}
 			var list []item
-			for _, kind := range meta.Kinds(r.Portability) {
+			for _, kind := range data.Kinds(r.Portability) {
 				for _, q := range r.Portability[kind] {
 					it := item{probe: p.ask(c, q.Prompt, alias(q)), kind: kind}
 					if it.probe == nil {

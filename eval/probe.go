@@ -6,14 +6,14 @@ import (
 	"math"
 
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/text"
 )
 
 // Probe is one prompt with the answer looked for, and what the two models made
 // of it.
 type Probe struct {
 	Prompt, Answer string
-	Text           meta.Text // asks for the answer's tokens
+	Text           text.Text // asks for the answer's tokens
 	KL             bool      // also compare the two models' distributions
 	Base, Edited   *Outcome
 
@@ -23,7 +23,7 @@ type Probe struct {
 
 // newProbe tokenises, and refuses what the model cannot be asked.
 func newProbe(m *lm.Model, prompt, answer string, maxLen int) (*Probe, error) {
-	t, err := meta.Answer(m.Tokenizer, prompt, answer, meta.TextOptions{MaxLen: maxLen})
+	t, err := text.Answer(m.Tokenizer, prompt, answer, text.Options{MaxLen: maxLen})
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +65,11 @@ func (p *Probe) key() string {
 
 // inContext is the probe's text with context in front of its prompt. The
 // answer's tokens are those of the probe, so the rows of both can be compared.
-func (p *Probe) inContext(m *lm.Model, context string) (meta.Text, error) {
+func (p *Probe) inContext(m *lm.Model, context string) (text.Text, error) {
 	ids := m.Tokenizer.EncodeSpecial(context + p.Prompt)
 	ids = ids[:max(1, len(ids)-p.cut)]
 	a := p.answer()
-	t := meta.Text{IDs: append(ids, a[:len(a)-1]...)}
+	t := text.Text{IDs: append(ids, a[:len(a)-1]...)}
 	if err := m.CheckLength(len(t.IDs)); err != nil {
 		return t, fmt.Errorf("context and prompt %q: %w; use fewer demonstrations", p.Prompt, err)
 	}

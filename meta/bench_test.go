@@ -12,6 +12,7 @@ import (
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/lmtest"
+	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/train/optim"
 )
 
@@ -67,7 +68,7 @@ func benchStep(b *testing.B, m *lm.Model, set *data.Set, rank, threads int, warm
 		b.Fatal(err)
 	}
 	m.SetStreaming(o.Prefix.First, true)
-	mk := &Maker{Tok: m.Tokenizer, Text: TextOptions{MaxLen: 32, Locality: "all"}, Rephrase: true, Records: set.Edits}
+	mk := &Maker{Tok: m.Tokenizer, Text: text.Options{MaxLen: 32, Locality: "all"}, Rephrase: true, Records: set.Edits}
 	var batches [][]Task
 	for lo := 0; lo+10 <= len(set.Edits); lo += 10 {
 		var tasks []Task

@@ -3,9 +3,8 @@
 // edited suffix → edit loss and locality KL → gradient of the network's
 // parameters and step sizes.
 //
-// The central type is Objective. Read batch.go (tasks and their packing),
-// prefix.go (the frozen blocks below the first edited one), objective.go (the
-// picture in docs/design.md as code).
+// The central type is Objective. Read tokens.go (records as
+// tasks) and objective.go (the picture in docs/design.md as code).
 //
 // Several independent edits (tasks) share one run; a task's results are the
 // same as alone, except that in training the normaliser sees the tasks one

@@ -15,6 +15,7 @@ import (
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/lmtest"
+	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/train/optim"
 )
 
@@ -194,13 +195,13 @@ func (g *recorded) phiFor(name string) *recorded {
 }
 
 // texts reads a part of a case: right-padded ids, mask and labels.
-func (g *recorded) texts(prefix string, all bool) []Text {
+func (g *recorded) texts(prefix string, all bool) []text.Text {
 	ids, shape := g.ints(prefix + "input_ids")
 	mask, _ := g.ints(prefix + "attention_mask")
 	labels, _ := g.ints(prefix + "labels")
-	var out []Text
+	var out []text.Text
 	for r := range shape[0] {
-		var t Text
+		var t text.Text
 		for c := range shape[1] {
 			if mask[r*shape[1]+c] == 0 {
 				continue
@@ -602,8 +603,8 @@ func edits(t *testing.T) (get func(part string, row int) []int32) {
 }
 
 // answerText is prompt and target with labels on the target.
-func answerText(prompt, target []int32) Text {
-	t := Text{IDs: append(append([]int32(nil), prompt...), target...)}
+func answerText(prompt, target []int32) text.Text {
+	t := text.Text{IDs: append(append([]int32(nil), prompt...), target...)}
 	for i := range t.IDs {
 		l := int32(-1)
 		if i+1 >= len(prompt) && i+1 < len(t.IDs) {
@@ -620,9 +621,9 @@ func trainingTask(get func(string, int) []int32, i, n int) Task {
 		t.Inner = append(t.Inner, answerText(get("prompt", r), get("target", r)))
 		t.Outer = append(t.Outer, answerText(get("rephrase", r), get("target", r)))
 	}
-	loc := Text{IDs: get("loc", i*n)}
+	loc := text.Text{IDs: get("loc", i*n)}
 	loc.Labels = make([]int32, len(loc.IDs))
-	t.Loc = []Text{loc}
+	t.Loc = []text.Text{loc}
 	return t
 }
 

@@ -10,6 +10,7 @@ import (
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
+	"keyhole.example/keyhole/text"
 )
 
 // Config weighs the losses and says how the update is applied. Defaults are
@@ -41,7 +42,7 @@ func (c *Config) Validate() error {
 
 // Objective computes the meta-loss and its gradient for batches of tasks.
 type Objective struct {
-	Prefix *Prefix
+	Prefix *text.Prefix
 	Net    *hypernet.Net
 	// Mode is how the normaliser behaves; Step and Factors set its Training.
 	Mode hypernet.Mode
@@ -54,7 +55,7 @@ type Objective struct {
 	index map[*nn.Linear]int
 	e     *kernel.Engine
 
-	inner, rest packed
+	inner, rest text.Packed
 	innerLabels graph.Labels
 	outerRows   nn.RowSet // among the wanted rows of rest
 	locRows     nn.RowSet
@@ -62,7 +63,7 @@ type Objective struct {
 	locLabels   graph.Labels
 	hIn, hRest  []float32
 	base        []float32
-	items       []item
+	items       []text.Item
 
 	memory  graph.Memory
 	bound   bounds
@@ -108,18 +109,18 @@ func New(cfg Config, model *lm.Model, sites []lm.Site, net *hypernet.Net, e *ker
 		index[s.Linear] = i
 	}
 	o := &Objective{
-		Prefix: NewPrefix(model, e, first, limit),
+		Prefix: text.NewPrefix(model, e, first, limit),
 		Net:    net, cfg: cfg, model: model, sites: sites, index: index, e: e,
 	}
-	o.Prefix.memory = &o.memory
+	o.Prefix.Borrow = o.memory.Idle
 	return o, nil
 }
 
 // pack lays the tasks out and computes their prefix.
 func (o *Objective) pack(tasks []Task, withRest bool) error {
 	d := o.model.Config.Width
-	o.inner.reset()
-	o.rest.reset()
+	o.inner.Reset()
+	o.rest.Reset()
 	o.innerLabels = graph.Labels{IDs: o.innerLabels.IDs[:0], Weight: o.innerLabels.Weight[:0]}
 	o.outerLabels = graph.Labels{IDs: o.outerLabels.IDs[:0], Weight: o.outerLabels.Weight[:0]}
 	o.locLabels = graph.Labels{IDs: o.locLabels.IDs[:0], Weight: o.locLabels.Weight[:0]}
@@ -131,13 +132,13 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 			return err
 		}
 		r := nn.Range{Lo: innerAt}
-		o.inner.want.Tasks = append(o.inner.want.Tasks, o.inner.add(t.Inner, &innerAt))
+		o.inner.Want.Tasks = append(o.inner.Want.Tasks, o.inner.Add(t.Inner, &innerAt))
 		r.Hi = innerAt
 		innerTasks = append(innerTasks, r)
-		o.innerLabels.IDs = appendLabels(o.innerLabels.IDs, t.Inner)
-		total := wanted(t.Inner)
+		o.innerLabels.IDs = text.AppendLabels(o.innerLabels.IDs, t.Inner)
+		total := text.Wanted(t.Inner)
 		for i := range t.Inner {
-			n := wanted(t.Inner[i : i+1])
+			n := t.Inner[i].Wanted()
 			w := 1 / float32(total)
 			if o.cfg.DeltaScale == "per_edit" {
 				w = 1 / float32(n)
@@ -148,21 +149,21 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 			continue
 		}
 		r = nn.Range{Lo: restAt}
-		outer := o.rest.add(t.Outer, &restAt)
-		loc := o.rest.add(t.Loc, &restAt)
+		outer := o.rest.Add(t.Outer, &restAt)
+		loc := o.rest.Add(t.Loc, &restAt)
 		r.Hi = restAt
 		restTasks = append(restTasks, r)
-		o.rest.want.Tasks = append(o.rest.want.Tasks, nn.Range{Lo: outer.Lo, Hi: loc.Hi})
+		o.rest.Want.Tasks = append(o.rest.Want.Tasks, nn.Range{Lo: outer.Lo, Hi: loc.Hi})
 		o.outerRows.V = appendRange(o.outerRows.V, outer)
 		o.locRows.V = appendRange(o.locRows.V, loc)
-		o.outerLabels.IDs = appendLabels(o.outerLabels.IDs, t.Outer)
+		o.outerLabels.IDs = text.AppendLabels(o.outerLabels.IDs, t.Outer)
 		o.outerLabels.Weight = appendWeight(o.outerLabels.Weight, outer.Hi-outer.Lo, float32(o.cfg.CEdit)/float32(outer.Hi-outer.Lo))
-		o.locLabels.IDs = appendLabels(o.locLabels.IDs, t.Loc)
+		o.locLabels.IDs = text.AppendLabels(o.locLabels.IDs, t.Loc)
 		o.locLabels.Weight = appendWeight(o.locLabels.Weight, loc.Hi-loc.Lo, float32(o.cfg.CLoc)/float32(loc.Hi-loc.Lo))
 	}
-	o.inner.seq.Set(o.inner.lengths)
-	o.rest.seq.Set(o.rest.lengths)
-	o.inner.seq.Tasks, o.rest.seq.Tasks = innerTasks, restTasks
+	o.inner.Seq.Set(o.inner.Lengths)
+	o.rest.Seq.Set(o.rest.Lengths)
+	o.inner.Seq.Tasks, o.rest.Seq.Tasks = innerTasks, restTasks
 	o.hIn, o.hRest = grow(o.hIn, innerAt*d), grow(o.hRest, restAt*d)
 	o.base = grow(o.base, len(o.locRows.V)*d)
 	return o.runPrefix(tasks, withRest)
@@ -172,7 +173,7 @@ func (o *Objective) runPrefix(tasks []Task, withRest bool) error {
 	d := o.model.Config.Width
 	o.items = o.items[:0]
 	inner, rest, base := o.hIn, o.hRest, o.base
-	take := func(from *[]float32, t Text) []float32 {
+	take := func(from *[]float32, t text.Text) []float32 {
 		n := len(t.IDs) * d
 		s := (*from)[:n]
 		*from = (*from)[n:]
@@ -180,17 +181,17 @@ func (o *Objective) runPrefix(tasks []Task, withRest bool) error {
 	}
 	for _, t := range tasks {
 		for _, x := range t.Inner {
-			o.items = append(o.items, item{text: x, states: take(&inner, x)})
+			o.items = append(o.items, text.Item{Text: x, States: take(&inner, x)})
 		}
 		if !withRest {
 			continue
 		}
 		for _, x := range t.Outer {
-			o.items = append(o.items, item{text: x, states: take(&rest, x)})
+			o.items = append(o.items, text.Item{Text: x, States: take(&rest, x)})
 		}
 		for _, x := range t.Loc {
-			n := wanted([]Text{x}) * d
-			o.items = append(o.items, item{text: x, states: take(&rest, x), final: base[:n:n]})
+			n := x.Wanted() * d
+			o.items = append(o.items, text.Item{Text: x, States: take(&rest, x), Final: base[:n:n]})
 			base = base[n:]
 		}
 	}
@@ -201,10 +202,10 @@ func (o *Objective) runPrefix(tasks []Task, withRest bool) error {
 func (t Task) check(m *lm.Model) error {
 	for _, p := range []struct {
 		name  string
-		texts []Text
+		texts []text.Text
 	}{{"edit", t.Inner}, {"rephrasing", t.Outer}, {"locality text", t.Loc}} {
 		for _, x := range p.texts {
-			if len(x.IDs) == 0 || wanted([]Text{x}) == 0 {
+			if len(x.IDs) == 0 || x.Wanted() == 0 {
 				return fmt.Errorf("edit %s: its %s asks for no token; check that the target does not tokenise to nothing", t.ID, p.name)
 			}
 			if err := m.CheckLength(len(x.IDs)); err != nil {
@@ -216,6 +217,13 @@ func (t Task) check(m *lm.Model) error {
 		return fmt.Errorf("edit %s: there is nothing to edit", t.ID)
 	}
 	return nil
+}
+
+func appendWeight(w []float32, n int, x float32) []float32 {
+	for range n {
+		w = append(w, x)
+	}
+	return w
 }
 
 func appendRange(v []int32, r nn.Range) []int32 {
@@ -248,7 +256,7 @@ func Bucket(n int) int {
 
 // ensure makes a graph that is large enough for what pack laid out.
 func (o *Objective) ensure() error {
-	want := bounds{o.inner.seq.Rows(), len(o.inner.want.V), o.rest.seq.Rows(), len(o.rest.want.V), len(o.outerRows.V), len(o.locRows.V)}
+	want := bounds{o.inner.Seq.Rows(), len(o.inner.Want.V), o.rest.Seq.Rows(), len(o.rest.Want.V), len(o.outerRows.V), len(o.locRows.V)}
 	have := o.bound
 	if o.g != nil && want.inner <= have.inner && want.innerWant <= have.innerWant && want.rest <= have.rest &&
 		want.restWant <= have.restWant && want.outer <= have.outer && want.loc <= have.loc {
@@ -258,7 +266,7 @@ func (o *Objective) ensure() error {
 	o.bound = bounds{up(have.inner, want.inner), up(have.innerWant, want.innerWant), up(have.rest, want.rest),
 		up(have.restWant, want.restWant), up(have.outer, want.outer), up(have.loc, want.loc)}
 	o.g = nil
-	o.Prefix.ops.Lend(nil)
+	o.Prefix.Return()
 	o.memory.Release()
 	debug.FreeOSMemory() // the old graph's memory must not stand beside the new one's
 	g, err := o.build(o.bound)
@@ -277,11 +285,11 @@ func (o *Objective) build(n bounds) (*built, error) {
 	b := g.b
 
 	// base suffix on the edit: inner loss and its gradient at every site
-	o.inner.want.Cap = n.innerWant
+	o.inner.Want.Cap = n.innerWant
 	g.hIn = b.Input("edit", n.inner, cfg.Width)
 	g.raw = make([]hypernet.Raw, len(o.sites))
 	handles := make([]graph.Node, len(o.sites))
-	b.SetTasks(&o.inner.seq.Tasks)
+	b.SetTasks(&o.inner.Seq.Tasks)
 	b.OnLinear = func(l *nn.Linear, x, y graph.Node) graph.Node {
 		i, ok := o.index[l]
 		if !ok {
@@ -291,7 +299,7 @@ func (o *Objective) build(n bounds) (*built, error) {
 		g.raw[i] = hypernet.Raw{U: x, Tasks: b.Tasks()}
 		return y
 	}
-	x := lm.Blocks[graph.Node](b, o.model, g.hIn, first, last, &o.inner.seq, &o.inner.want)
+	x := lm.Blocks[graph.Node](b, o.model, g.hIn, first, last, &o.inner.Seq, &o.inner.Want)
 	x = lm.FinalNorm[graph.Node](b, o.model, x)
 	head := o.model.Head()
 	g.innerS = b.CrossEntropy(x, head, &o.innerLabels)
@@ -325,10 +333,10 @@ func (o *Objective) build(n bounds) (*built, error) {
 	}
 
 	// edited suffix on rephrasings and unrelated texts
-	o.rest.want.Cap, o.outerRows.Cap, o.locRows.Cap = n.restWant, n.outer, n.loc
+	o.rest.Want.Cap, o.outerRows.Cap, o.locRows.Cap = n.restWant, n.outer, n.loc
 	g.hRest = b.Input("rest", n.rest, cfg.Width)
 	g.base = b.Input("base", n.loc, cfg.Width)
-	b.SetTasks(&o.rest.seq.Tasks)
+	b.SetTasks(&o.rest.Seq.Tasks)
 	b.OnLinear = func(l *nn.Linear, x, y graph.Node) graph.Node {
 		i, ok := o.index[l]
 		if !ok {
@@ -336,7 +344,7 @@ func (o *Objective) build(n bounds) (*built, error) {
 		}
 		return b.LowRank(y, x, site[i].z, site[i].rate, site[i].f, b.Tasks())
 	}
-	x = lm.Blocks[graph.Node](b, o.model, g.hRest, first, last, &o.rest.seq, &o.rest.want)
+	x = lm.Blocks[graph.Node](b, o.model, g.hRest, first, last, &o.rest.Seq, &o.rest.Want)
 	x = lm.FinalNorm[graph.Node](b, o.model, x)
 	g.outerS = b.CrossEntropy(b.Pick(x, &o.outerRows), head, &o.outerLabels)
 	g.locS = b.KL(g.base, b.Pick(x, &o.locRows), head, &o.locLabels)
@@ -443,15 +451,15 @@ func (o *Objective) outcomes(m *graph.Machine, tasks []Task) []Outcome {
 	for t, task := range tasks {
 		r := &out[t]
 		for _, x := range task.Inner {
-			n := wanted([]Text{x})
+			n := x.Wanted()
 			loss, _ := mean(inner, ai, n)
-			r.Inner += loss * float64(n) / float64(wanted(task.Inner))
+			r.Inner += loss * float64(n) / float64(text.Wanted(task.Inner))
 			ai += n
 		}
-		tokens := wanted(task.Outer)
+		tokens := text.Wanted(task.Outer)
 		r.Edit, _ = mean(outer, ao, tokens)
 		for _, x := range task.Outer {
-			n := wanted([]Text{x})
+			n := x.Wanted()
 			if _, hits := mean(outer, ao, n); hits == 1 {
 				r.Right += 1 / float64(len(task.Outer))
 			}
@@ -460,7 +468,7 @@ func (o *Objective) outcomes(m *graph.Machine, tasks []Task) []Outcome {
 			}
 			ao += n
 		}
-		n := wanted(task.Loc)
+		n := text.Wanted(task.Loc)
 		r.Loc, r.Stability = mean(loc, al, n)
 		al += n
 		r.Total = o.cfg.CEdit*r.Edit + o.cfg.CLoc*r.Loc

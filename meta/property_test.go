@@ -12,6 +12,7 @@ import (
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/text"
 )
 
 // tiny is an objective on a random model with three blocks, the last two of
@@ -75,13 +76,13 @@ func someTasks(n int) []Task {
 	var tasks []Task
 	for i := range n {
 		target := ids(1 + rng.IntN(3))
-		loc := Text{IDs: ids(4 + rng.IntN(5))}
+		loc := text.Text{IDs: ids(4 + rng.IntN(5))}
 		loc.Labels = make([]int32, len(loc.IDs))
 		tasks = append(tasks, Task{
 			ID:    fmt.Sprint(i),
-			Inner: []Text{answerText(ids(3+rng.IntN(6)), target)},
-			Outer: []Text{answerText(ids(3+rng.IntN(6)), target)},
-			Loc:   []Text{loc},
+			Inner: []text.Text{answerText(ids(3+rng.IntN(6)), target)},
+			Outer: []text.Text{answerText(ids(3+rng.IntN(6)), target)},
+			Loc:   []text.Text{loc},
 		})
 	}
 	return tasks
@@ -324,12 +325,12 @@ func TestImpossibleTasks(t *testing.T) {
 	o := tiny(t, "gpt2", 1, nil)
 	good := someTasks(1)[0]
 	for name, change := range map[string]func(*Task){
-		"no labels":    func(x *Task) { x.Inner = []Text{{IDs: []int32{1, 2}, Labels: []int32{-1, -1}}} },
-		"no tokens":    func(x *Task) { x.Outer = []Text{{}} },
+		"no labels":    func(x *Task) { x.Inner = []text.Text{{IDs: []int32{1, 2}, Labels: []int32{-1, -1}}} },
+		"no tokens":    func(x *Task) { x.Outer = []text.Text{{}} },
 		"nothing":      func(x *Task) { x.Inner = nil },
-		"no locality":  func(x *Task) { x.Loc = []Text{{IDs: []int32{1}, Labels: []int32{-1}}} },
-		"too long":     func(x *Task) { x.Loc = []Text{{IDs: make([]int32, 33), Labels: make([]int32, 33)}} },
-		"bad token id": func(x *Task) { x.Inner = []Text{{IDs: []int32{99, 1}, Labels: []int32{-1, 1}}} },
+		"no locality":  func(x *Task) { x.Loc = []text.Text{{IDs: []int32{1}, Labels: []int32{-1}}} },
+		"too long":     func(x *Task) { x.Loc = []text.Text{{IDs: make([]int32, 33), Labels: make([]int32, 33)}} },
+		"bad token id": func(x *Task) { x.Inner = []text.Text{{IDs: []int32{99, 1}, Labels: []int32{-1, 1}}} },
 	} {
 		task := good
 		change(&task)

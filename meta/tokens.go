@@ -2,99 +2,24 @@ package meta
 
 import (
 	"fmt"
-	"slices"
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/text"
 )
 
-// TextOptions say how records become token sequences.
-type TextOptions struct {
-	MaxLen   int    // prompts and answers are cut at this many tokens each; 0: never
-	Locality string // rows whose distribution has to stay: "text" (every row that predicts a token of the text), "answer", "all" (the row behind the text too, as the reference)
-}
-
-// Answer is prompt and answer as one text that asks for the answer's tokens.
-// The text ends before the last of them, which predicts nothing.
-func Answer(tok tokenizer.Tokenizer, prompt, answer string, o TextOptions) (Text, error) {
-	p, a, err := split(tok, prompt, answer, o.MaxLen)
-	if err != nil {
-		return Text{}, err
-	}
-	return asked(p, a), nil
-}
-
-// Whole is Answer with an error where o would cut the answer: what is made true
-// must not be half of it.
-func Whole(tok tokenizer.Tokenizer, prompt, answer string, o TextOptions) (Text, error) {
-	p, a, err := split(tok, prompt, answer, 0)
-	switch {
-	case err != nil:
-		return Text{}, err
-	case o.MaxLen == 0:
-		return asked(p, a), nil
-	case len(a) > o.MaxLen:
-		return Text{}, fmt.Errorf("the target has %d tokens, but the editor was trained to cut at %d (data.max_len); shorten it, or train with a larger data.max_len", len(a), o.MaxLen)
-	}
-	return asked(p[:min(len(p), o.MaxLen)], a), nil
-}
-
-// asked is the tokens of prompt and answer as a text that asks for the answer's.
-func asked(p, a []int32) Text {
-	t := Text{IDs: append(slices.Clone(p), a[:len(a)-1]...)}
-	for i := range t.IDs {
-		l := int32(-1)
-		if j := i + 1 - len(p); j >= 0 {
-			l = a[j]
-		}
-		t.Labels = append(t.Labels, l)
-	}
-	return t
-}
-
-// Kept is prompt and answer as a text whose distributions have to stay.
-func Kept(tok tokenizer.Tokenizer, prompt, answer string, o TextOptions) (Text, error) {
-	p, a, err := split(tok, prompt, answer, o.MaxLen)
-	if err != nil {
-		return Text{}, err
-	}
-	t := Text{IDs: append(slices.Clone(p), a...)}
-	if o.Locality != "all" {
-		t.IDs = t.IDs[:len(t.IDs)-1]
-	}
-	for i := range t.IDs {
-		l := int32(0)
-		if o.Locality == "answer" && i+1 < len(p) {
-			l = -1
-		}
-		t.Labels = append(t.Labels, l)
-	}
-	return t, nil
-}
-
-// split tokenises prompt + " " + answer and cuts it where the prompt ends. The
-// answer's tokens are those of the joint text behind the prompt's own.
-func split(tok tokenizer.Tokenizer, prompt, answer string, maxLen int) (p, a []int32, err error) {
-	if prompt == "" {
-		return nil, nil, fmt.Errorf("the prompt is empty")
-	}
-	p = tok.EncodeSpecial(prompt)
-	full := tok.EncodeSpecial(prompt + " " + answer)
-	if len(full) <= len(p) {
-		return nil, nil, fmt.Errorf("target %q tokenises to nothing after %q", answer, prompt)
-	}
-	a = full[len(p):]
-	if maxLen > 0 {
-		p, a = p[:min(len(p), maxLen)], a[:min(len(a), maxLen)]
-	}
-	return p, a, nil
+// Task is one example of meta-training: edits made together (Inner), what
+// they are scored on (Outer, usually rephrasings), and unrelated texts.
+type Task struct {
+	ID                string
+	Inner, Outer, Loc []text.Text
 }
 
 // Maker turns records into tasks. What is drawn at random (which rephrasing,
 // which locality prompt) depends on the seed, the record and the visit alone.
 type Maker struct {
 	Tok      tokenizer.Tokenizer
-	Text     TextOptions
+	Text     text.Options
 	Rephrase bool // score a rephrasing; false: the edit prompt itself
 	// OwnPrompt counts the edit prompt among the rephrasings that are drawn from.
 	OwnPrompt bool
@@ -107,12 +32,12 @@ func (m *Maker) Task(records []data.Edit, visit int) (Task, error) {
 	t := Task{ID: records[0].ID}
 	for i := range records {
 		r := &records[i]
-		inner, err := Answer(m.Tok, r.Prompt, r.TargetNew, m.Text)
+		inner, err := text.Answer(m.Tok, r.Prompt, r.TargetNew, m.Text)
 		if err != nil {
 			return t, fmt.Errorf("%s: %w", where(r), err)
 		}
 		t.Inner = append(t.Inner, inner)
-		outer, err := Answer(m.Tok, m.asked(r, visit), r.TargetNew, m.Text)
+		outer, err := text.Answer(m.Tok, m.asked(r, visit), r.TargetNew, m.Text)
 		if err != nil {
 			return t, fmt.Errorf("%s: rephrasing: %w", where(r), err)
 		}
@@ -122,7 +47,7 @@ func (m *Maker) Task(records []data.Edit, visit int) (Task, error) {
 	if err != nil {
 		return t, err
 	}
-	t.Loc = []Text{loc}
+	t.Loc = []text.Text{loc}
 	return t, nil
 }
 
@@ -143,9 +68,9 @@ func (m *Maker) asked(r *data.Edit, visit int) string {
 
 // locality draws one of the record's locality prompts, or another record's
 // own prompt with its answer.
-func (m *Maker) locality(r *data.Edit, visit int) (Text, error) {
+func (m *Maker) locality(r *data.Edit, visit int) (text.Text, error) {
 	var pool []data.Prompt
-	for _, kind := range Kinds(r.Locality) {
+	for _, kind := range data.Kinds(r.Locality) {
 		pool = append(pool, r.Locality[kind]...)
 	}
 	var p data.Prompt
@@ -154,7 +79,7 @@ func (m *Maker) locality(r *data.Edit, visit int) (Text, error) {
 	} else {
 		other, err := m.borrow(r, visit)
 		if err != nil {
-			return Text{}, err
+			return text.Text{}, err
 		}
 		answer := other.TargetNew
 		if len(other.TargetTrue) > 0 {
@@ -162,7 +87,7 @@ func (m *Maker) locality(r *data.Edit, visit int) (Text, error) {
 		}
 		p = data.Prompt{Prompt: other.Prompt, Answers: [][]string{{answer}}}
 	}
-	t, err := Kept(m.Tok, p.Prompt, p.Answers[0][0], m.Text)
+	t, err := text.Kept(m.Tok, p.Prompt, p.Answers[0][0], m.Text)
 	if err != nil {
 		return t, fmt.Errorf("%s: locality: %w", where(r), err)
 	}
@@ -177,16 +102,6 @@ func (m *Maker) borrow(r *data.Edit, visit int) (*data.Edit, error) {
 		}
 	}
 	return nil, fmt.Errorf("%s: it has no locality prompt and the data holds no other subject to borrow one from; give a file of unrelated questions", where(r))
-}
-
-// Kinds are the keys of prompts by kind, in a fixed order.
-func Kinds(m map[string][]data.Prompt) []string {
-	kinds := make([]string, 0, len(m))
-	for k := range m {
-		kinds = append(kinds, k)
-	}
-	slices.Sort(kinds)
-	return kinds
 }
 
 func where(r *data.Edit) string {

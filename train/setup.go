@@ -9,6 +9,7 @@ import (
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/text"
 )
 
 // Sources give what a config leaves empty or calls "embedded".
@@ -146,6 +147,6 @@ func (e *Editor) maker(records []data.Edit) *meta.Maker {
 }
 
 // TextOptions are the config's options for token sequences.
-func (e *Editor) TextOptions() meta.TextOptions {
-	return meta.TextOptions{MaxLen: e.Config.Data.MaxLen, Locality: e.Config.Data.Locality}
+func (e *Editor) TextOptions() text.Options {
+	return text.Options{MaxLen: e.Config.Data.MaxLen, Locality: e.Config.Data.Locality}
 }

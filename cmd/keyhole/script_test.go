@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -35,7 +36,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "after": after, "flip": flip, "field": field,
+			"exits": exits, "after": after, "flip": flip, "field": field, "sha256": sha256Is,
 		},
 	})
 }
@@ -111,6 +112,13 @@ func flip(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	content[len(content)/2] ^= 1
 	ts.Check(os.WriteFile(path, content, 0o666))
+}
+
+// sha256 FILE HASH checks a file's SHA-256.
+func sha256Is(ts *testscript.TestScript, _ bool, args []string) {
+	if got := fmt.Sprintf("%x", sha256.Sum256([]byte(ts.ReadFile(args[0])))); got != args[1] {
+		ts.Fatalf("%s has SHA-256 %s, not %s", args[0], got, args[1])
+	}
 }
 
 // field FILE KEY… checks that a JSON file has the keys (as text) and is not

@@ -11,9 +11,9 @@ import (
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tokenizer"
-	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/text"
 )
 
 // Architectures are the values of TinyModel's arch that between them have
@@ -125,7 +125,7 @@ func sentences() []string {
 // model as it is.
 func NLL(t testing.TB, m *lm.Model, k *kernel.Engine, prompt, target string) float64 {
 	t.Helper()
-	text, err := meta.Answer(m.Tokenizer, prompt, target, meta.TextOptions{})
+	text, err := text.Answer(m.Tokenizer, prompt, target, text.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

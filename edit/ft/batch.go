@@ -6,9 +6,9 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/text"
 )
 
 // batch is the requests of one step as packed texts. Row i of the wanted rows
@@ -56,7 +56,7 @@ func (e *Editor) addRequest(b *batch, m *lm.Model, r *edit.Request) error {
 	if err := r.Validate(false); err != nil {
 		return err
 	}
-	t, err := meta.Answer(m.Tokenizer, r.Prompt, r.Target, meta.TextOptions{})
+	t, err := text.Answer(m.Tokenizer, r.Prompt, r.Target, text.Options{})
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"keyhole.example/keyhole/lm/tokenizer"
 	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/text"
 )
 
 // Editor turns requests into low-rank changes of the objective's weights. It
@@ -23,7 +24,7 @@ import (
 type Editor struct {
 	o    *meta.Objective
 	name string
-	text meta.TextOptions
+	text text.Options
 	tok  tokenizer.Tokenizer
 }
 
@@ -32,7 +33,7 @@ var _ edit.Editor = (*Editor)(nil)
 // New returns an editor called name that computes with o. Prompts and targets
 // become tokens by tok; prompts are cut as text says, and targets that would be
 // are refused.
-func New(o *meta.Objective, name string, text meta.TextOptions, tok tokenizer.Tokenizer) *Editor {
+func New(o *meta.Objective, name string, text text.Options, tok tokenizer.Tokenizer) *Editor {
 	return &Editor{o: o, name: name, text: text, tok: tok}
 }
 
@@ -78,7 +79,7 @@ func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) 
 			if err := g[j].Validate(false); err != nil {
 				return nil, err
 			}
-			t, err := meta.Whole(e.tok, g[j].Prompt, g[j].Target, e.text)
+			t, err := text.Whole(e.tok, g[j].Prompt, g[j].Target, e.text)
 			if err != nil {
 				return nil, fmt.Errorf("edit %s: %w", g[j].ID, err)
 			}
@@ -136,7 +137,7 @@ func (e *Editor) Fingerprint() string {
 	about := struct {
 		Network any
 		Sites   any
-		Text    meta.TextOptions
+		Text    text.Options
 		Sign    float32
 	}{e.o.Net.Config, e.o.Net.Sites, e.text, e.o.Sign()}
 	head, err := json.Marshal(about)

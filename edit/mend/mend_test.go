@@ -18,6 +18,7 @@ import (
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tokenizer"
 	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/text"
 )
 
 // tiny makes a random model and an editor of its last block whose network has
@@ -57,7 +58,7 @@ func tiny(t *testing.T, kind string) (*lm.Model, *kernel.Engine, *Editor) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := meta.TextOptions{MaxLen: 32, Locality: "text"}
+	text := text.Options{MaxLen: 32, Locality: "text"}
 	if err := learn(o, m, text, set(4).Edits); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func tiny(t *testing.T, kind string) (*lm.Model, *kernel.Engine, *Editor) {
 }
 
 // learn lets o's network see edits, so that its normaliser has statistics.
-func learn(o *meta.Objective, m *lm.Model, text meta.TextOptions, edits []data.Edit) error {
+func learn(o *meta.Objective, m *lm.Model, text text.Options, edits []data.Edit) error {
 	maker := &meta.Maker{Tok: m.Tokenizer, Text: text, Rephrase: true, Records: edits}
 	var tasks []meta.Task
 	for i := range edits {
@@ -125,7 +126,7 @@ func TestEditorPassesTheSuite(t *testing.T) {
 					if err != nil {
 						return nil, err
 					}
-					text := meta.TextOptions{Locality: "text"} // uncut, so that too long is too long
+					text := text.Options{Locality: "text"} // uncut, so that too long is too long
 					return New(o, kind, text, m.Tokenizer), learn(o, m, text, edittest.Facts()[2:])
 				}, edittest.Options{Weak: true})
 			})

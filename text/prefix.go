@@ -1,4 +1,4 @@
-package meta
+package text
 
 import (
 	"encoding/binary"
@@ -7,7 +7,6 @@ import (
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
-	"keyhole.example/keyhole/nn/graph"
 )
 
 // Prefix computes what the frozen model makes of texts: the hidden states
@@ -20,9 +19,9 @@ type Prefix struct {
 
 	model *lm.Model
 	ops   *eager.Ops
-	// memory, if not nil, is that of graphs which do not run at the same time:
+	// Borrow, if not nil, gives memory that nothing else uses during a run:
 	// states are computed there.
-	memory *graph.Memory
+	Borrow func() []float32
 	cache  map[string]entry
 	state  []float32
 	used   int64
@@ -57,20 +56,23 @@ func key(t Text, final bool) string {
 	return string(append(b, 1))
 }
 
-// item is one text to compute, and where its results go.
-type item struct {
-	text   Text
-	states []float32 // [tokens, width]
-	final  []float32 // [wanted, width]; nil: not wanted
+// Item is one text to compute, and where its results go.
+type Item struct {
+	Text   Text
+	States []float32 // [tokens, width]
+	Final  []float32 // [wanted, width]; nil: not wanted
 }
 
+// Return gives borrowed memory back: what owns it may let it go.
+func (p *Prefix) Return() { p.ops.Lend(nil) }
+
 // Run fills the items' states and final states.
-func (p *Prefix) Run(items []item) error {
+func (p *Prefix) Run(items []Item) error {
 	var todo []int
 	for i, it := range items {
-		if c, ok := p.cache[key(it.text, it.final != nil)]; ok {
-			copy(it.states, c.states)
-			copy(it.final, c.final)
+		if c, ok := p.cache[key(it.Text, it.Final != nil)]; ok {
+			copy(it.States, c.states)
+			copy(it.Final, c.final)
 			p.Hits++
 			continue
 		}
@@ -82,14 +84,14 @@ func (p *Prefix) Run(items []item) error {
 	}
 	d := p.model.Config.Width
 	p.ops.Reset()
-	if p.memory != nil {
-		p.ops.Lend(p.memory.Idle())
+	if p.Borrow != nil {
+		p.ops.Lend(p.Borrow())
 	}
 	var ids nn.IDs
 	var lengths []int
 	for _, i := range todo {
-		ids.V = append(ids.V, items[i].text.IDs...)
-		lengths = append(lengths, len(items[i].text.IDs))
+		ids.V = append(ids.V, items[i].Text.IDs...)
+		lengths = append(lengths, len(items[i].Text.IDs))
 	}
 	seq := nn.Pack(lengths...)
 	x := lm.Embed[kernel.Matrix](p.ops, p.model, &ids, seq)
@@ -105,30 +107,30 @@ func (p *Prefix) Run(items []item) error {
 	if err := p.ops.Err(); err != nil {
 		return err
 	}
-	at, rest := 0, packed{}
+	at, rest := 0, Packed{}
 	restRows := 0
 	var restData []float32
 	for _, i := range todo {
-		n := len(items[i].text.IDs)
+		n := len(items[i].Text.IDs)
 		states := x.Data[at*d : (at+n)*d]
-		copy(items[i].states, states)
-		if items[i].final != nil {
-			rest.add([]Text{items[i].text}, &restRows)
+		copy(items[i].States, states)
+		if items[i].Final != nil {
+			rest.Add([]Text{items[i].Text}, &restRows)
 			restData = append(restData, states...)
 		}
 		at += n
 	}
 	if restRows > 0 {
 		p.ops.Reset()
-		rest.seq.Set(rest.lengths)
-		y := lm.Blocks[kernel.Matrix](p.ops, p.model, kernel.Mat(restData, restRows, d), p.First, p.model.Config.Layers, &rest.seq, &rest.want)
+		rest.Seq.Set(rest.Lengths)
+		y := lm.Blocks[kernel.Matrix](p.ops, p.model, kernel.Mat(restData, restRows, d), p.First, p.model.Config.Layers, &rest.Seq, &rest.Want)
 		y = lm.FinalNorm[kernel.Matrix](p.ops, p.model, y)
 		if err := p.ops.Err(); err != nil {
 			return err
 		}
 		at = 0
 		for _, i := range todo {
-			at += copy(items[i].final, y.Data[at:])
+			at += copy(items[i].Final, y.Data[at:])
 		}
 	}
 	for _, i := range todo {
@@ -138,15 +140,15 @@ func (p *Prefix) Run(items []item) error {
 }
 
 // remember keeps an item's results while there is room.
-func (p *Prefix) remember(it item) {
-	size := int64(len(it.states)+len(it.final)) * 4
+func (p *Prefix) remember(it Item) {
+	size := int64(len(it.States)+len(it.Final)) * 4
 	if p.used+size > p.Limit {
 		return
 	}
 	p.used += size
-	e := entry{states: append([]float32(nil), it.states...)}
-	if it.final != nil {
-		e.final = append([]float32(nil), it.final...)
+	e := entry{states: append([]float32(nil), it.States...)}
+	if it.Final != nil {
+		e.final = append([]float32(nil), it.Final...)
 	}
-	p.cache[key(it.text, it.final != nil)] = e
+	p.cache[key(it.Text, it.Final != nil)] = e
 }
