@@ -1,0 +1,59 @@
+package main
+
+// list is lines that were once, or could have been, wrong with every test
+// passing.
+var list = []mutant{
+	{
+		name: "MEMIT's residual is not divided", file: "edit/memit/memit.go",
+		old: "residual[i] = d / float64(left)", new: "residual[i] = d",
+		pkg: "edit/memit", test: "TestTheResidualIsDividedByTheSitesLeft",
+	}, {
+		name: "MEMIT's residual is divided by all sites", file: "edit/memit/memit.go",
+		old: "factors[i], len(b.sites)-i)", new: "factors[i], len(b.sites))",
+		pkg: "edit/memit", test: "TestTheResidualIsDividedByTheSitesLeft",
+	}, {
+		name: "eval's first block plus one", file: "eval/protocol.go",
+		old: "first = min(first, t.edited.FirstBlock(r.Model))", new: "first = min(first, t.edited.FirstBlock(r.Model)+1)",
+		pkg: "eval", test: "TestWhatIsKeptOfTheBaseModelEndsAtTheFirstEditedBlock",
+	}, {
+		name: "eval's first block plus one, in sequence", file: "eval/protocol.go",
+		old: "in.first = min(in.first, e.FirstBlock(r.Model))", new: "in.first = min(in.first, e.FirstBlock(r.Model)+1)",
+		pkg: "eval", test: "TestWhatIsKeptOfTheBaseModelEndsAtTheFirstEditedBlock",
+	}, {
+		name: "best has the larger loss", file: "train/loop.go",
+		old: "m.Total < l.state.Best)", new: "m.Total > l.state.Best)",
+		pkg: "train", test: "TestTheBestIsTheLowestAndPatienceCountsFromIt",
+	}, {
+		name: "best stays the first", file: "train/loop.go",
+		old: "(l.state.BestStep == 0 || m.Total < l.state.Best)", new: "l.state.BestStep == 0",
+		pkg: "train", test: "TestTheBestIsTheLowestAndPatienceCountsFromIt",
+	}, {
+		name: "patience plus one", file: "train/loop.go",
+		old: "l.state.Since >= l.Config.Train.Patience", new: "l.state.Since > l.Config.Train.Patience",
+		pkg: "train", test: "TestTheBestIsTheLowestAndPatienceCountsFromIt",
+	}, {
+		name: "patience counts all validations", file: "train/loop.go",
+		old: "m.Total, l.state.Step, 0\n", new: "m.Total, l.state.Step, l.state.Since+1\n",
+		pkg: "train", test: "TestTheBestIsTheLowestAndPatienceCountsFromIt",
+	}, {
+		name: "order: file is ignored", file: "train/loop.go",
+		old: `l.Config.Data.Order == "file"`, new: `l.Config.Data.Order == "unheard"`,
+		pkg: "train", test: "TestEditsComeInTheOrderThatWasAskedFor",
+	}, {
+		name: "the schedule is not applied", file: "train/loop.go",
+		old: "o.LR*factor, o.RateLR*factor", new: "o.LR+0*factor, o.RateLR*factor",
+		pkg: "train", test: "TestTheScheduleReachesTheStep",
+	}, {
+		name: "the schedule is not applied to step sizes", file: "train/loop.go",
+		old: "o.LR*factor, o.RateLR*factor", new: "o.LR*factor, o.RateLR+0*factor",
+		pkg: "train", test: "TestTheScheduleReachesTheStep",
+	}, {
+		name: "the normaliser keeps a bad example", file: "train/loop.go",
+		old: "\t\t\tl.putBack(before)\n\t\t\tl.state.Skips++", new: "\t\t\t_ = before\n\t\t\tl.state.Skips++",
+		pkg: "train", test: "TestABadExampleLeavesTheNormaliserAsItWas",
+	}, {
+		name: "the normaliser keeps a bad step", file: "train/loop.go",
+		old: "\t\tl.putBack(before)\n\t\tif out, err", new: "\t\t_ = before\n\t\tif out, err",
+		pkg: "train", test: "TestABadExampleLeavesTheNormaliserAsItWas",
+	},
+}

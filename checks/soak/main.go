@@ -1,0 +1,75 @@
+// Command soak lets a command run for long and watches its resident memory and
+// its open descriptors. Read watch.go, then slope.go.
+//
+//	go run ./checks/soak edits -n 20000 -out edits.jsonl
+//	go run ./checks/soak watch -for 1h -out train keyhole train quickstart --out run
+//
+// watch writes train.jsonl (the samples), train-memory.png and
+// train-descriptors.png, and prints how both grew. It exits with 1 if the
+// command failed. It needs Linux's /proc.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/embedded"
+	"keyhole.example/keyhole/internal/atomicfile"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintf(os.Stderr, "soak: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return errors.New("want `edits` or `watch`; see go doc ./checks/soak")
+	}
+	f := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	switch args[0] {
+	case "edits":
+		n := f.Int("n", 20000, "how many edits")
+		path := f.String("out", "edits.jsonl", "file to write")
+		if err := f.Parse(args[1:]); err != nil {
+			return err
+		}
+		return writeEdits(*path, *n)
+	case "watch":
+		o := options{}
+		f.DurationVar(&o.limit, "for", time.Hour, "interrupt the command after so long")
+		f.DurationVar(&o.every, "every", 5*time.Second, "time between samples")
+		f.StringVar(&o.out, "out", "soak", "samples and figures are named after this")
+		if err := f.Parse(args[1:]); err != nil {
+			return err
+		}
+		return watch(ctx, o, f.Args(), out)
+	}
+	return fmt.Errorf("%q is neither edits nor watch", args[0])
+}
+
+// writeEdits repeats the embedded edits to train on until there are n, each
+// with an id of its own.
+func writeEdits(path string, n int) error {
+	set, err := embedded.Train()
+	if err != nil {
+		return err
+	}
+	list := make([]data.Edit, n)
+	for i := range list {
+		list[i] = set.Edits[i%len(set.Edits)]
+		list[i].ID = fmt.Sprintf("%s-%d", list[i].ID, i/len(set.Edits))
+	}
+	return atomicfile.Write(path, func(w io.Writer) error { return data.WriteEdits(w, list) })
+}
