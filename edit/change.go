@@ -99,6 +99,18 @@ func (e *Edited) Deltas() (map[string][]nn.Delta, bool) {
 	return out, true
 }
 
+// Bytes is what the edit's numbers take.
+func (e *Edited) Bytes() int64 {
+	n := 0
+	for _, c := range e.Changes {
+		n += len(c.Values)
+		if d := c.Delta; d != nil {
+			n += d.U.Rows*d.U.Cols + d.D.Rows*d.D.Cols
+		}
+	}
+	return 4 * int64(n)
+}
+
 // FirstBlock is the lowest block that the edit changes, or the number of
 // blocks if it changes none. Below it the edited model computes what the base
 // model does.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"keyhole.example/keyhole/edit"
-	"keyhole.example/keyhole/nn"
 )
 
 // trial is a record on its way: its case, its edit, or why there is none.
@@ -105,31 +104,32 @@ func (r *run) applyEach(ctx context.Context, list []*trial) error {
 		}
 	}
 	for _, t := range list {
-		if err := r.apply(ctx, t); err != nil {
+		if _, err := r.apply(ctx, t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// apply makes a trial's edit; what the editor refuses is dropped.
-func (r *run) apply(ctx context.Context, t *trial) error {
+// apply makes a trial's edit, behind the last one of a sequence; what the editor
+// refuses is dropped, for the reason that is returned.
+func (r *run) apply(ctx context.Context, t *trial) (refused, err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
-	e, err := r.Editor.Apply(ctx, r.Model, t.c.Requests)
+	e, err := edit.Continue(ctx, r.Editor, r.Model, r.last, t.c.Requests)
 	if err != nil {
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 		t.dropped = err.Error()
-		return nil
+		return err, nil
 	}
 	if err := r.refuseHead(e); err != nil {
-		return err
+		return nil, err
 	}
 	t.edited = e
-	return nil
+	return nil, nil
 }
 
 // refuseHead fails for edits behind the last block: final states of the base
@@ -156,7 +156,7 @@ func (r *run) scoreAndPut(list []*trial, first int) error {
 	if err != nil {
 		return err
 	}
-	return r.putAll(list)
+	return r.putAll(list, 0, "")
 }
 
 // base asks the base model everything that the trials ask.
@@ -192,15 +192,19 @@ func (r *run) edited(list []*trial, first int) error {
 	return r.scorer.Edited(packed, first)
 }
 
-func (r *run) putAll(list []*trial) error {
+// putAll writes the trials' lines, shift lines behind where their records stand.
+func (r *run) putAll(list []*trial, shift int, asked string) error {
 	for _, t := range list {
 		l := &Line{ID: r.Set.Edits[t.index].ID, Dropped: t.dropped}
 		if t.dropped == "" {
 			l.Values, l.Skipped, l.Cut = t.c.values(), t.c.skipped, t.c.cut
 			l.NotFinite = !t.c.finite()
-			r.edits++
+			if asked == "" {
+				r.edits++
+			}
 		}
-		if err := r.put(t.index, l); err != nil {
+		l.Asked = asked
+		if err := r.put(t.index+shift, l); err != nil {
 			return err
 		}
 	}
@@ -211,24 +215,51 @@ func (r *run) putAll(list []*trial) error {
 func (r *run) batches(ctx context.Context) error {
 	for lo := r.done / r.Batch * r.Batch; lo < r.n; lo += r.Batch {
 		list := r.cases(lo, min(lo+r.Batch, r.n))
-		good := usable(list)
-		if len(good) > 0 {
-			whole := &trial{c: &Case{}}
-			for _, t := range good {
-				whole.c.Requests = append(whole.c.Requests, t.c.Requests...)
-			}
-			if err := timed(&r.editTime, func() error { return r.apply(ctx, whole) }); err != nil {
-				return err
-			}
-			for _, t := range good {
-				t.edited, t.dropped = whole.edited, whole.dropped
-			}
+		if err := timed(&r.editTime, func() error { return r.applyTogether(ctx, list) }); err != nil {
+			return err
 		}
 		if err := r.scoreBatch(list, usable(list)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// applyTogether makes one edit of all trials. Those that the editor names as the
+// reason why it refuses are dropped, and the edit is made of the others.
+func (r *run) applyTogether(ctx context.Context, list []*trial) error {
+	for {
+		good := usable(list)
+		if len(good) == 0 {
+			return nil
+		}
+		whole := &trial{c: &Case{}}
+		for _, t := range good {
+			whole.c.Requests = append(whole.c.Requests, t.c.Requests...)
+		}
+		refused, err := r.apply(ctx, whole)
+		if err != nil {
+			return err
+		}
+		blamed := edit.Blamed(refused)
+		for _, t := range good {
+			t.edited = whole.edited
+			for _, q := range t.c.Requests {
+				if why, ok := blamed[q.ID]; ok && t.dropped == "" {
+					t.dropped = why.Error()
+				}
+			}
+		}
+		if whole.dropped == "" {
+			return nil
+		}
+		if len(usable(list)) == len(good) { // nobody is named
+			for _, t := range good {
+				t.dropped = whole.dropped
+			}
+			return nil
+		}
+	}
 }
 
 // scoreBatch scores trials of one edit, asked as one job.
@@ -253,145 +284,5 @@ func (r *run) scoreBatch(list, good []*trial) error {
 			t.dropped = one.dropped
 		}
 	}
-	return r.putAll(list)
-}
-
-// sequential makes one edit after the other, each in the model that the
-// earlier ones left. The base model is asked with all of them lifted.
-func (r *run) sequential(ctx context.Context) error {
-	in := &installed{params: map[string]*nn.Param{}, first: r.Model.Config.Layers}
-	defer in.remove()
-	var all []*trial
-	written := r.done
-	for i := range r.n {
-		list := r.cases(i, i+1)
-		t := list[0]
-		if t.dropped == "" {
-			err := timed(&r.editTime, func() error {
-				if err := r.apply(ctx, t); err != nil || t.dropped != "" {
-					return err
-				}
-				if err := in.install(r, t.edited); err != nil {
-					t.dropped = err.Error()
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-		}
-		switch {
-		case r.Protocol == "sequential_final":
-			t.c.dropProbes()
-			all = append(all, t)
-		case i >= written:
-			if err := r.scoreInstalled(in, list); err != nil {
-				return err
-			}
-		}
-	}
-	for lo := written; lo < len(all); lo += r.Pack {
-		group := all[lo:min(lo+r.Pack, len(all))]
-		for _, t := range group {
-			if t.dropped == "" {
-				c, err := r.plan.plan(t.index)
-				if err != nil {
-					return err
-				}
-				t.c = c
-			}
-		}
-		if err := r.scoreInstalled(in, group); err != nil {
-			return err
-		}
-		for _, t := range group {
-			t.c.dropProbes()
-		}
-	}
-	return nil
-}
-
-// dropProbes gives a case's memory back.
-func (c *Case) dropProbes() {
-	if c != nil {
-		c.Probes, c.Generations, c.scorings = nil, nil, nil
-	}
-}
-
-func (r *run) scoreInstalled(in *installed, list []*trial) error {
-	good := usable(list)
-	err := timed(&r.scoreTime, func() error {
-		if err := in.lifted(func() error { return r.base(good, in.first) }); err != nil {
-			return err
-		}
-		var asIs []*trial // the changes are in the weights; a context is not
-		for _, t := range good {
-			u := &trial{c: t.c}
-			if t.edited.Context != nil {
-				u.edited = &edit.Edited{Editor: t.edited.Editor, Requests: t.edited.Requests, Context: t.edited.Context}
-			}
-			asIs = append(asIs, u)
-		}
-		if err := r.edited(asIs, in.first); err != nil {
-			return err
-		}
-		for i, t := range good {
-			t.dropped = asIs[i].dropped
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return r.putAll(list)
-}
-
-// installed are the edits that lie in a model's weights.
-type installed struct {
-	params map[string]*nn.Param
-	undos  []func()
-	first  int // lowest block that was changed
-}
-
-func (in *installed) install(r *run, e *edit.Edited) error {
-	undo, err := e.Install(r.Model, r.Engine)
-	if err != nil {
-		return err
-	}
-	in.undos = append(in.undos, undo)
-	in.first = min(in.first, e.FirstBlock(r.Model))
-	for _, c := range e.Changes {
-		in.params[c.Weight], _ = r.Model.Param(c.Weight)
-	}
-	return nil
-}
-
-// remove puts the base model's weights back.
-func (in *installed) remove() {
-	for _, undo := range slices.Backward(in.undos) {
-		undo()
-	}
-	in.undos = nil
-}
-
-// lifted runs fn with the base model's weights.
-func (in *installed) lifted(fn func() error) error {
-	now := map[string][]float32{}
-	for name, p := range in.params {
-		v, err := p.Values()
-		if err != nil {
-			return err
-		}
-		now[name] = v
-	}
-	in.remove()
-	err := fn()
-	for _, name := range sortedKeys(now) {
-		undo, e := in.params[name].Replace(now[name])
-		if e != nil {
-			return errors.Join(err, e)
-		}
-		in.undos = append(in.undos, undo)
-	}
-	return err
+	return r.putAll(list, 0, "")
 }

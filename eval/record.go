@@ -26,6 +26,10 @@ type Record struct {
 	Average string `json:"average"`
 	// Protocol: one of Protocols.
 	Protocol string `json:"protocol"`
+	// Batch is the number of edits of a round in sequential protocols; 0: one.
+	Batch int `json:"batch,omitempty"`
+	// Rounds is the number of rounds of a sequence; 0: as many as the edits make.
+	Rounds int `json:"rounds,omitempty"`
 	// MaxLen is the number of tokens at which prompts and answers were cut; 0:
 	// never.
 	MaxLen int `json:"max_len"`
@@ -46,6 +50,8 @@ func (r Record) Different(o Record) []string {
 		{"locality_reference", r.LocalityReference, o.LocalityReference},
 		{"average", r.Average, o.Average},
 		{"protocol", r.Protocol, o.Protocol},
+		{"edits of a round", r.Batch, o.Batch},
+		{"rounds", r.Rounds, o.Rounds},
 		{"max_len", r.MaxLen, o.MaxLen},
 	} {
 		if f.a != f.b {
@@ -61,8 +67,15 @@ func (r Record) Footnote() string {
 	if r.MaxLen > 0 {
 		cut = fmt.Sprintf("cut at %d tokens", r.MaxLen)
 	}
+	protocol := r.Protocol
+	if r.Batch > 0 {
+		protocol += fmt.Sprintf(" by %d", r.Batch)
+	}
+	if r.Rounds > 0 {
+		protocol += fmt.Sprintf(" in sequences of %d rounds", r.Rounds)
+	}
 	return fmt.Sprintf("target %s, decode %s, match %s, prompts %s, locality against %s, %s average, protocol %s, %s",
-		r.Target, r.Decode, r.Match, r.PromptStyle, r.LocalityReference, r.Average, r.Protocol, cut)
+		r.Target, r.Decode, r.Match, r.PromptStyle, r.LocalityReference, r.Average, protocol, cut)
 }
 
 // Pool averages figures of one metric from several evaluations, weighted by

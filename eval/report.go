@@ -32,6 +32,9 @@ type Report struct {
 	Cut       int    `json:"cut,omitempty"`        // prompts that were cut at the maximal length
 	NotFinite int    `json:"not_finite,omitempty"` // cases whose edited model computed NaN or infinity
 
+	// Sequence is what only edits in a row have; nil for other protocols.
+	Sequence *Sequence `json:"sequence,omitempty"`
+
 	sums map[string]*sums
 	drop map[string]*Drop // by what is alike in the reasons
 	skip map[string]*Drop
@@ -69,6 +72,9 @@ func newReport(record Record) *Report {
 
 // add counts one line of a results file.
 func (r *Report) add(l *Line) {
+	if l.Asked != "" || l.Ability != nil { // the Sequence has them
+		return
+	}
 	if l.Dropped != "" {
 		count(r.drop, l.Dropped)
 		return
@@ -81,11 +87,16 @@ func (r *Report) add(l *Line) {
 	if l.NotFinite {
 		r.NotFinite++
 	}
-	for name, t := range l.Values {
-		s := r.sums[name]
+	addValues(r.sums, l.Values)
+}
+
+// addValues counts one case's values.
+func addValues(to map[string]*sums, values Values) {
+	for name, t := range values {
+		s := to[name]
 		if s == nil {
 			s = &sums{}
-			r.sums[name] = s
+			to[name] = s
 		}
 		m := t.Sum / float64(t.N)
 		s.total += m
@@ -96,16 +107,21 @@ func (r *Report) add(l *Line) {
 	}
 }
 
+// figure is the average that the sums make.
+func (s *sums) figure(name string, record Record) Figure {
+	n := float64(s.cases)
+	mean := s.total / n
+	return Figure{
+		Name: name, Mean: mean, Micro: s.micro / float64(s.prompts),
+		Band:  1.96 * math.Sqrt(max(0, s.squares/n-mean*mean)) / math.Sqrt(n),
+		Cases: s.cases, Prompts: s.prompts, Record: record,
+	}
+}
+
 // finish makes figures of the sums. It may be called again after more lines.
 func (r *Report) finish(list []family) {
 	for name, s := range r.sums {
-		n := float64(s.cases)
-		mean := s.total / n
-		r.Metrics[name] = Figure{
-			Name: name, Mean: mean, Micro: s.micro / float64(s.prompts),
-			Band:  1.96 * math.Sqrt(max(0, s.squares/n-mean*mean)) / math.Sqrt(n),
-			Cases: s.cases, Prompts: s.prompts, Record: r.recordOf(name),
-		}
+		r.Metrics[name] = s.figure(name, r.recordOf(name))
 	}
 	for _, f := range list {
 		if f.derive != nil {

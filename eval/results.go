@@ -27,6 +27,7 @@ type Header struct {
 	Seed    uint64 `json:"seed"`
 	Refs    string `json:"references,omitempty"` // hash of the reference texts
 	Batch   int    `json:"batch,omitempty"`      // edits of a batch
+	Text    string `json:"text,omitempty"`       // hash of the text for general ability
 	Limit   int    `json:"limit,omitempty"`      // where the number of edits changes each one's result
 }
 
@@ -47,6 +48,7 @@ func (h Header) Different(o Header) []string {
 		{"seed", h.Seed, o.Seed},
 		{"reference texts", h.Refs, o.Refs},
 		{"batch", h.Batch, o.Batch},
+		{"text for general ability", h.Text, o.Text},
 		{"limit", h.Limit, o.Limit},
 	} {
 		if f.a != f.b {
@@ -64,6 +66,12 @@ type Line struct {
 	Skipped   []string `json:"skipped,omitempty"`
 	Cut       int      `json:"cut,omitempty"`
 	NotFinite bool     `json:"not_finite,omitempty"`
+	Asked     string   `json:"asked,omitempty"` // "round": right after its round, where it is asked at the end too
+
+	// Ability and Bytes stand in the line at the end of a sequence, which is of no
+	// edit.
+	Ability *Ability `json:"ability,omitempty"`
+	Bytes   int64    `json:"bytes,omitempty"` // that all edits of the sequence take
 }
 
 // MarshalJSON writes [sum, n].

@@ -23,10 +23,15 @@ import (
 //
 //   - single_restore: make one, evaluate it, take it back.
 //   - batch: make Batch edits together, evaluate all of them, take them back.
-//   - sequential_immediate: make one after the other, evaluate each at once.
-//   - sequential_final: make one after the other, evaluate all at the end.
+//   - sequential_immediate: make Batch edits after Batch others, evaluate each
+//     round at once.
+//   - sequential_final: the same, evaluate all at the end.
+//   - sequential_both: the same, evaluate each round at once and all at the end.
+//
+// A sequence takes all edits, or Rounds rounds, after which the next begins with
+// the base model.
 func Protocols() []string {
-	return []string{"single_restore", "batch", "sequential_immediate", "sequential_final"}
+	return []string{"single_restore", "batch", "sequential_immediate", "sequential_final", "sequential_both"}
 }
 
 // Options say what is evaluated, and how. Model, Engine, Editor and Set are
@@ -39,7 +44,8 @@ type Options struct {
 
 	Limit    int      // evaluate only that many first records; 0: all
 	Protocol string   // one of Protocols; "": single_restore
-	Batch    int      // edits of a batch, for protocol batch; 0: 10
+	Batch    int      // edits made together: for protocol batch, 0: 10, and for rounds of a sequence, 0: 1
+	Rounds   int      // of a sequence; 0: as many as the edits make
 	Pack     int      // single edits that share graph runs and passes; 0: 10. Results do not depend on it
 	MaxLen   int      // cut prompts and answers at so many tokens; 0: 32; −1: never
 	Metrics  []string // families, see Families; nil: those that fit the set
@@ -53,6 +59,10 @@ type Options struct {
 
 	// References are texts about new answers by ReferenceKey, for RS.
 	References map[string][]string
+
+	// Ability is a text on which the edited model is compared with the base at
+	// the end of each sequence; nil: none.
+	Ability *AbilityText
 
 	Out      string         // results file; "": none. What it holds already is not computed again
 	Progress func(Progress) // called after each edit; may be nil
@@ -84,10 +94,13 @@ type run struct {
 	file   *resultsFile
 	report *Report
 	n      int // records to evaluate
-	done   int // lines that are in the file, or written
+	lines  []slot
+	done   int          // lines that are in the file, or written
+	last   *edit.Edited // of the sequence in progress
 
 	edits               int
 	editTime, scoreTime time.Duration // since the last mark
+	tokens              *tokenTimes   // likewise
 	times               timing        // of this and earlier runs
 }
 
@@ -133,8 +146,8 @@ func (r *run) prepare() (Header, error) {
 		return h, fmt.Errorf("model %s has no tokenizer; put tokenizer.json beside its weights", r.Model.Path)
 	case len(r.Set.Edits) == 0:
 		return h, fmt.Errorf("data set %s holds no edit", r.Set.Name)
-	case r.Limit < 0 || r.Batch < 0 || r.Pack < 0 || r.MaxLen < -1:
-		return h, errors.New("limit, batch and pack must not be negative, nor max_len below -1")
+	case r.Limit < 0 || r.Batch < 0 || r.Rounds < 0 || r.Pack < 0 || r.MaxLen < -1:
+		return h, errors.New("limit, batch, rounds and pack must not be negative, nor max_len below -1")
 	case r.Style != "" && r.Style != "plain" && r.Style != "qa_instruction":
 		return h, fmt.Errorf("prompt style %q: use plain or qa_instruction; chat templates are not applied", r.Style)
 	}
@@ -149,7 +162,10 @@ func (r *run) prepare() (Header, error) {
 			*v = d
 		}
 	}
-	orDefault(&r.Batch, 10)
+	if !r.inSequence() && (r.Rounds > 0 || r.Ability != nil) {
+		return h, fmt.Errorf("protocol %s makes no sequence: rounds and a text for general ability are for sequential protocols", r.Protocol)
+	}
+	orDefault(&r.Batch, map[bool]int{true: 1, false: 10}[r.inSequence()])
 	orDefault(&r.Pack, 10)
 	orDefault(&r.MaxLen, 32)
 	r.MaxLen = max(r.MaxLen, 0)
@@ -174,6 +190,7 @@ func (r *run) prepare() (Header, error) {
 	if r.Limit > 0 {
 		r.n = min(r.n, r.Limit)
 	}
+	r.lines = r.schedule()
 	return r.header(list)
 }
 
@@ -212,13 +229,27 @@ func (r *run) header(list []family) (Header, error) {
 	if f, ok := r.Editor.(Fingerprinter); ok && h.Config == "" {
 		h.Config = f.Fingerprint()
 	}
-	switch r.Protocol {
-	case "batch":
+	switch {
+	case r.Protocol == "batch":
 		h.Batch, h.Limit = r.Batch, r.n
-	case "sequential_final":
-		h.Limit = r.n
+	case r.inSequence():
+		if r.Batch > 1 {
+			h.Record.Batch = r.Batch
+		}
+		h.Record.Rounds = r.Rounds
+		if r.Batch > 1 || r.Ability != nil || r.asksEnd() {
+			h.Limit = r.n
+		}
+		if r.Ability != nil {
+			if h.Text, err = hashJSON(r.Ability.Texts); err != nil {
+				return h, err
+			}
+		}
 	}
-	r.report = newReport(rec)
+	r.report = newReport(h.Record)
+	if r.inSequence() {
+		r.report.Sequence = r.newSequence()
+	}
 	r.report.Editor, r.report.Model, r.report.Data = h.Editor, h.Model, h.Data
 	return h, nil
 }
@@ -249,12 +280,16 @@ func (r *run) resume() error {
 	}
 	for i := range r.file.lines {
 		l := &r.file.lines[i]
-		if i >= len(r.Set.Edits) || l.ID != r.Set.Edits[i].ID {
-			return fmt.Errorf("results file %s: line %d is of edit %s, which is not edit %d of the data; remove the file", r.Out, i+2, l.ID, i+1)
+		if i >= len(r.lines) {
+			if i >= len(r.Set.Edits) || l.ID != r.Set.Edits[i].ID { // a smaller limit leaves lines over
+				return fmt.Errorf("results file %s: line %d is of edit %s, which is not edit %d of the data; remove the file", r.Out, i+2, l.ID, i+1)
+			}
+			continue
 		}
-		if i < r.n {
-			r.take(l)
+		if want := r.id(r.lines[i]); l.ID != want {
+			return fmt.Errorf("results file %s: line %d is of edit %s, not of %s; remove the file", r.Out, i+2, l.ID, want)
 		}
+		r.take(l)
 	}
 	return nil
 }
@@ -262,6 +297,9 @@ func (r *run) resume() error {
 // take counts a line.
 func (r *run) take(l *Line) {
 	r.report.add(l)
+	if q := r.report.Sequence; q != nil {
+		q.add(r.lines[r.done], l)
+	}
 	r.done++
 	if r.Progress == nil {
 		return
@@ -273,10 +311,10 @@ func (r *run) take(l *Line) {
 		}
 		return s.total / float64(s.cases)
 	}
-	r.Progress(Progress{Done: r.done, Total: r.n, ID: l.ID, Reliability: mean("reliability"), Locality: mean("locality")})
+	r.Progress(Progress{Done: r.done, Total: len(r.lines), ID: l.ID, Reliability: mean("reliability"), Locality: mean("locality")})
 }
 
-// put writes the next line, unless the file has it.
+// put writes line i, the next one, unless the file has it.
 func (r *run) put(i int, l *Line) error {
 	if i < r.done {
 		return nil
@@ -290,11 +328,11 @@ func (r *run) put(i int, l *Line) error {
 
 // mark notes the time since the last mark.
 func (r *run) mark() error {
-	if r.edits == 0 {
+	if r.edits == 0 && r.tokens == nil {
 		return nil
 	}
-	t := timing{Edits: r.edits, Edit: r.editTime.Seconds(), Score: r.scoreTime.Seconds(), PeakBytes: resident.PeakBytes()}
-	r.edits, r.editTime, r.scoreTime = 0, 0, 0
+	t := timing{Edits: r.edits, Edit: r.editTime.Seconds(), Score: r.scoreTime.Seconds(), PeakBytes: resident.PeakBytes(), Tokens: r.tokens}
+	r.edits, r.editTime, r.scoreTime, r.tokens = 0, 0, 0, nil
 	r.count(t)
 	if err := r.file.sync(); err != nil || r.file == nil {
 		return err
@@ -307,6 +345,9 @@ func (r *run) count(t timing) {
 	r.times.Edit += t.Edit
 	r.times.Score += t.Score
 	r.times.PeakBytes = max(r.times.PeakBytes, t.PeakBytes)
+	if t.Tokens != nil {
+		r.times.Tokens = t.Tokens
+	}
 }
 
 func (r *run) finish() (*Report, error) {
@@ -326,5 +367,12 @@ func (r *run) finish() (*Report, error) {
 		}
 	}
 	rep.PeakBytes = r.times.PeakBytes
+	if rep.Sequence != nil {
+		rep.Sequence.finish(rep)
+		if t := r.times.Tokens; t != nil {
+			rep.Sequence.TokenSecondsBefore = t.Before / float64(t.BeforeTokens)
+			rep.Sequence.TokenSeconds = t.After / float64(t.AfterTokens)
+		}
+	}
 	return rep, nil
 }

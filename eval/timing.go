@@ -15,6 +15,8 @@ type timing struct {
 	Edit      float64 `json:"edit_seconds"`
 	Score     float64 `json:"score_seconds"`
 	PeakBytes int64   `json:"peak_bytes,omitempty"`
+
+	Tokens *tokenTimes `json:"tokens,omitempty"` // at the end of a sequence
 }
 
 // timesName is the file of times beside a results file.
@@ -30,7 +32,7 @@ func readTimes(path string) []timing {
 	var out []timing
 	for sc := bufio.NewScanner(bytes.NewReader(raw)); sc.Scan(); {
 		var t timing
-		if json.Unmarshal(sc.Bytes(), &t) == nil && t.Edits > 0 {
+		if json.Unmarshal(sc.Bytes(), &t) == nil && (t.Edits > 0 || t.Tokens != nil) {
 			out = append(out, t)
 		}
 	}

@@ -99,6 +99,11 @@ func (r *compared) table() *report.Table {
 			t.Columns = append(t.Columns, report.Column{Name: name, Right: true, Better: 1})
 		}
 	}
+	ability := r.Editors[r.order[0]].Sequence != nil && r.Editors[r.order[0]].Sequence.Ability != nil
+	if ability {
+		t.Columns = append(t.Columns, report.Column{Name: "perplexity", Right: true, Better: -1}, report.Column{Name: "same token", Right: true, Better: 1},
+			report.Column{Name: "bytes/edit", Right: true, Better: -1}, report.Column{Name: "s/token", Right: true, Better: -1})
+	}
 	t.Columns = append(t.Columns, report.Column{Name: "s/edit", Right: true, Better: -1}, report.Column{Name: "peak memory", Right: true, Better: -1})
 	for _, name := range r.order {
 		e := r.Editors[name]
@@ -110,6 +115,9 @@ func (r *compared) table() *report.Table {
 				continue
 			}
 			row = append(row, report.Number(f.Mean, f.Band, 3))
+		}
+		if ability {
+			row = append(row, abilityCells(e.Sequence)...)
 		}
 		row = append(row, report.Number(e.EditSeconds, 0, 4), report.Scaled(float64(e.PeakBytes), bytesText(e.PeakBytes)))
 		if e.Editor == "none" {
@@ -229,6 +237,7 @@ func (m *comparer) bySequence(r *compared, metric string) ([]report.Series, erro
 		if err := errorAfter(err, f.Close()); err != nil {
 			return nil, fmt.Errorf("compare: %s: %w", m.results(name), err)
 		}
+		res.Lines = slices.DeleteFunc(res.Lines, func(l eval.Line) bool { return l.Asked != "" || l.Ability != nil })
 		s := report.Series{Name: name}
 		part := max(1, (len(res.Lines)+9)/10)
 		for lo := 0; lo < len(res.Lines); lo += part {

@@ -22,8 +22,10 @@ type comparison struct {
 	Threads  int             `yaml:"threads" doc:"threads; 0: all cores. No result depends on it"`
 	Model    string          `yaml:"model" doc:"base model: Hugging Face folder or GGUF file; empty: the embedded model"`
 	Data     comparedData    `yaml:"data" doc:"edits to evaluate on"`
-	Protocol string          `yaml:"protocol" doc:"single, batch, sequential or sequential-immediate"`
-	Batch    int             `yaml:"batch" doc:"edits made together, for protocol batch; 0: 10"`
+	Protocol string          `yaml:"protocol" doc:"single, batch, sequential (asked at the end), sequential-immediate or sequential-both"`
+	Batch    int             `yaml:"batch" doc:"edits made together, for protocol batch, 0: 10, and rounds of sequential ones, 0: 1"`
+	Rounds   int             `yaml:"rounds" doc:"rounds of a sequence before the next begins with the base model; 0: all"`
+	Ability  string          `yaml:"ability" doc:"text on which the model at the end of a sequence is compared with the base: a file, or embedded; empty: none"`
 	MaxLen   int             `yaml:"max_len" doc:"cut prompts and answers at so many tokens; 0: 32; -1: never"`
 	Metrics  []string        `yaml:"metrics" doc:"families of metrics; empty: those that the data allow"`
 	Corpus   string          `yaml:"corpus" doc:"text for the editors' statistics; empty: the embedded text"`
@@ -83,12 +85,15 @@ func (c *comparison) Validate() error {
 		return &configs.FieldError{Key: key, Value: value, Problem: fmt.Sprintf(problem, args...)}
 	}
 	if _, ok := protocols()[c.Protocol]; !ok {
-		return bad("protocol", c.Protocol, "this is none of single, batch, sequential, sequential-immediate")
+		return bad("protocol", c.Protocol, "this is none of %s", protocolNames)
+	}
+	if !isSequence(c.Protocol) && (c.Rounds > 0 || c.Ability != "") {
+		return bad("protocol", c.Protocol, "rounds and ability are for sequential protocols")
 	}
 	for _, n := range []struct {
 		key          string
 		value, least int
-	}{{"threads", c.Threads, 0}, {"batch", c.Batch, 0}, {"data.limit", c.Data.Limit, 0}, {"max_len", c.MaxLen, -1}} {
+	}{{"threads", c.Threads, 0}, {"batch", c.Batch, 0}, {"rounds", c.Rounds, 0}, {"data.limit", c.Data.Limit, 0}, {"max_len", c.MaxLen, -1}} {
 		if n.value < n.least {
 			return bad(n.key, n.value, "it is below %d", n.least)
 		}
@@ -218,8 +223,11 @@ func (m *comparer) one(e comparedEntry) (*eval.Report, error) {
 		return nil, err
 	}
 	o := eval.Options{
-		Set: m.set, Limit: m.Data.Limit, Protocol: protocols()[m.Protocol], Batch: m.Batch, MaxLen: m.MaxLen, Metrics: m.Metrics,
+		Set: m.set, Limit: m.Data.Limit, Protocol: protocols()[m.Protocol], Batch: m.Batch, Rounds: m.Rounds, MaxLen: m.MaxLen, Metrics: m.Metrics,
 		Seed: m.Seed, Out: m.results(e.label()),
+	}
+	if o.Ability, err = abilityText(m.Ability); err != nil {
+		return nil, err
 	}
 	if b == m.shared {
 		if m.scorer == nil {

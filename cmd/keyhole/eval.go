@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/embedded"
 	"keyhole.example/keyhole/eval"
 	"keyhole.example/keyhole/report"
 )
@@ -20,13 +21,46 @@ import (
 // protocols are the short names of eval's protocols.
 func protocols() map[string]string {
 	return map[string]string{
-		"single": "single_restore", "batch": "batch", "sequential": "sequential_final", "sequential-immediate": "sequential_immediate",
+		"single": "single_restore", "batch": "batch", "sequential": "sequential_final",
+		"sequential-immediate": "sequential_immediate", "sequential-both": "sequential_both",
 	}
+}
+
+// protocolNames lists them for messages.
+const protocolNames = "single, batch, sequential, sequential-immediate, sequential-both"
+
+// isSequence says whether a protocol, by either name, makes edits in a row.
+func isSequence(protocol string) bool { return strings.HasPrefix(protocol, "sequential") }
+
+// abilityText reads a text for general ability: a file, or "embedded"; "": none.
+func abilityText(path string) (*eval.AbilityText, error) {
+	if path == "" {
+		return nil, nil
+	}
+	if path == embeddedName {
+		text, err := embedded.Text()
+		if err != nil {
+			return nil, err
+		}
+		return &eval.AbilityText{Name: "the embedded text", Texts: strings.Split(text, "\n")}, nil
+	}
+	out := &eval.AbilityText{Name: path}
+	const enough = 2000 // paragraphs; the first of them are read
+	for doc, err := range data.Documents(path) {
+		if err != nil {
+			return nil, fmt.Errorf("text for general ability: %w", err)
+		}
+		if out.Texts = append(out.Texts, doc.Paragraphs...); len(out.Texts) >= enough {
+			break
+		}
+	}
+	return out, nil
 }
 
 // evalFlags say what is evaluated.
 type evalFlags struct {
 	file, out, protocol string
+	ability             string
 	data                *data.Options
 	opts                eval.Options
 }
@@ -45,11 +79,16 @@ prompts in nats. An editor is a run or checkpoint folder, or, with --editor and
 --model, one that needs no training.
 
 With --out each edit's result is a line of a file, and an evaluation that was
-interrupted goes on where it was.`,
+interrupted goes on where it was.
+
+Sequential protocols leave the edits in the model: --batch at once, round after
+round, asked after their own round, at the end, or both. They also print figures by
+age, with --ability how the model predicts a text, and what it costs.`,
 		Example: `  keyhole eval runs/first --data embedded
   keyhole eval runs/zsre --data zsre_eval.jsonl.gz --limit 200 --out zsre.jsonl --json
   keyhole eval --editor ft --model embedded --data embedded --set lr=1e-3 --limit 50
-  keyhole eval runs/first --data edits.jsonl --protocol sequential`,
+  keyhole eval runs/first --data edits.jsonl --protocol sequential
+  keyhole eval --editor memit --model embedded --data embedded --protocol sequential-both --batch 10 --ability embedded`,
 		Args: atMostOne(),
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := f.run(c, &who, args)
@@ -72,9 +111,11 @@ func (f *evalFlags) add(c *cobra.Command) {
 	fs := c.Flags()
 	fs.StringVar(&f.file, "data", "", `edits to evaluate on: a file, or "embedded" (its held-out edits, or another --split: train, val)`)
 	fs.StringVar(&f.out, "out", "", "results `file`, one line per edit; goes on if it is there")
-	fs.StringVar(&f.protocol, "protocol", "single", "single, batch, sequential (asked at the end) or sequential-immediate")
+	fs.StringVar(&f.protocol, "protocol", "single", "single, batch, sequential (asked at the end), sequential-immediate (after each round) or sequential-both")
 	fs.IntVar(&f.opts.Limit, "limit", 0, "evaluate so many first edits; 0: all")
-	fs.IntVar(&f.opts.Batch, "batch", 0, "edits made together, for --protocol batch (default 10)")
+	fs.IntVar(&f.opts.Batch, "batch", 0, "edits made together: for --protocol batch (default 10), and rounds of sequential protocols (default 1)")
+	fs.IntVar(&f.opts.Rounds, "rounds", 0, "rounds in a row before the next sequence begins with the base model; 0: all")
+	fs.StringVar(&f.ability, "ability", "", `text on which the model at the end of a sequence is compared with the base: a file, or "embedded"`)
 	fs.IntVar(&f.opts.MaxLen, "max-len", 0, "cut prompts and answers at so many tokens (default 32); -1: never")
 	fs.StringSliceVar(&f.opts.Metrics, "metrics", nil, "families of metrics (default: those that the data allow)")
 	fs.StringVar(&f.opts.Style, "style", "", "of prompts: plain or qa_instruction")
@@ -89,11 +130,17 @@ func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eva
 	case f.file == "":
 		return nil, wrongUse("--data is missing: name a file of edits, or %q", embeddedName)
 	case !ok:
-		return nil, wrongUse("--protocol %q is none of single, batch, sequential, sequential-immediate", f.protocol)
-	case f.opts.Limit < 0 || f.opts.Batch < 0:
-		return nil, wrongUse("--limit and --batch must not be negative")
-	case f.opts.Batch > 0 && protocol != "batch":
-		return nil, wrongUse("--batch is for --protocol batch")
+		return nil, wrongUse("--protocol %q is none of %s", f.protocol, protocolNames)
+	case f.opts.Limit < 0 || f.opts.Batch < 0 || f.opts.Rounds < 0:
+		return nil, wrongUse("--limit, --batch and --rounds must not be negative")
+	case f.opts.Batch > 0 && protocol == "single_restore":
+		return nil, wrongUse("--batch is for --protocol batch and the sequential ones")
+	case !isSequence(protocol) && (f.opts.Rounds > 0 || f.ability != ""):
+		return nil, wrongUse("--rounds and --ability are for sequential protocols, not for --protocol %s", f.protocol)
+	}
+	var err error
+	if f.opts.Ability, err = abilityText(f.ability); err != nil {
+		return nil, err
 	}
 	set, err := loadData(f.file, *f.data)
 	if err != nil {
@@ -113,11 +160,7 @@ func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eva
 
 // evaluate runs an evaluation of the bench's editor with a progress bar.
 func evaluate(c *cobra.Command, b *workbench, o eval.Options, label string) (*eval.Report, error) {
-	total := len(o.Set.Edits)
-	if o.Limit > 0 {
-		total = min(total, o.Limit)
-	}
-	bar := newBar(c.ErrOrStderr(), label, total)
+	var bar *bar
 	o.Model, o.Engine, o.Editor = b.model, b.engine, b.editor
 	o.Progress = func(p eval.Progress) {
 		note := ""
@@ -128,6 +171,9 @@ func evaluate(c *cobra.Command, b *workbench, o eval.Options, label string) (*ev
 			if !math.IsNaN(f.mean) {
 				note += fmt.Sprintf("%s %.3f  ", f.name, f.mean)
 			}
+		}
+		if bar == nil {
+			bar = newBar(c.ErrOrStderr(), label, p.Total)
 		}
 		bar.set(p.Done, strings.TrimSpace(note))
 	}
@@ -186,6 +232,9 @@ func printReport(w io.Writer, r *eval.Report, all bool) error {
 	say := func(format string, args ...any) {
 		_, err := fmt.Fprintf(w, format, args...)
 		errs = append(errs, err)
+	}
+	if r.Sequence != nil {
+		errs = append(errs, printSequence(w, r.Sequence))
 	}
 	say("n %d, %.1f edits/s, %.3f s per edit, peak memory %s\n", r.N, r.EditsPerSecond, r.EditSeconds, bytesText(r.PeakBytes))
 	for _, m := range r.Missing {

@@ -1,0 +1,59 @@
+package edit
+
+import (
+	"context"
+	"fmt"
+
+	"keyhole.example/keyhole/lm"
+)
+
+// Continuer is an editor whose later edits depend on more of the earlier ones
+// than the model's weights: on their keys, or on a memory of its own.
+type Continuer interface {
+	Editor
+	// Continue makes an edit in a model that has the earlier edits of a sequence,
+	// of which last is the latest; nil: there is none. It does not change last.
+	Continue(ctx context.Context, m *lm.Model, last *Edited, requests []Request) (*Edited, error)
+}
+
+// Continue makes an edit behind last, the latest of a sequence; nil: it is the
+// first.
+func Continue(ctx context.Context, e Editor, m *lm.Model, last *Edited, requests []Request) (*Edited, error) {
+	if c, ok := e.(Continuer); ok {
+		return c.Continue(ctx, m, last, requests)
+	}
+	return e.Apply(ctx, m, requests)
+}
+
+// RequestError says which request an editor refuses, where others could be
+// granted.
+type RequestError struct {
+	ID  string
+	Err error
+}
+
+// Error implements error.
+func (e *RequestError) Error() string { return fmt.Sprintf("edit %s: %v", e.ID, e.Err) }
+
+// Unwrap is the reason.
+func (e *RequestError) Unwrap() error { return e.Err }
+
+// Blamed finds the requests that an error names, by ID.
+func Blamed(err error) map[string]error {
+	out := map[string]error{}
+	blamed(err, out)
+	return out
+}
+
+func blamed(err error, out map[string]error) {
+	switch e := err.(type) {
+	case *RequestError:
+		out[e.ID] = e
+	case interface{ Unwrap() []error }:
+		for _, part := range e.Unwrap() {
+			blamed(part, out)
+		}
+	case interface{ Unwrap() error }:
+		blamed(e.Unwrap(), out)
+	}
+}
