@@ -22,7 +22,7 @@ func reservedEnv(into any) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []string{"KEYHOLE_SHARED"}
+	out := []string{"KEYHOLE_SHARED", "KEYHOLE_DATA"}
 	for _, k := range configKinds() {
 		rows, err := configs.Explain(k.fresh())
 		if err != nil {

@@ -33,10 +33,11 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_CACHE_HOME", cache) // one unpacked model for all scripts
+			e.Setenv("HF_HUB_OFFLINE", "1")   // the network is none of the tests' business
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "after": after, "flip": flip, "field": field, "sha256": sha256Is,
+			"exits": exits, "after": after, "flip": flip, "field": field, "sha256": sha256Is, "hub": serve,
 		},
 	})
 }
