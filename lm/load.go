@@ -13,14 +13,24 @@ import (
 	"keyhole.example/keyhole/lm/tokenizer"
 )
 
-// Load opens a base model: a Hugging Face folder (config.json, safetensors,
+// LoadOptions says what a file leaves open or gets wrong.
+type LoadOptions struct {
+	// Pre names the pre-tokenizer of a GGUF file, in place of its own
+	// tokenizer.ggml.pre: "llama-bpe", "qwen2", …
+	Pre string
+}
+
+// Load is LoadWith without options.
+func Load(path string) (*Model, error) { return LoadWith(path, LoadOptions{}) }
+
+// LoadWith opens a base model: a Hugging Face folder (config.json, safetensors,
 // and a tokenizer if there is one) or a GGUF file. Weights stay in the mapped
 // file: F32 is used in place, everything else is decoded when it is needed.
 //
 // A missing, surplus or misshaped tensor, a NaN or infinity among the weights,
-// and a tokenizer with more tokens than the embedding are errors. Close the
-// model when done.
-func Load(path string) (*Model, error) {
+// and a tokenizer with more tokens than the embedding are errors. What was assumed
+// because the files leave it open, Model.Notes says. Close the model when done.
+func LoadWith(path string, opts LoadOptions) (*Model, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("load model: %w", err)
@@ -29,7 +39,7 @@ func Load(path string) (*Model, error) {
 	if info.IsDir() {
 		load = loadFolder
 	}
-	m, err := load(path)
+	m, err := load(path, opts)
 	if err != nil {
 		return nil, fmt.Errorf("load model: %w", err)
 	}
@@ -40,7 +50,10 @@ func Load(path string) (*Model, error) {
 // and the frequencies of rotary positions.
 var notWeights = regexp.MustCompile(`(^|\.)attn\.(masked_)?bias$|\.attention\.(masked_)?bias$|\.rotary_emb\.inv_freq$`)
 
-func loadFolder(dir string) (*Model, error) {
+func loadFolder(dir string, opts LoadOptions) (*Model, error) {
+	if opts.Pre != "" {
+		return nil, fmt.Errorf("%s: a pre-tokenizer (%q) can be chosen for GGUF files alone; a folder has its own in tokenizer.json", dir, opts.Pre)
+	}
 	arch, c, settings, err := readConfig(dir)
 	if err != nil {
 		return nil, err
@@ -122,7 +135,7 @@ func (s *fileSource) ignoreTiedHead(m *Model) error {
 	return nil
 }
 
-func loadGGUF(path string) (*Model, error) {
+func loadGGUF(path string, opts LoadOptions) (*Model, error) {
 	file, err := gguf.Open(path)
 	if err != nil {
 		return nil, err
@@ -133,7 +146,7 @@ func loadGGUF(path string) (*Model, error) {
 	}
 	m.Path, m.file = path, file
 	if file.Has("tokenizer.ggml.model") {
-		m.Tokenizer, err = tokenizer.FromGGUF(ggufValues{file}, path)
+		m.Tokenizer, err = tokenizer.FromGGUF(ggufValues{file}, path, opts.Pre)
 	}
 	return m.checked(err)
 }

@@ -54,6 +54,15 @@ func (m *Model) Head() *nn.Linear { return m.net.headLinear() }
 // Architecture is the name of the Hugging Face class, "GPT2LMHeadModel".
 func (m *Model) Architecture() string { return m.arch.class }
 
+// Notes says, a line each, what Load had to assume because the files leave it
+// open; for a person to read.
+func (m *Model) Notes() []string {
+	if m.Tokenizer == nil {
+		return nil
+	}
+	return m.Tokenizer.Notes()
+}
+
 // Limit is the largest number of tokens of one text, prompt and continuation
 // together.
 func (m *Model) Limit() int { return m.Config.limit() }

@@ -70,7 +70,7 @@ stands in front of it, with demonstrations as --editor has it.`,
 					return err
 				}
 			}
-			ids := m.Tokenizer.EncodeSpecial(r.context + prompt)
+			ids := m.Tokenizer.EncodePrompt(r.context + prompt)
 			opts := lm.GenerateOptions{Tokens: tokens, Sampler: s, StopAtEOS: !ignoreEOS}
 			opts.OnToken = func(int32) bool { return c.Context().Err() == nil }
 			out, err := m.Generate(eager.New(b.engine), ids, opts)

@@ -47,7 +47,7 @@ func dtypeOf(name string) (tensorfile.DType, error) {
 // answer continues a prompt greedily with at most n tokens, as text without
 // the prompt. If context is not empty it stands before the prompt.
 func answer(m *lm.Model, e *kernel.Engine, context, prompt string, n int) (string, error) {
-	ids := m.Tokenizer.EncodeSpecial(context + prompt)
+	ids := m.Tokenizer.EncodePrompt(context + prompt)
 	out, err := m.Generate(eager.New(e), ids, lm.GenerateOptions{Tokens: n, StopAtEOS: true})
 	if err != nil {
 		return "", fmt.Errorf("prompt %q: %w", prompt, err)

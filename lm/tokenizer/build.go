@@ -92,6 +92,11 @@ func construct(s spec, m modelSpec, st settings, more map[string][]byte) (*pipel
 	return p, p.describe(data, more)
 }
 
+// note keeps an assumption for Notes.
+func (p *pipeline) note(format string, args ...any) {
+	p.notes = append(p.notes, fmt.Sprintf(format, args...))
+}
+
 // setEnds finds the start and end tokens by the names in st; what st leaves
 // open is found by usual names.
 func (p *pipeline) setEnds(st settings) {

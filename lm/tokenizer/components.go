@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -219,14 +220,14 @@ func parseSplit(c *component) (splitter, error) {
 		}
 		return nil, fmt.Errorf("type Split by a string with behavior %q, invert %t is not supported (want Isolated, MergedWithPrevious or MergedWithNext, not inverted)", c.Behavior, c.Invert)
 	case c.Pattern != nil && c.Pattern.Regex != nil:
-		next, ok := scannerOf(*c.Pattern.Regex)
-		if !ok {
-			return nil, fmt.Errorf("type Split by the regular expression %q is not supported (known are those of GPT-2, cl100k, Llama 3, Qwen2 and runs of numbers)", *c.Pattern.Regex)
+		next, err := scannerOf(*c.Pattern.Regex)
+		if err != nil {
+			return nil, fmt.Errorf("type Split: the regular expression %q: %w", *c.Pattern.Regex, err)
 		}
 		// The word patterns match everything, so that to remove what lies
 		// between matches is to isolate matches.
-		numbers := *c.Pattern.Regex == patternNumber || *c.Pattern.Regex == patternNumbers || *c.Pattern.Regex == patternNumbers3
-		if c.Behavior == "Isolated" && !c.Invert || c.Behavior == "Removed" && c.Invert && !numbers {
+		words := strings.HasSuffix(*c.Pattern.Regex, `|\s+`)
+		if c.Behavior == "Isolated" && !c.Invert || c.Behavior == "Removed" && c.Invert && words {
 			return splitBy(next), nil
 		}
 		return nil, fmt.Errorf("type Split with behavior %q, invert %t is not supported (want Isolated)", c.Behavior, c.Invert)

@@ -32,19 +32,20 @@ const longestPiece = 512
 // tokenizer.ggml.*; file is its name in errors. Models are "gpt2" (byte-level
 // BPE) and "llama" (SentencePiece BPE by scores).
 //
-// The pre-tokenizer "default", or none, is taken as GPT-2's, with which such
-// models were trained. "qwen2" normalises to NFC as the original does. A
-// SentencePiece vocabulary is run by merges in the order of scores, the
+// pre stands in for tokenizer.ggml.pre; "" takes the file's. Where that is
+// missing or "default", the family is recognised by tokens of its own, else
+// GPT-2's is taken; Notes says which. "qwen2" normalises to NFC as the original
+// does. A SentencePiece vocabulary is run by merges in the order of scores, the
 // conversion that Hugging Face uses too.
-func FromGGUF(meta Metadata, file string) (Tokenizer, error) {
-	p, err := fromGGUF(ggufReader{meta})
+func FromGGUF(meta Metadata, file, pre string) (Tokenizer, error) {
+	p, err := fromGGUF(&ggufReader{meta: meta, pre: pre})
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", file, err)
 	}
 	return p, nil
 }
 
-func fromGGUF(r ggufReader) (*pipeline, error) {
+func fromGGUF(r *ggufReader) (*pipeline, error) {
 	kind, err := r.text("tokenizer.ggml.model")
 	if err != nil {
 		return nil, err
@@ -105,12 +106,13 @@ func fromGGUF(r ggufReader) (*pipeline, error) {
 		more["chat_template"] = chat
 	}
 	p.files[fileConfig], err = p.config(more)
+	p.notes = append(p.notes, r.notes...)
 	return p, err
 }
 
 // byteLevel fills in merges and pre-tokenizer, and says whether a text gets a
 // start token where the file does not.
-func (r ggufReader) byteLevel(s *spec, m *modelSpec) (addBOS bool, err error) {
+func (r *ggufReader) byteLevel(s *spec, m *modelSpec) (addBOS bool, err error) {
 	lines, err := ggufSlice[string](r, "tokenizer.ggml.merges")
 	if err != nil {
 		return false, err
@@ -119,31 +121,19 @@ func (r ggufReader) byteLevel(s *spec, m *modelSpec) (addBOS bool, err error) {
 		return false, fmt.Errorf("tokenizer.ggml.merges: %w", err)
 	}
 	m.Merges = firstOfEach(m.Merges)
-	pre, err := r.text("tokenizer.ggml.pre")
-	if err != nil {
-		pre = "default"
-	}
 	s.Decoder = json.RawMessage(partByteLevel)
-	switch pre {
-	case "default", "gpt-2", "gpt2", "phi-2", "olmo", "jais", "mpt", "roberta-bpe":
-		s.PreTokenizer = json.RawMessage(partByteLevel)
-	case "smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b":
-		s.PreTokenizer = sequence(partDigits, partByteLevel)
-	case "qwen2", "deepseek-r1-qwen", "megrez":
-		s.Normalizer = json.RawMessage(partNFC)
-		s.PreTokenizer = sequence(splitRegex(patternQwen2), partByteLetters)
-	case "stablelm2":
-		s.PreTokenizer = sequence(splitRegex(patternQwen2), partByteLetters)
-	case "llama3", "llama-v3", "llama-bpe", "falcon3", "pixtral":
-		m.IgnoreMerges = true
-		addBOS = true
-		s.PreTokenizer = sequence(splitRegex(patternLlama3), partByteLetters)
-	case "smaug-bpe", "dbrx":
-		s.PreTokenizer = sequence(splitRegex(patternLlama3), partByteLetters)
-	default:
-		return false, fmt.Errorf("tokenizer.ggml.pre %q is not supported (known are gpt-2, smollm, qwen2, llama-bpe, their relatives and default)", pre)
+	known, err := r.preTokenizer(m.Vocab)
+	if err != nil {
+		return false, err
 	}
-	return addBOS, nil
+	s.PreTokenizer, m.IgnoreMerges = sequence(known.parts...), known.wholeWords
+	if len(known.parts) == 1 {
+		s.PreTokenizer = json.RawMessage(known.parts[0])
+	}
+	if known.nfc {
+		s.Normalizer = json.RawMessage(partNFC)
+	}
+	return known.addBOS, nil
 }
 
 // firstOfEach drops merges that were there before.
@@ -158,7 +148,7 @@ func firstOfEach(pairs []pairText) []pairText {
 
 // sentencePiece fills in merges made from the scores, and the spelling of
 // spaces.
-func (r ggufReader) sentencePiece(s *spec, m *modelSpec, tokens []string, types []int64) error {
+func (r *ggufReader) sentencePiece(s *spec, m *modelSpec, tokens []string, types []int64) error {
 	scores, err := r.floats("tokenizer.ggml.scores")
 	if err != nil {
 		return err

@@ -74,7 +74,7 @@ func TestFromGGUFByteLevel(t *testing.T) {
 		{"tokens in the text", nil, "<s><user>", []int32{256, 259}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			tok, err := FromGGUF(byteMetadata().with(c.change), "some.gguf")
+			tok, err := FromGGUF(byteMetadata().with(c.change), "some.gguf", "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,7 +97,7 @@ func TestFromGGUFByteLevel(t *testing.T) {
 }
 
 func TestFromGGUFSentencePiece(t *testing.T) {
-	tok, err := FromGGUF(pieceMetadata(), "some.gguf")
+	tok, err := FromGGUF(pieceMetadata(), "some.gguf", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestFromGGUFSentencePiece(t *testing.T) {
 	if config := string(tok.Files()[fileConfig]); !strings.Contains(config, `"chat_template":"{{ messages }}"`) {
 		t.Errorf("%s lacks the chat template: %s", fileConfig, config)
 	}
-	bare, err := FromGGUF(pieceMetadata().with(mapMetadata{"tokenizer.ggml.add_space_prefix": false, "tokenizer.ggml.add_bos_token": false}), "some.gguf")
+	bare, err := FromGGUF(pieceMetadata().with(mapMetadata{"tokenizer.ggml.add_space_prefix": false, "tokenizer.ggml.add_bos_token": false}), "some.gguf", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestFromGGUFRefusesFaults(t *testing.T) {
 		{"not UTF-8", pieceMetadata(), mapMetadata{"tokenizer.ggml.tokens": []string{"\xff"}}, "is not UTF-8"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := FromGGUF(c.base.with(c.change), "some.gguf")
+			_, err := FromGGUF(c.base.with(c.change), "some.gguf", "")
 			wantError(t, err, "some.gguf", c.want)
 		})
 	}

@@ -30,7 +30,7 @@ func openGGUF(t *testing.T, path string) Tokenizer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	tok, err := FromGGUF(fileMetadata{f}, path)
+	tok, err := FromGGUF(fileMetadata{f}, path, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,8 @@ const (
 	fileVocab    = "vocab.json"
 	fileMerges   = "merges.txt"
 	fileConfig   = "tokenizer_config.json"
+	filePieces   = "tokenizer.model"
+	fileModel    = "config.json"
 	fileSpecials = "special_tokens_map.json"
 	fileAdded    = "added_tokens.json"
 )
@@ -35,9 +37,10 @@ type settings struct {
 	Unknown        *tokenName `json:"unk_token"`
 	Pad            *tokenName `json:"pad_token"`
 	Mask           *tokenName `json:"mask_token"`
-	AddBOS         bool       `json:"add_bos_token"`
-	AddEOS         bool       `json:"add_eos_token"`
+	AddBOS         *bool      `json:"add_bos_token"`
+	AddEOS         *bool      `json:"add_eos_token"`
 	AddPrefixSpace bool       `json:"add_prefix_space"`
+	Class          string     `json:"tokenizer_class"`
 }
 
 // tokenName is a token written as a string, as an object with its content, or
@@ -80,9 +83,11 @@ func (st *settings) read(data []byte) error {
 }
 
 // Load reads the tokenizer of a Hugging Face folder: tokenizer.json, or
-// tokenizer.json.gz, or vocab.json with merges.txt, in this order. Which tokens
-// begin and end a text is taken from special_tokens_map.json and
-// tokenizer_config.json where these are there.
+// tokenizer.json.gz, or vocab.json with merges.txt, or SentencePiece's
+// tokenizer.model, in this order. Which tokens begin and end a text is taken
+// from special_tokens_map.json and tokenizer_config.json where these are there,
+// and what EncodeSpecial adds is what the tokenizer's class in transformers
+// adds (see class.go).
 func Load(dir string) (Tokenizer, error) {
 	side := map[string][]byte{}
 	var st settings
@@ -102,6 +107,9 @@ func Load(dir string) (Tokenizer, error) {
 			return nil, fmt.Errorf("tokenizer: %s: %w", filepath.Join(dir, name), err)
 		}
 	}
+	if st.Class == "" {
+		st.Class = classOfModel(dir)
+	}
 	for _, name := range []string{fileJSON, fileGzip} {
 		path := filepath.Join(dir, name)
 		data, err := readFile(path)
@@ -116,6 +124,7 @@ func Load(dir string) (Tokenizer, error) {
 			return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
 		}
 		p.setEnds(st)
+		p.applyClass(st)
 		if err := p.describe(data, side); err != nil {
 			return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
 		}
@@ -130,14 +139,29 @@ func Load(dir string) (Tokenizer, error) {
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("tokenizer: %s has no tokenizer: looked for %s, %s, and %s with %s: %w",
-			dir, fileJSON, fileGzip, fileVocab, fileMerges, err)
+		path := filepath.Join(dir, filePieces)
+		pieces, missing := readFile(path)
+		if missing == nil {
+			return fromPieces(pieces, path, st, side)
+		}
+		if !errors.Is(missing, fs.ErrNotExist) {
+			return nil, fmt.Errorf("tokenizer: %w", missing)
+		}
+		return nil, fmt.Errorf("tokenizer: %s has no tokenizer: looked for %s, %s, %s with %s, and %s: %w",
+			dir, fileJSON, fileGzip, fileVocab, fileMerges, filePieces, err)
 	}
 	return nil, fmt.Errorf("tokenizer: %w", err)
 }
 
-// readFile reads a file, decompressed if its name ends in .gz.
+// readFile reads a regular file, decompressed if its name ends in .gz.
 func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path) // before opening, which waits at a pipe
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -183,16 +207,13 @@ func fromVocabMerges(vocab, merges []byte, file string, st settings, side map[st
 	if s.AddedTokens, err = addedBeside(m.Vocab, st, side[fileAdded]); err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %s: %w", file, fileAdded, err)
 	}
-	named := func(want bool, name *tokenName) string {
-		if !want || name == nil {
-			return ""
+	before := ""
+	if or(st.AddBOS, false) && st.BOS != nil { // add_eos_token means nothing to GPT-2's class
+		if _, ok := m.Vocab[string(*st.BOS)]; ok {
+			before = string(*st.BOS)
 		}
-		if _, ok := m.Vocab[string(*name)]; !ok {
-			return ""
-		}
-		return string(*name)
 	}
-	s.PostProcessor = template(m.Vocab, named(st.AddBOS, st.BOS), named(st.AddEOS, st.EOS))
+	s.PostProcessor = template(m.Vocab, before, "")
 	files := map[string][]byte{fileVocab: vocab, fileMerges: merges}
 	for name, data := range side {
 		files[name] = data

@@ -7,9 +7,13 @@ import (
 )
 
 // ggufReader reads typed values out of metadata.
-type ggufReader struct{ meta Metadata }
+type ggufReader struct {
+	meta  Metadata
+	pre   string // the user's word for tokenizer.ggml.pre, or ""
+	notes []string
+}
 
-func (r ggufReader) get(key string) (any, error) {
+func (r *ggufReader) get(key string) (any, error) {
 	v, ok := r.meta.Get(key)
 	if !ok {
 		return nil, fmt.Errorf("no %s in the metadata: the file carries no tokenizer that can be read", key)
@@ -17,7 +21,7 @@ func (r ggufReader) get(key string) (any, error) {
 	return v, nil
 }
 
-func (r ggufReader) text(key string) (string, error) {
+func (r *ggufReader) text(key string) (string, error) {
 	v, err := r.get(key)
 	if err != nil {
 		return "", err
@@ -29,7 +33,7 @@ func (r ggufReader) text(key string) (string, error) {
 	return s, nil
 }
 
-func (r ggufReader) flag(key string, missing bool) bool {
+func (r *ggufReader) flag(key string, missing bool) bool {
 	v, _ := r.meta.Get(key)
 	if b, ok := v.(bool); ok {
 		return b
@@ -37,7 +41,7 @@ func (r ggufReader) flag(key string, missing bool) bool {
 	return missing
 }
 
-func ggufSlice[T any](r ggufReader, key string) ([]T, error) {
+func ggufSlice[T any](r *ggufReader, key string) ([]T, error) {
 	v, err := r.get(key)
 	if err != nil {
 		return nil, err
@@ -50,7 +54,7 @@ func ggufSlice[T any](r ggufReader, key string) ([]T, error) {
 }
 
 // vocabulary returns the tokens with their types.
-func (r ggufReader) vocabulary() ([]string, []int64, error) {
+func (r *ggufReader) vocabulary() ([]string, []int64, error) {
 	const keyTokens, keyTypes = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"
 	tokens, err := ggufSlice[string](r, keyTokens)
 	if err != nil {
@@ -84,7 +88,7 @@ func isByteName(token string) bool {
 }
 
 // settings names the special tokens given by their ids.
-func (r ggufReader) settings(tokens []string) (st settings, err error) {
+func (r *ggufReader) settings(tokens []string) (st settings, err error) {
 	for _, t := range []struct {
 		key  string
 		name **tokenName
@@ -102,7 +106,7 @@ func (r ggufReader) settings(tokens []string) (st settings, err error) {
 }
 
 // token returns the token whose id stands under key, nil without the key.
-func (r ggufReader) token(key string, tokens []string) (*tokenName, error) {
+func (r *ggufReader) token(key string, tokens []string) (*tokenName, error) {
 	v, ok := r.meta.Get(key)
 	if !ok {
 		return nil, nil
@@ -118,7 +122,7 @@ func (r ggufReader) token(key string, tokens []string) (*tokenName, error) {
 	return &name, nil
 }
 
-func (r ggufReader) floats(key string) ([]float64, error) {
+func (r *ggufReader) floats(key string) ([]float64, error) {
 	v, err := r.get(key)
 	if err != nil {
 		return nil, err

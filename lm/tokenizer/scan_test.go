@@ -33,9 +33,9 @@ func TestPatterns(t *testing.T) {
 		{patternNumbers, "a12b½", "a|12|b|½"},
 		{patternNumbers3, "1234", "123|4"},
 	} {
-		next, ok := scannerOf(c.pattern)
-		if !ok {
-			t.Fatalf("pattern %q is not known", c.pattern)
+		next, err := scannerOf(c.pattern)
+		if err != nil {
+			t.Fatal(err)
 		}
 		if got := strings.Join(pieces(splitBy(next), c.text), "|"); got != c.want {
 			t.Errorf("%.12q… cuts %q into %q, want %q", c.pattern, c.text, got, c.want)

@@ -1,6 +1,9 @@
 package tokenizer
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // Tokenizer maps text to token ids and back. Implementations are immutable and
 // safe for concurrent use.
@@ -11,6 +14,9 @@ type Tokenizer interface {
 	// EncodeSpecial is Encode with the tokens that the tokenizer adds around a
 	// text (a start token, [CLS] and [SEP], …), if it adds any.
 	EncodeSpecial(text string) []int32
+	// EncodePrompt is EncodeSpecial for a text that may be spelt with its
+	// start token already, as chat templates do: it does not get a second one.
+	EncodePrompt(text string) []int32
 	// EncodeOffsets is Encode with the bytes [start, end) of text that each
 	// token stands for. A token that holds a part of a character covers just
 	// that part where the text was not rewritten, and otherwise all that the
@@ -35,6 +41,9 @@ type Tokenizer interface {
 	EOS() (int32, bool)
 	// Kind describes the algorithm in words, such as "byte-level BPE".
 	Kind() string
+	// Notes says, a line each, what loading had to assume because the files
+	// leave it open.
+	Notes() []string
 	// Files returns the files, by name, that make a Hugging Face folder load
 	// an equal tokenizer. The contents must not be modified.
 	Files() map[string][]byte
@@ -83,6 +92,7 @@ type pipeline struct {
 	prefix, suffix []int32 // what EncodeSpecial adds
 	bos, eos       int32   // -1: none
 
+	notes []string
 	files map[string][]byte
 }
 
@@ -107,6 +117,15 @@ func (p *pipeline) EncodeSpecial(text string) []int32 {
 	r := run{p: p, ids: append([]int32(nil), p.prefix...)}
 	r.text(text)
 	return append(r.ids, p.suffix...)
+}
+
+func (p *pipeline) EncodePrompt(text string) []int32 {
+	ids := p.EncodeSpecial(text)
+	n := len(p.prefix)
+	if n > 0 && len(ids) > n && p.prefix[n-1] == p.bos && ids[n] == p.bos {
+		return ids[n:]
+	}
+	return ids
 }
 
 func (p *pipeline) EncodeOffsets(text string) (ids []int32, spans [][2]int) {
@@ -221,4 +240,5 @@ func (p *pipeline) ID(token string) (int32, bool) {
 func (p *pipeline) BOS() (int32, bool)       { return max(p.bos, 0), p.bos >= 0 }
 func (p *pipeline) EOS() (int32, bool)       { return max(p.eos, 0), p.eos >= 0 }
 func (p *pipeline) Kind() string             { return p.model.kind() }
+func (p *pipeline) Notes() []string          { return slices.Clone(p.notes) }
 func (p *pipeline) Files() map[string][]byte { return maps.Clone(p.files) }

@@ -1,0 +1,85 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+)
+
+// tokenizerClass is a class of transformers that, when it loads a
+// tokenizer.json, replaces its template by one made of add_bos_token and
+// add_eos_token. All other classes leave the template as it is and ignore the
+// two settings (transformers 4.57, update_post_processor in *_fast.py; 4.36 does
+// the same, but knows no such class for GPT-NeoX).
+type tokenizerClass struct {
+	bos, eos string // its tokens where the files name none
+	addBOS   bool   // where add_bos_token is not set; add_eos_token is false then
+}
+
+// replacing finds such a class by its name in tokenizer_config.json.
+func replacing(class string) (tokenizerClass, bool) {
+	switch strings.TrimSuffix(class, "Fast") {
+	case "LlamaTokenizer", "CodeLlamaTokenizer":
+		return tokenizerClass{"<s>", "</s>", true}, true
+	case "GPTNeoXTokenizer":
+		return tokenizerClass{"<|endoftext|>", "<|endoftext|>", false}, true
+	case "GemmaTokenizer":
+		return tokenizerClass{"<bos>", "<eos>", true}, true
+	case "CohereTokenizer":
+		return tokenizerClass{"<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>", true}, true
+	}
+	return tokenizerClass{}, false
+}
+
+// classOfModel is the class that transformers takes for a model whose
+// tokenizer_config.json names none: config.json's own, or its family's.
+func classOfModel(dir string) string {
+	data, err := readFile(filepath.Join(dir, fileModel))
+	if err != nil {
+		return ""
+	}
+	var c struct {
+		Class string `json:"tokenizer_class"`
+		Type  string `json:"model_type"`
+	}
+	if json.Unmarshal(data, &c) != nil { // who reads the config says what is wrong with it
+		return ""
+	}
+	if c.Class != "" {
+		return c.Class
+	}
+	switch c.Type {
+	case "llama", "mistral", "mixtral", "phi3":
+		return "LlamaTokenizerFast"
+	case "gemma", "gemma2", "gemma3", "gemma3_text":
+		return "GemmaTokenizerFast"
+	case "cohere":
+		return "CohereTokenizerFast"
+	}
+	return ""
+}
+
+// applyClass sets what is put around a text as the class in st does.
+func (p *pipeline) applyClass(st settings) {
+	class, ok := replacing(st.Class)
+	if !ok {
+		return
+	}
+	add := func(want bool, key string, name *tokenName, usual string) []int32 {
+		if !want {
+			return nil
+		}
+		token := usual
+		if name != nil {
+			token = string(*name)
+		}
+		id, ok := p.ID(token)
+		if !ok {
+			p.note("%s: %s is meant by the class %s, but the vocabulary lacks the token %q; none is added", fileConfig, key, st.Class, token)
+			return nil
+		}
+		return []int32{id}
+	}
+	p.prefix = add(or(st.AddBOS, class.addBOS), "add_bos_token", st.BOS, class.bos)
+	p.suffix = add(or(st.AddEOS, false), "add_eos_token", st.EOS, class.eos)
+}
