@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"keyhole.example/keyhole/edit"
-	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/text"
 )
 
 // AbilityText is a text that tells how well a model still predicts what no edit
@@ -44,17 +44,17 @@ func (r *run) abilityProbes() ([]*Probe, error) {
 	var out []*Probe
 	limit := min(abilityWindow, r.Model.Limit())
 	asked := 0
-	for _, text := range r.Ability.Texts {
+	for _, document := range r.Ability.Texts {
 		if asked >= abilityTokens {
 			break
 		}
-		ids := r.Model.Tokenizer.EncodeSpecial(text)
+		ids := r.Model.Tokenizer.EncodeSpecial(document)
 		ids = ids[:min(len(ids), limit+1)]
 		start := min(abilityStart, len(ids)/2)
 		if start == 0 {
 			continue
 		}
-		t := meta.Text{IDs: ids[:len(ids)-1], Labels: make([]int32, len(ids)-1)}
+		t := text.Text{IDs: ids[:len(ids)-1], Labels: make([]int32, len(ids)-1)}
 		for i := range t.Labels {
 			t.Labels[i] = -1
 			if i >= start-1 {
