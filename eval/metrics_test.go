@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"reflect"
 	"slices"
@@ -105,6 +106,27 @@ func TestLocalityByHand(t *testing.T) {
 	})
 	if borrowed["locality"].N != 1 || borrowed["locality.borrowed"].N != 1 {
 		t.Errorf("got %v", borrowed)
+	}
+}
+
+// TestABorrowedPromptIsOfAnotherSubject: of the two other records, one is about
+// the same subject in other words.
+func TestABorrowedPromptIsOfAnotherSubject(t *testing.T) {
+	set := tinySet(3)
+	set.Edits[0].Subject = set.Edits[2].Subject
+	asked := 0
+	for n := range 30 {
+		set.Edits[2].ID = fmt.Sprint("draw ", n)
+		scored(t, set, 2, locality(), func(prompt, _ string) (*Outcome, *Outcome) {
+			asked++
+			if prompt != set.Edits[1].Prompt {
+				t.Errorf("draw %d: borrowed %q about the same subject", n, prompt)
+			}
+			return made(0, 0, true), made(0, 0, true)
+		})
+	}
+	if asked != 30 {
+		t.Errorf("asked %d prompts, want one each time", asked)
 	}
 }
 

@@ -3,9 +3,11 @@ package meta
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/lm/tokenizer"
 )
 
 func TestWhatIsAskedIsDrawnFromTheRephrasings(t *testing.T) {
@@ -36,5 +38,76 @@ func TestWhatIsAskedIsDrawnFromTheRephrasings(t *testing.T) {
 	r.Paraphrases = nil
 	if got := drawn(&Maker{Rephrase: true, OwnPrompt: true}); !slices.Equal(got, []string{"own"}) {
 		t.Errorf("without rephrasings: asked %q, want the edit prompt", got)
+	}
+}
+
+// bytesOf is a tokenizer with a token for each byte.
+func bytesOf(t *testing.T) tokenizer.Tokenizer {
+	t.Helper()
+	tok, err := tokenizer.Train([]string{"a"}, 257, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(tok.EncodeSpecial("ab cd")); n != 5 {
+		t.Fatalf("5 bytes are %d tokens", n)
+	}
+	return tok
+}
+
+// TestLocalityRowsAreThoseOfTheOption: of "ab" and " cd" every row stays that
+// predicts a token of the text, of the answer alone, or the row behind it too.
+func TestLocalityRowsAreThoseOfTheOption(t *testing.T) {
+	r := data.Edit{ID: "1", Prompt: "x", TargetNew: "y", Locality: map[string][]data.Prompt{
+		data.Unrelated: {{Prompt: "ab", Answers: [][]string{{"cd"}}}},
+	}}
+	for _, c := range []struct {
+		locality string
+		stays    []bool
+	}{
+		{"text", []bool{true, true, true, true}},
+		{"answer", []bool{false, true, true, true}},
+		{"all", []bool{true, true, true, true, true}},
+	} {
+		m := &Maker{Tok: bytesOf(t)}
+		m.Text.Locality = c.locality
+		task, err := m.Task([]data.Edit{r}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []bool
+		for _, l := range task.Loc[0].Labels {
+			got = append(got, l >= 0)
+		}
+		if !slices.Equal(got, c.stays) {
+			t.Errorf("locality %s: rows %v stay, want %v", c.locality, got, c.stays)
+		}
+		if want := m.Tok.EncodeSpecial("ab cd")[:len(c.stays)]; !slices.Equal(task.Loc[0].IDs, want) {
+			t.Errorf("locality %s: the text is %v, want %v", c.locality, task.Loc[0].IDs, want)
+		}
+	}
+}
+
+// TestABorrowedTextIsOfAnotherSubject: only one of the others will do.
+func TestABorrowedTextIsOfAnotherSubject(t *testing.T) {
+	records := []data.Edit{
+		{ID: "1", Subject: "A", Prompt: "own", TargetNew: "x"},
+		{ID: "2", Subject: "A", Prompt: "akin", TargetNew: "x"},
+		{ID: "3", Subject: "A", Prompt: "like", TargetNew: "x"},
+		{ID: "4", Subject: "B", Prompt: "else", TargetNew: "x", TargetTrue: []string{"was"}},
+	}
+	m := &Maker{Tok: bytesOf(t), Records: records}
+	m.Text.Locality = "all"
+	for visit := range 50 {
+		task, err := m.Task(records[:1], visit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := m.Tok.EncodeSpecial("else was"); !slices.Equal(task.Loc[0].IDs, want) {
+			t.Fatalf("visit %d: borrowed %v, want %v of the other subject", visit, task.Loc[0].IDs, want)
+		}
+	}
+	m.Records = records[:3]
+	if _, err := m.Task(records[:1], 0); err == nil || !strings.Contains(err.Error(), "no other subject") {
+		t.Errorf("with one subject in all: %v", err)
 	}
 }

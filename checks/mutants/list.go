@@ -4,6 +4,34 @@ package main
 // passing.
 var list = []mutant{
 	{
+		name: "locality: text asks for the answer alone", file: "text/tokens.go",
+		old: `o.Locality == "answer" && i+1 < len(p)`, new: `i+1 < len(p)`,
+		pkg: "meta", test: "TestLocalityRowsAreThoseOfTheOption",
+	}, {
+		name: "locality: answer asks for the whole text", file: "text/tokens.go",
+		old: `o.Locality == "answer" && i+1 < len(p)`, new: `o.Locality == "answers" && i+1 < len(p)`,
+		pkg: "meta", test: "TestLocalityRowsAreThoseOfTheOption",
+	}, {
+		name: "locality: the row behind the text is asked for", file: "text/tokens.go",
+		old: `o.Locality != "all"`, new: `o.Locality == "none"`,
+		pkg: "meta", test: "TestLocalityRowsAreThoseOfTheOption",
+	}, {
+		name: "locality: a row of the prompt too many", file: "text/tokens.go",
+		old: `o.Locality == "answer" && i+1 < len(p)`, new: `o.Locality == "answer" && i+2 < len(p)`,
+		pkg: "meta", test: "TestLocalityRowsAreThoseOfTheOption",
+	}, {
+		name: "training borrows of the same subject", file: "meta/tokens.go",
+		old: "o.ID != r.ID && o.Subject != r.Subject", new: "o.ID != r.ID",
+		pkg: "meta", test: "TestABorrowedTextIsOfAnotherSubject",
+	}, {
+		name: "eval borrows of the same subject", file: "eval/locality.go",
+		old: ` || o.Subject != "" && o.Subject == c.Record.Subject`, new: "",
+		pkg: "eval", test: "TestABorrowedPromptIsOfAnotherSubject",
+	}, {
+		name: "the prefix's key leaves out the wanted rows", file: "text/prefix.go",
+		old: "for i, l := range t.Labels {", new: "for i, l := range t.Labels[:0] {",
+		pkg: "text", test: "TestTheCacheTellsTextsByWhatIsAskedOfThem",
+	}, {
 		name: "MEMIT's residual is not divided", file: "edit/memit/memit.go",
 		old: "residual[i] = d / float64(left)", new: "residual[i] = d",
 		pkg: "edit/memit", test: "TestTheResidualIsDividedByTheSitesLeft",
