@@ -82,34 +82,46 @@ func moduleRoot() (string, error) {
 // mutant is a line that is broken and the test that has to notice.
 type mutant struct {
 	name      string
-	file      string // relative to the module
-	old, new  string // old stands in file once
+	in        string // the package of the line
+	old, new  string // old stands in the package once
 	pkg, test string
 }
 
-// broken is the file's text with the line broken.
-func (m mutant) broken(root string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(root, m.file))
+// broken finds the line: its file, relative to the module, and the file's text
+// with the line broken.
+func (m mutant) broken(root string) (file, text string, err error) {
+	paths, err := filepath.Glob(filepath.Join(root, m.in, "*.go"))
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	if n := strings.Count(string(b), m.old); n != 1 {
-		return "", fmt.Errorf("%s has %q %d times, want once; bring checks/mutants/list.go up to date", m.file, m.old, n)
+	n := 0
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return "", "", err
+		}
+		if found := strings.Count(string(b), m.old); found > 0 && !strings.HasSuffix(path, "_test.go") {
+			n += found
+			file, text = filepath.Join(m.in, filepath.Base(path)), strings.Replace(string(b), m.old, m.new, 1)
+		}
 	}
-	return strings.Replace(string(b), m.old, m.new, 1), nil
+	if n != 1 {
+		return "", "", fmt.Errorf("package %s has %q %d times, want once; bring checks/mutants/list.go up to date", m.in, m.old, n)
+	}
+	return file, text, nil
 }
 
 // kill is an error if the test does not fail with the line broken.
 func (m mutant) kill(root, tmp string) error {
-	text, err := m.broken(root)
+	file, text, err := m.broken(root)
 	if err != nil {
 		return err
 	}
-	file, overlay := filepath.Join(tmp, "broken.go"), filepath.Join(tmp, "overlay.json")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	broken, overlay := filepath.Join(tmp, "broken.go"), filepath.Join(tmp, "overlay.json")
+	if err := os.WriteFile(broken, []byte(text), 0o600); err != nil {
 		return err
 	}
-	b, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(root, m.file): file}})
+	b, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(root, file): broken}})
 	if err != nil {
 		return err
 	}
