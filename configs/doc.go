@@ -14,7 +14,7 @@
 // Reading order: load.go (the layers, by way of a viper instance), schema.go
 // (the struct as a list of keys), decode.go (one YAML node into one value),
 // walk.go (the file, key by key), resolved.go, then fault.go and nearest.go
-// for the messages.
+// for the messages; absent.go for keys that came later.
 //
 // Promises:
 //   - An unknown key, a wrong type, a duplicate key or an impossible value is an
@@ -23,6 +23,9 @@
 //   - On error the struct handed in is as it was.
 //   - The environment is what the caller hands in; nothing is read unasked.
 //   - Reading [Resolved.Bytes] again gives the same [Resolved.Hash].
+//   - What an earlier version saved keeps its meaning: a new key has the tag
+//     absent:"VALUE" with what programs did before there was the key, which
+//     [Options.Saved] and [Identity] heed, whatever its default is.
 //
 // Names with dots, such as transformer.h.3.mlp.c_fc.weight, belong in lists or
 // in map values: a dot in a key of a section separates sections.

@@ -11,6 +11,7 @@ type Row struct {
 	Type    string // in the words of the error messages
 	Default string // canonical YAML; empty for a key within list elements
 	Env     string // environment variable; empty for a key within list elements
+	Absent  string // its absent tag: what text means that was saved before there was the key; empty if it has none
 	Doc     string
 }
 
@@ -31,6 +32,9 @@ func Explain(into any) ([]Row, error) {
 		row := Row{Key: f.key, Type: typeName(f.typ), Default: "null", Env: EnvName(f.key), Doc: f.doc}
 		if v := s.get(target.Elem(), f); v.IsValid() {
 			row.Default = canonical(v)
+		}
+		if f.absent.IsValid() {
+			row.Absent = canonical(f.absent)
 		}
 		rows = append(rows, row)
 		inner, err := explainElements(f.key, f.typ, 0)

@@ -26,6 +26,10 @@ type Options struct {
 	// with KEYHOLE_ must be that of a key, in capitals and with _ for each dot,
 	// or reserved. An empty value counts as unset.
 	Env []string
+	// Saved says that the text is a whole configuration that some version of the
+	// program wrote. A key that it lacks came later, and means what its tag
+	// absent:"VALUE" says, or today's default if it has none.
+	Saved bool
 	// ReservedEnv lists names that begin with KEYHOLE_ and are no keys.
 	ReservedEnv []string
 }
@@ -68,12 +72,16 @@ func Read(name string, text []byte, into any, o Options) (*Resolved, error) {
 	if err != nil {
 		return nil, err
 	}
+	base := s.clone(target.Elem())
+	if o.Saved {
+		s.backdate(base)
+	}
 	l := &loader{schema: s, file: reader{schema: s, faults: &faults{}, origin: Origin{Layer: FromFile, Name: name}, lines: map[string]int{}}}
-	layers, err := l.layers(target.Elem(), text, o)
+	layers, err := l.layers(base, text, o)
 	if err != nil {
 		return nil, err
 	}
-	result := s.clone(target.Elem())
+	result := s.clone(base)
 	origins := map[string]Origin{}
 	for _, f := range s.values {
 		leaf, ok := layers.Get(f.key).(*leaf)

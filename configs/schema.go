@@ -20,6 +20,9 @@ type field struct {
 	typ     reflect.Type
 	section bool
 	fields  []*field // of a section, in declaration order
+
+	absentText *string       // its absent tag
+	absent     reflect.Value // what that says; invalid if there is none
 }
 
 // schema is the struct's tree of keys.
@@ -38,7 +41,7 @@ func newSchema(t reflect.Type) (*schema, error) {
 		return nil, err
 	}
 	s.root = &field{typ: t, section: true, fields: fields}
-	return s, nil
+	return s, s.readAbsent()
 }
 
 func (s *schema) fieldsOf(t reflect.Type, prefix string, index []int, depth int) ([]*field, error) {
@@ -64,6 +67,9 @@ func (s *schema) fieldsOf(t reflect.Type, prefix string, index []int, depth int)
 			continue
 		}
 		f := &field{key: join(prefix, name), name: name, doc: sf.Tag.Get("doc"), index: at, typ: sf.Type}
+		if text, ok := sf.Tag.Lookup(absentTag); ok {
+			f.absentText = &text
+		}
 		// viper folds case, so keys must differ in more than that.
 		if _, dup := s.byKey[strings.ToLower(f.key)]; dup {
 			return nil, fmt.Errorf("config type %s: field %s: key %s is there twice", t, sf.Name, f.key)

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/internal/kernel"
@@ -72,7 +73,7 @@ type PatternShare struct {
 // file of facts. Paths and threads do not count.
 func (c Config) Hash() string {
 	c.Facts.Path, c.Threads = "", 0
-	text, err := json.Marshal(c)
+	text, err := configs.Identity(c)
 	if err != nil {
 		panic("pretrain: config is not JSON: " + err.Error())
 	}

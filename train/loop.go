@@ -133,10 +133,9 @@ func (l *Loop) prepare(cfg Config, src Sources, resume bool) error {
 // there are steps left to which it matters.
 func (l *Loop) writeConfig() error {
 	path := filepath.Join(l.dir, "config.yaml")
-	if old, err := os.ReadFile(path); err == nil {
-		if was, err := configs.Parse(old); err == nil && was.Hash() == l.resolved.Hash() {
-			return nil
-		}
+	then := Default()
+	if was, err := configs.Load(path, &then, configs.Options{Saved: true}); err == nil && was.Hash() == l.resolved.Hash() {
+		return nil
 	}
 	return writeBytes(path, l.resolved.Bytes())
 }

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/configs"
@@ -127,8 +128,8 @@ func (l *Loop) configHash() string { return l.resolved.Hash(free...) }
 
 // restore continues from a checkpoint.
 func (l *Loop) restore(c *checkpoints.Checkpoint) error {
-	if c.ConfigHash != l.configHash() {
-		return differs(c, l.resolved)
+	if err := l.checkConfig(c); err != nil {
+		return err
 	}
 	if err := checkModel(c, l.Editor); err != nil {
 		return err
@@ -162,17 +163,32 @@ func (l *Loop) restore(c *checkpoints.Checkpoint) error {
 	return l.sampler.Restore(l.state.Cursor)
 }
 
-// differs spells out how the checkpoint's config differs from that of the run.
-func differs(c *checkpoints.Checkpoint, now *configs.Resolved) error {
-	then, err := configs.Parse([]byte(c.Config))
+// checkConfig refuses a checkpoint that was written under a config with another
+// result, and spells out how the two differ. Keys that came after the version
+// that wrote it have the values that they had before.
+func (l *Loop) checkConfig(c *checkpoints.Checkpoint) error {
+	then, err := savedConfig(c, new(Config))
 	if err != nil {
-		return fmt.Errorf("%s: config: %w", c.Dir, err)
+		return err
 	}
 	msg := fmt.Sprintf("%s was written under another config:", c.Dir)
-	for _, d := range configs.Diff(now, then) {
-		msg += "\n  " + d.String()
+	differs := false
+	for _, d := range configs.Diff(l.resolved, then) {
+		if !slices.Contains(free, d.Key) {
+			msg += "\n  " + d.String()
+			differs = true
+		}
 	}
-	return fmt.Errorf("%s\nresume with the run's own config, or start a new run", msg)
+	if differs {
+		return fmt.Errorf("%s\nresume with the run's own config, or start a new run", msg)
+	}
+	return nil
+}
+
+// savedConfig reads the config that a checkpoint was written under.
+func savedConfig(c *checkpoints.Checkpoint, cfg *Config) (*configs.Resolved, error) {
+	*cfg = Default()
+	return configs.Read(filepath.Join(c.Dir, "manifest.json"), []byte(c.Config), cfg, configs.Options{Saved: true})
 }
 
 func checkModel(c *checkpoints.Checkpoint, e *Editor) error {
@@ -270,8 +286,8 @@ func OpenEditor(path string, src Sources, change func(*Config)) (*Editor, *check
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg := Default()
-	if _, err := configs.Read(filepath.Join(c.Dir, "manifest.json"), []byte(c.Config), &cfg, configs.Options{}); err != nil {
+	var cfg Config
+	if _, err := savedConfig(c, &cfg); err != nil {
 		return nil, nil, err
 	}
 	if change != nil {

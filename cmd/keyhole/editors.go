@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -175,7 +174,7 @@ func (i ingredients) hash() (string, error) {
 	if i.Editor == "" {
 		return "", nil
 	}
-	raw, err := json.Marshal(i)
+	raw, err := configs.Identity(i)
 	if err != nil {
 		return "", fmt.Errorf("config of editor %s: %w", i.Editor, err)
 	}

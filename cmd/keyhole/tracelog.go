@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/trace"
 )
 
@@ -56,8 +57,14 @@ func openTraceLog(path string, head traceHead) (*traceLog, error) {
 	for n, line := range bytes.Split(bytes.TrimSuffix(whole, []byte("\n")), []byte("\n")) {
 		switch {
 		case len(whole) == 0:
-		case n == 0 && !bytes.Equal(line, first):
-			return fail(errors.New("it was made with another model, file of facts or settings; delete it, or choose another --out"))
+		case n == 0:
+			was, err := readTraceHead(line)
+			if err != nil {
+				return fail(fmt.Errorf("line 1: %w; delete it, or choose another --out", err))
+			}
+			if was != head {
+				return fail(errors.New("it was made with another model, file of facts or settings; delete it, or choose another --out"))
+			}
 		case n > 0:
 			var f tracedFact
 			if err := json.Unmarshal(line, &f); err != nil {
@@ -72,6 +79,17 @@ func openTraceLog(path string, head traceHead) (*traceLog, error) {
 		}
 	}
 	return l, nil
+}
+
+// readTraceHead reads the first line. A setting that it lacks came later, and
+// has the value that it had before it came.
+func readTraceHead(line []byte) (traceHead, error) {
+	head := traceHead{Config: trace.Default()}
+	if err := configs.Backdate(&head.Config); err != nil {
+		return head, err
+	}
+	err := json.Unmarshal(line, &head)
+	return head, err
 }
 
 // create opens or makes the file, for more lines behind the whole ones.

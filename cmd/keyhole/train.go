@@ -75,7 +75,7 @@ same, to the byte, as that of a run that was never interrupted.`,
 			if !isFile(path) {
 				return noRun(args[0])
 			}
-			r, err := configs.Load(path, &cfg, configs.Options{Set: set})
+			r, err := configs.Load(path, &cfg, configs.Options{Set: set, Saved: true})
 			if err != nil {
 				return err
 			}

@@ -5,12 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 
+	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tokenizer"
@@ -140,7 +140,7 @@ func (e *Editor) Fingerprint() string {
 		Text    text.Options
 		Sign    float32
 	}{e.o.Net.Config, e.o.Net.Sites, e.text, e.o.Sign()}
-	head, err := json.Marshal(about)
+	head, err := configs.Identity(about)
 	if err != nil {
 		panic("mend: " + err.Error()) // plain structs of numbers and texts
 	}
