@@ -18,6 +18,9 @@ type architecture struct {
 	build func(c *Config, b *binder) network // binds every weight by name
 	edits []string                           // roles in MEND's shipped order
 	gguf  *dialect                           // nil if there are no such GGUF files
+
+	ropeBase  string // key of the rotary base in config.json; "": no rotary positions, or fixed ones
+	ropeShare string // key of the part of a head that turns, where it may be less than all
 }
 
 // architectures lists the base models, the one place that knows them all
@@ -29,17 +32,17 @@ func architectures() []architecture {
 		{modelType: "gpt2", class: "GPT2LMHeadModel", read: readGPT2, write: writeGPT2, build: newGPT2,
 			edits: []string{RoleDown, RoleUp}, gguf: gpt2Dialect()},
 		{modelType: "llama", class: "LlamaForCausalLM", read: readLlama, write: writeLlama, build: newLlama,
-			edits: gated, gguf: llamaDialect("llama", true)},
+			edits: gated, ropeBase: "rope_theta", gguf: llamaDialect("llama", true)},
 		{modelType: "mistral", class: "MistralForCausalLM", read: readMistral, write: writeMistral, build: newLlama,
-			edits: gated},
+			edits: gated, ropeBase: "rope_theta"},
 		{modelType: "qwen2", class: "Qwen2ForCausalLM", read: readQwen2, write: writeQwen2, build: newLlama,
-			edits: gated, gguf: llamaDialect("qwen2", false)},
+			edits: gated, ropeBase: "rope_theta", gguf: llamaDialect("qwen2", false)},
 		{modelType: "gptj", class: "GPTJForCausalLM", read: readGPTJ, write: writeGPTJ, build: newGPTJ, edits: plain},
 		{modelType: "gpt_neox", class: "GPTNeoXForCausalLM", read: readNeoX, write: writeNeoX, build: newNeoX,
-			edits: plain, gguf: neoxDialect()},
+			edits: plain, gguf: neoxDialect(), ropeBase: "rotary_emb_base", ropeShare: "rotary_pct"},
 		{modelType: "opt", class: "OPTForCausalLM", read: readOPT, write: writeOPT, build: newOPT, edits: plain},
 		{modelType: "phi", class: "PhiForCausalLM", read: readPhi, write: writePhi, build: newPhi,
-			edits: plain, gguf: phiDialect()},
+			edits: plain, gguf: phiDialect(), ropeBase: "rope_theta", ropeShare: "partial_rotary_factor"},
 	}
 }
 

@@ -44,6 +44,9 @@ func TestGoldenCases(t *testing.T) {
 		ids, out     []int32 // nil: not known
 	}{
 		{"tok_bos_config", "The capital of France is", []int32{1, 272, 390, 283, 379, 269}, []int32{189, 62, 32, 243, 234, 151}},
+		{"bin", "The capital of France is", []int32{272, 390, 283, 379, 269}, []int32{295, 201, 149, 82, 0, 127}},
+		{"binshards", "The capital of France is", []int32{272, 390, 283, 379, 269}, []int32{295, 201, 149, 82, 0, 127}},
+		{"spm_only", "The capital of France is", nil, []int32{297, 214, 140, 150, 349, 85}},
 		{"l3_llama-bpe.gguf", "in 1998", nil, []int32{63}},
 		{"l3_none.gguf", "in 1998", nil, []int32{63}},
 	} {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -278,82 +277,6 @@ func (f *fields) rope(headDim int, baseKey string, fraction float64) Rope {
 		f.fail(baseKey, fmt.Errorf("rotary positions over %v of a head of %d turn nothing", fraction, headDim))
 	}
 	return r
-}
-
-// decimal is a number that is written with a point or an exponent, which
-// transformers asks of some.
-type decimal float64
-
-func (d decimal) MarshalJSON() ([]byte, error) {
-	text := strconv.FormatFloat(float64(d), 'g', -1, 64)
-	if !strings.ContainsAny(text, ".e") {
-		text += ".0"
-	}
-	return []byte(text), nil
-}
-
-// scalingJSON is rope_scaling as config.json has it.
-func (r *Rope) scalingJSON() any {
-	switch r.Scaling {
-	case scaleLinear:
-		return map[string]any{"type": scaleLinear, "factor": decimal(r.Factor)} // one key more, and 4.36 refuses it
-	case scaleLlama3:
-		return map[string]any{"rope_type": scaleLlama3, "factor": decimal(r.Factor), "low_freq_factor": decimal(r.LowFreq),
-			"high_freq_factor": decimal(r.HighFreq), "original_max_position_embeddings": r.Original}
-	}
-	return nil
-}
-
-// settingsFor is the config.json of a model, with the name of its weights'
-// element type.
-func settingsFor(m *Model, dtype string) map[string]any {
-	out := maps.Clone(m.settings)
-	if out == nil {
-		out = m.arch.write(&m.Config)
-		out["tie_word_embeddings"] = m.Config.Tied
-		out["use_cache"] = true
-		out["bos_token_id"], out["eos_token_id"] = m.endsJSON()
-	}
-	out["model_type"] = m.arch.modelType
-	out["architectures"] = []string{m.arch.class}
-	out["torch_dtype"] = dtype
-	delete(out, "dtype") // the later spelling of torch_dtype
-	return out
-}
-
-// endsJSON is bos_token_id and eos_token_id.
-func (m *Model) endsJSON() (bos, eos any) {
-	idsOr := func(ids []int32, tokenizer func() (int32, bool)) any {
-		switch {
-		case len(ids) == 1:
-			return ids[0]
-		case len(ids) > 1:
-			return ids
-		case m.Tokenizer != nil:
-			if id, ok := tokenizer(); ok {
-				return id
-			}
-		}
-		return nil
-	}
-	var fromBOS, fromEOS func() (int32, bool)
-	if m.Tokenizer != nil {
-		fromBOS, fromEOS = m.Tokenizer.BOS, m.Tokenizer.EOS
-	}
-	return idsOr(m.Config.BOS, fromBOS), idsOr(m.Config.EOS, fromEOS)
-}
-
-func merged(a, b map[string]any) map[string]any {
-	maps.Copy(a, b)
-	return a
-}
-
-// orNull is n, or JSON's null for 0.
-func orNull(n int) any {
-	if n == 0 {
-		return nil
-	}
-	return n
 }
 
 // shown is a JSON value for an error, cut to a line.

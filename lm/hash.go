@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -22,7 +23,8 @@ type digest struct {
 }
 
 // Hash identifies the base model: the SHA-256, in hexadecimal, of the GGUF
-// file, or of the folder's config.json and safetensors files with their names.
+// file, or of the folder's config.json and safetensors files (those of torch.save
+// where there are none) with their names.
 // For a model made by New it is that of the weights as they are at the first
 // call. It is kept in memory.
 func (m *Model) Hash() (string, error) {
@@ -57,9 +59,19 @@ func hashFiles(w io.Writer, path string) error {
 	if err != nil {
 		return err
 	}
+	safe := func(name string) bool {
+		return strings.HasPrefix(name, "model") && strings.HasSuffix(name, ".safetensors")
+	}
+	torch := func(name string) bool {
+		return strings.HasPrefix(name, "pytorch_model") && strings.HasSuffix(name, ".bin")
+	}
+	weights := safe
+	if !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return safe(e.Name()) }) {
+		weights = torch // read only where there are no safetensors
+	}
 	for _, e := range entries { // sorted by name
 		name := e.Name()
-		if name != configName && (!strings.HasPrefix(name, "model") || !strings.HasSuffix(name, ".safetensors")) {
+		if name != configName && !weights(name) {
 			continue
 		}
 		if _, err := fmt.Fprintf(w, "%s\n", name); err != nil {

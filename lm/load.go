@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
 	"keyhole.example/keyhole/lm/gguf"
 	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/lm/torchfile"
 )
 
 // LoadOptions says what a file leaves open or gets wrong.
@@ -23,8 +26,8 @@ type LoadOptions struct {
 // Load is LoadWith without options.
 func Load(path string) (*Model, error) { return LoadWith(path, LoadOptions{}) }
 
-// LoadWith opens a base model: a Hugging Face folder (config.json, safetensors,
-// and a tokenizer if there is one) or a GGUF file. Weights stay in the mapped
+// LoadWith opens a base model: a Hugging Face folder (config.json, safetensors
+// or pytorch_model.bin, and a tokenizer if there is one) or a GGUF file. Weights stay in the mapped
 // file: F32 is used in place, everything else is decoded when it is needed.
 //
 // A missing, surplus or misshaped tensor, a NaN or infinity among the weights,
@@ -58,7 +61,7 @@ func loadFolder(dir string, opts LoadOptions) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := hf.OpenDir(dir)
+	file, err := openWeights(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +83,30 @@ func loadFolder(dir string, opts LoadOptions) (*Model, error) {
 		m.Tokenizer, err = nil, nil
 	}
 	return m.checked(err)
+}
+
+// openWeights opens a folder's safetensors or, where there are none, what
+// torch.save wrote.
+func openWeights(dir string) (tensorfile.File, error) {
+	file, err := hf.OpenDir(dir)
+	switch {
+	case err == nil:
+		return file, nil
+	case !errors.Is(err, hf.ErrNoWeights):
+		return nil, err
+	case torchfile.There(dir):
+		file, err := torchfile.OpenDir(dir)
+		if err != nil {
+			return nil, err
+		}
+		return file, nil
+	}
+	for _, other := range []string{"tf_model.h5", "flax_model.msgpack", "model.gguf"} {
+		if _, there := os.Stat(filepath.Join(dir, other)); there == nil {
+			return nil, fmt.Errorf("%w; %s is there, but it is not read: convert it with transformers (from_pretrained, then save_pretrained), or name a GGUF file itself", err, other)
+		}
+	}
+	return nil, err
 }
 
 // named puts the path before an error of the architecture, which doesn't know

@@ -207,3 +207,42 @@ func TestTokenizerFilesAreSavedAndTheirSizeIsChecked(t *testing.T) {
 		t.Errorf("a tokenizer larger than the embedding: %v", err)
 	}
 }
+
+// TestSave_spells_configs_for_every_version wants the rotary base, its scaling
+// and the element type under the names of transformers 4 and 5, whichever the
+// model was read with.
+func TestSave_spells_configs_for_every_version(t *testing.T) {
+	for name, c := range map[string]struct{ model, from, to string }{
+		"the earlier": {"llama", `"tie_word_embeddings"`, `"rope_theta": 500000.0, "rope_scaling": {"type": "linear", "factor": 2.0}, "torch_dtype": "float16", "tie_word_embeddings"`},
+		"the later":   {"llama", `"tie_word_embeddings"`, `"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 500000.0}, "dtype": "float16", "tie_word_embeddings"`},
+	} {
+		text := strings.Replace(tinyConfigs()[c.model], c.from, c.to, 1)
+		dir := saved(t, tinyModel(t, text), SaveOptions{})
+		if err := os.WriteFile(filepath.Join(dir, configName), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m := loadModel(t, dir) // keeps the settings as they were
+		var got struct {
+			Theta   float64 `json:"rope_theta"`
+			Scaling struct {
+				Type   string
+				Factor float64
+			} `json:"rope_scaling"`
+			Later struct {
+				Type   string  `json:"rope_type"`
+				Theta  float64 `json:"rope_theta"`
+				Factor float64
+			} `json:"rope_parameters"`
+			Torch string `json:"torch_dtype"`
+			DType string
+		}
+		if err := json.Unmarshal([]byte(content(t, saved(t, m, SaveOptions{DType: tensorfile.BF16}))[configName]), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Theta != 500000 || got.Scaling.Type != "linear" || got.Scaling.Factor != 2 ||
+			got.Later.Type != "linear" || got.Later.Theta != 500000 || got.Later.Factor != 2 ||
+			got.Torch != "bfloat16" || got.DType != "bfloat16" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

@@ -18,6 +18,9 @@ const (
 	IndexName  = "model.safetensors.index.json"
 )
 
+// ErrNoWeights says that a folder has no safetensors.
+var ErrNoWeights = errors.New("no weights")
+
 // File is an open safetensors file or the shards of a folder. It is safe for
 // concurrent reading.
 type File struct {
@@ -53,7 +56,7 @@ func OpenDir(dir string) (*File, error) {
 	}
 	index := filepath.Join(dir, IndexName)
 	if _, err := os.Stat(index); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: neither %s nor %s is there: %w", dir, SingleName, IndexName, fs.ErrNotExist)
+		return nil, fmt.Errorf("%s: %w: neither %s nor %s is there: %w", dir, ErrNoWeights, SingleName, IndexName, fs.ErrNotExist)
 	}
 	return openShards(dir, index)
 }

@@ -18,7 +18,7 @@ import (
 
 // openShards opens the files that the index names, in the order of their names.
 func openShards(dir, index string) (*File, error) {
-	shards, err := readIndex(index)
+	shards, err := ReadIndex(index)
 	if err != nil {
 		return nil, err
 	}
@@ -36,8 +36,9 @@ func openShards(dir, index string) (*File, error) {
 	return f, nil
 }
 
-// readIndex returns the tensors that each shard is said to hold.
-func readIndex(path string) (shards map[string][]string, err error) {
+// ReadIndex reads an index of shards: the tensors that each file is said to
+// hold. Files are plain names, which lead out of no folder.
+func ReadIndex(path string) (shards map[string][]string, err error) {
 	mapped, err := mmap.Open(path)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -59,27 +60,49 @@ func classOfModel(dir string) string {
 	return ""
 }
 
+// around names what the class in st puts around a text, "" for nothing; ok is
+// false for a class that leaves it to the template.
+func (st *settings) around() (before, after string, ok bool) {
+	class, ok := replacing(st.Class)
+	if !ok {
+		return "", "", false
+	}
+	name := func(add bool, token *tokenName, usual string) string {
+		switch {
+		case !add:
+			return ""
+		case token != nil:
+			return string(*token)
+		}
+		return usual
+	}
+	return name(or(st.AddBOS, class.addBOS), st.BOS, class.bos), name(or(st.AddEOS, false), st.EOS, class.eos), true
+}
+
+// missing lists those of them that the vocabulary lacks; transformers gives
+// them the next ids.
+func (st *settings) missing(known func(string) bool) []string {
+	var out []string
+	before, after, _ := st.around()
+	for _, name := range []string{before, after} {
+		if name != "" && !known(name) && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // applyClass sets what is put around a text as the class in st does.
 func (p *pipeline) applyClass(st settings) {
-	class, ok := replacing(st.Class)
+	before, after, ok := st.around()
 	if !ok {
 		return
 	}
-	add := func(want bool, key string, name *tokenName, usual string) []int32 {
-		if !want {
-			return nil
-		}
-		token := usual
-		if name != nil {
-			token = string(*name)
-		}
-		id, ok := p.ID(token)
-		if !ok {
-			p.note("%s: %s is meant by the class %s, but the vocabulary lacks the token %q; none is added", fileConfig, key, st.Class, token)
-			return nil
-		}
-		return []int32{id}
+	p.prefix, p.suffix = nil, nil
+	if id, ok := p.ID(before); ok && before != "" {
+		p.prefix = []int32{id}
 	}
-	p.prefix = add(or(st.AddBOS, class.addBOS), "add_bos_token", st.BOS, class.bos)
-	p.suffix = add(or(st.AddEOS, false), "add_eos_token", st.EOS, class.eos)
+	if id, ok := p.ID(after); ok && after != "" {
+		p.suffix = []int32{id}
+	}
 }

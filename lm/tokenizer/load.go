@@ -41,6 +41,8 @@ type settings struct {
 	AddEOS         *bool      `json:"add_eos_token"`
 	AddPrefixSpace bool       `json:"add_prefix_space"`
 	Class          string     `json:"tokenizer_class"`
+
+	AddedTokens json.RawMessage `json:"added_tokens_decoder"`
 }
 
 // tokenName is a token written as a string, as an object with its content, or
@@ -73,7 +75,7 @@ func (st *settings) read(data []byte) error {
 		return err
 	}
 	null := func(name string, token **tokenName) {
-		if string(fields[name]) == "null" && *token == nil {
+		if string(fields[name]) == "null" {
 			*token = new(tokenName)
 		}
 	}
@@ -91,7 +93,7 @@ func (st *settings) read(data []byte) error {
 func Load(dir string) (Tokenizer, error) {
 	side := map[string][]byte{}
 	var st settings
-	for _, name := range []string{fileSpecials, fileConfig, fileAdded} {
+	for _, name := range []string{fileConfig, fileSpecials, fileAdded} {
 		data, err := readFile(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -100,8 +102,8 @@ func Load(dir string) (Tokenizer, error) {
 			return nil, fmt.Errorf("tokenizer: %w", err)
 		}
 		side[name] = data
-		if name == fileAdded {
-			continue
+		if name == fileAdded || name == fileSpecials && st.AddedTokens != nil {
+			continue // the config lists its tokens, and then counts
 		}
 		if err := st.read(data); err != nil {
 			return nil, fmt.Errorf("tokenizer: %s: %w", filepath.Join(dir, name), err)
@@ -119,7 +121,7 @@ func Load(dir string) (Tokenizer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("tokenizer: %w", err)
 		}
-		p, err := parseSpec(data)
+		p, err := parseSpec(data, st)
 		if err != nil {
 			return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -56,22 +57,20 @@ func buildPieces(data []byte, st settings) (*pipeline, error) {
 	if st.Class == "" {
 		st.Class = "LlamaTokenizer" // whose file this is
 	}
-	class, replaced := replacing(st.Class)
-	meta["tokenizer.ggml.add_bos_token"] = or(st.AddBOS, replaced && class.addBOS)
-	meta["tokenizer.ggml.add_eos_token"] = or(st.AddEOS, false)
-	name := func(key string, token *tokenName, usual string) {
-		if token != nil {
-			usual = string(*token)
-		}
-		for id, t := range meta["tokenizer.ggml.tokens"].([]string) {
-			if t == usual && t != "" {
-				meta[key] = id
-			}
+	tokens := meta["tokenizer.ggml.tokens"].([]string)
+	for _, name := range st.missing(func(name string) bool { return slices.Contains(tokens, name) }) {
+		tokens = append(tokens, name)
+		meta["tokenizer.ggml.scores"] = append(meta["tokenizer.ggml.scores"].([]float32), 0)
+		meta["tokenizer.ggml.token_type"] = append(meta["tokenizer.ggml.token_type"].([]int64), ggufControl)
+	}
+	meta["tokenizer.ggml.tokens"] = tokens
+	before, after, _ := st.around()
+	for key, name := range map[string]string{"bos": before, "eos": after} {
+		if i := slices.Index(tokens, name); i >= 0 && name != "" {
+			meta["tokenizer.ggml."+key+"_token_id"] = i
 		}
 	}
-	name("tokenizer.ggml.bos_token_id", st.BOS, class.bos)
-	name("tokenizer.ggml.eos_token_id", st.EOS, class.eos)
-	name("tokenizer.ggml.padding_token_id", st.Pad, "")
+	meta["tokenizer.ggml.add_bos_token"], meta["tokenizer.ggml.add_eos_token"] = before != "", after != ""
 	p, err := fromGGUF(&ggufReader{meta: meta})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -96,7 +97,7 @@ func marshal(v any) ([]byte, error) {
 // names it. The start and end tokens are found by their usual names, for the
 // file does not say.
 func FromJSON(data []byte, file string) (Tokenizer, error) {
-	p, err := parseSpec(data)
+	p, err := parseSpec(data, settings{})
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", file, err)
 	}
@@ -107,7 +108,7 @@ func FromJSON(data []byte, file string) (Tokenizer, error) {
 	return p, nil
 }
 
-func parseSpec(data []byte) (*pipeline, error) {
+func parseSpec(data []byte, st settings) (*pipeline, error) {
 	var s spec
 	if err := json.Unmarshal(data, &s); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
@@ -136,7 +137,25 @@ func parseSpec(data []byte) (*pipeline, error) {
 			m.Type = "WordPiece"
 		}
 	}
+	for _, name := range st.missing(func(name string) bool {
+		_, known := m.Vocab[name]
+		return known || slices.ContainsFunc(s.AddedTokens, func(t addedToken) bool { return t.Content == name })
+	}) {
+		s.AddedTokens = append(s.AddedTokens, addedToken{ID: s.next(m), Content: name, Special: true})
+	}
 	return s.build(m)
+}
+
+// next is the id of the first token to be added.
+func (s *spec) next(m modelSpec) int32 {
+	top := int32(-1)
+	for _, id := range m.Vocab {
+		top = max(top, id)
+	}
+	for _, t := range s.AddedTokens {
+		top = max(top, t.ID)
+	}
+	return top + 1
 }
 
 // build makes the pipeline of s with the model m.
