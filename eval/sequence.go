@@ -5,14 +5,13 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"strings"
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/nn"
 )
 
 // inSequence says whether edits are made in the model that earlier ones left.
-func (r *run) inSequence() bool { return strings.HasPrefix(r.Protocol, "sequential") }
+func (r *run) inSequence() bool { return InSequence(r.Protocol) }
 
 func (r *run) asksRound() bool { return r.Protocol != "sequential_final" }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"gopkg.in/yaml.v3"
 
+	"keyhole.example/keyhole/compare"
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/pretrain"
 	"keyhole.example/keyhole/train"
@@ -48,7 +49,7 @@ func configKinds() []configKind {
 	return []configKind{
 		{"pretrain", func() any { c := pretrain.Default(); return &c }, "relations"},
 
-		{"compare", func() any { c := defaultComparison(); return &c }, "editors"},
+		{"compare", func() any { c := compare.Default(); return &c }, "editors"},
 		{"train", func() any { c := train.Default(); return &c }, ""},
 	}
 }

@@ -42,10 +42,10 @@ last twenty steps, all against the edits seen.`,
 			default:
 				return &usageError{fmt.Errorf("--out %s: want a name that ends in .png or .svg", out)}
 			}
-			if err := writable(out); err != nil {
+			if err := atomicfile.Writable(out); err != nil {
 				return err
 			}
-			forget, err := newParent(out)
+			forget, err := atomicfile.MakeParent(out)
 			if err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/workbench"
 )
 
 func dataCommand(o *options) *cobra.Command {
@@ -38,7 +39,7 @@ Bad records are counted, not fatal. FILE may be "embedded".`,
 		Args:    exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			opts.SkipBad = true
-			set, err := loadData(args[0], *opts)
+			set, err := workbench.LoadEdits(args[0], *opts)
 			if err != nil {
 				return err
 			}
@@ -72,7 +73,7 @@ first such record. The exit status is 1 if there is a bad record.`,
 		Args:    exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			opts.SkipBad = true
-			set, err := loadData(args[0], *opts)
+			set, err := workbench.LoadEdits(args[0], *opts)
 			if err != nil {
 				return err
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/report"
 )
 
 // diagnosis is the JSON of doctor.
@@ -66,12 +67,12 @@ machine counts.`,
 }
 
 func diagnose() (*diagnosis, error) {
-	e, err := newEngine(0)
+	e, err := kernel.New(kernel.Options{})
 	if err != nil {
 		return nil, err
 	}
 	defer e.Close()
-	one, err := newEngine(1)
+	one, err := kernel.New(kernel.Options{Threads: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +234,7 @@ func (d *diagnosis) print(w io.Writer) error {
 	for _, p := range d.Products {
 		fmt.Fprintf(&b, "  %-24s [%d×%d]·[%d×%d]  %.1f GFLOP/s\n", p.What, p.M, p.K, p.K, p.N, p.GFLOPS)
 	}
-	fmt.Fprintf(&b, "OpenBLAS: %s\nmemory: %s, read at %.1f GB/s\n\nwhat would make this machine faster:\n", d.OpenBLAS, bytesText(d.Memory), d.Bandwidth)
+	fmt.Fprintf(&b, "OpenBLAS: %s\nmemory: %s, read at %.1f GB/s\n\nwhat would make this machine faster:\n", d.OpenBLAS, report.Bytes(d.Memory), d.Bandwidth)
 	for _, a := range d.Advice {
 		fmt.Fprintf(&b, "  - %s\n", a)
 	}

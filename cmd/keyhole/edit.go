@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +13,12 @@ import (
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/ike"
+	"keyhole.example/keyhole/edit/saved"
+	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/report"
+	"keyhole.example/keyhole/workbench"
 )
 
 // editFlags say what is edited, what is asked and what is kept.
@@ -25,7 +28,6 @@ type editFlags struct {
 	paraphrases, neighbors []string
 	tokens                 int
 	save, dtype, keep      string
-	base                   string // by what name the base model was opened
 	force                  bool
 }
 
@@ -82,19 +84,15 @@ a file are made together, as one.`,
 			if err := f.check(c); err != nil {
 				return err
 			}
-			if f.force && canForce(who.editor) {
+			if e, err := catalog.Find(who.editor); err == nil && f.force && e.Has("force") {
 				who.set = append(who.set, "force=true")
 			}
 			b, err := who.open(c.Context(), c, args)
 			if err != nil {
 				return err
 			}
-			f.base = who.model
-			if len(args) > 0 {
-				f.base = cmp.Or(b.text.Model.Path, embeddedName)
-			}
 			r, err := f.run(c, b)
-			if err := errorAfter(err, b.close()); err != nil {
+			if err := errorAfter(err, b.Close()); err != nil {
 				return err
 			}
 			if o.json {
@@ -142,7 +140,7 @@ func (f *editFlags) check(c *cobra.Command) error {
 		return wrongUse("--dtype is for the weights that --save writes; add --save FOLDER, or leave it out")
 	}
 	if f.save != "" {
-		if err := freeFolder(f.save); err != nil {
+		if err := saved.FreeFolder(f.save); err != nil {
 			return err
 		}
 	}
@@ -152,7 +150,7 @@ func (f *editFlags) check(c *cobra.Command) error {
 	if err := f.keepIsFree(); err != nil {
 		return err
 	}
-	return writable(f.keep)
+	return atomicfile.Writable(f.keep)
 }
 
 // keepIsFree refuses to write an edit over another; a store takes more edits.
@@ -165,15 +163,15 @@ func (f *editFlags) keepIsFree() error {
 
 // fits checks, before anything is computed, that what b's editor makes of the
 // requests can be written as asked for.
-func (f *editFlags) fits(b *workbench, requests []edit.Request) error {
-	_, inContext := b.editor.(*ike.Editor)
+func (f *editFlags) fits(b *workbench.Bench, requests []edit.Request) error {
+	inContext := b.InContext()
 	switch {
 	case f.keep != "" && inContext != isStore(f.keep):
-		return wrongUse("--keep %s: edits by %s are kept in %s", f.keep, b.editor.Name(), map[bool]string{
+		return wrongUse("--keep %s: edits by %s are kept in %s", f.keep, b.Editor.Name(), map[bool]string{
 			true: "an edit store, whose name ends in " + storeExt, false: "an edit file, whose name ends in " + edit.FileExt,
 		}[inContext])
 	case f.save != "" && inContext:
-		return errNoWeights(b.editor.Name())
+		return errNoWeights(b.Editor.Name())
 	case f.keep != "" && inContext:
 		_, err := storeWith(f.keep, requests)
 		return err
@@ -192,7 +190,7 @@ func (f *editFlags) requests() ([]edit.Request, error) {
 		r.ID = "1"
 		return []edit.Request{r}, nil
 	}
-	set, err := loadData(f.file, data.Options{})
+	set, err := workbench.LoadEdits(f.file, data.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +231,7 @@ func (f *editFlags) questions(requests []edit.Request) []asked {
 	return out
 }
 
-func (f *editFlags) run(c *cobra.Command, b *workbench) (*editResult, error) {
+func (f *editFlags) run(c *cobra.Command, b *workbench.Bench) (*editResult, error) {
 	requests, err := f.requests()
 	if err != nil {
 		return nil, err
@@ -244,7 +242,7 @@ func (f *editFlags) run(c *cobra.Command, b *workbench) (*editResult, error) {
 	questions := f.questions(requests)
 	for i := range questions {
 		q := &questions[i]
-		if q.Before, err = answer(b.model, b.engine, "", q.Prompt, f.tokens); err != nil {
+		if q.Before, err = answer(b.Model, b.Engine, "", q.Prompt, f.tokens); err != nil {
 			return nil, err
 		}
 	}
@@ -252,7 +250,7 @@ func (f *editFlags) run(c *cobra.Command, b *workbench) (*editResult, error) {
 		return nil, fmt.Errorf("the model answers %q with %q already, so there is nothing to edit; choose another target, or add --force", f.request.Prompt, f.request.Target)
 	}
 	start := time.Now()
-	e, err := b.editor.Apply(c.Context(), b.model, requests)
+	e, err := b.Editor.Apply(c.Context(), b.Model, requests)
 	if stop := stopped(c); stop != nil {
 		return nil, stop
 	}
@@ -263,12 +261,12 @@ func (f *editFlags) run(c *cobra.Command, b *workbench) (*editResult, error) {
 	if err := f.answersAfter(b, e, questions); err != nil {
 		return nil, err
 	}
-	hash, err := b.model.Hash()
+	hash, err := b.Model.Hash()
 	if err != nil {
 		return nil, err
 	}
 	r := &editResult{
-		Editor: b.editor.Name(), Model: hash, Requests: len(requests), Prompt: requests[0].Prompt, Target: requests[0].Target,
+		Editor: b.Editor.Name(), Model: hash, Requests: len(requests), Prompt: requests[0].Prompt, Target: requests[0].Target,
 		Before: questions[0].Before, After: questions[0].After, Answers: questions, Report: map[string]any{}, Seconds: seconds,
 	}
 	for _, figure := range e.Report {
@@ -278,8 +276,8 @@ func (f *editFlags) run(c *cobra.Command, b *workbench) (*editResult, error) {
 }
 
 // answersAfter asks the edited model.
-func (f *editFlags) answersAfter(b *workbench, e *edit.Edited, questions []asked) error {
-	undo, err := e.Install(b.model, b.engine)
+func (f *editFlags) answersAfter(b *workbench.Bench, e *edit.Edited, questions []asked) error {
+	undo, err := e.Install(b.Model, b.Engine)
 	if err != nil {
 		return err
 	}
@@ -292,7 +290,7 @@ func (f *editFlags) answersAfter(b *workbench, e *edit.Edited, questions []asked
 				return err
 			}
 		}
-		if q.After, err = answer(b.model, b.engine, context, q.Prompt, f.tokens); err != nil {
+		if q.After, err = answer(b.Model, b.Engine, context, q.Prompt, f.tokens); err != nil {
 			return err
 		}
 	}
@@ -301,14 +299,14 @@ func (f *editFlags) answersAfter(b *workbench, e *edit.Edited, questions []asked
 
 // write saves the edited model and keeps the edit, as far as asked for: both or
 // neither.
-func (f *editFlags) write(b *workbench, e *edit.Edited, hash string, r *editResult) error {
+func (f *editFlags) write(b *workbench.Bench, e *edit.Edited, hash string, r *editResult) error {
 	if f.save != "" {
 		if len(e.Changes) == 0 {
 			return errNoWeights(e.Editor)
 		}
 		kept := &edit.Kept{Path: "edit" + edit.FileExt, Model: hash, Edited: e}
-		s := savedModel{Dir: f.save, DType: f.dtype, Base: f.base}
-		if err := s.write(b.model, b.engine, []*edit.Kept{kept}); err != nil {
+		s := saved.Model{Dir: f.save, DType: f.dtype, Base: b.Base}
+		if err := s.Write(b.Model, b.Engine, []*edit.Kept{kept}); err != nil {
 			return err
 		}
 		r.Saved, r.DType = f.save, f.dtype
@@ -327,7 +325,7 @@ func (f *editFlags) write(b *workbench, e *edit.Edited, hash string, r *editResu
 }
 
 func (f *editFlags) writeKept(e *edit.Edited, hash string) error {
-	forget, err := newParent(f.keep)
+	forget, err := atomicfile.MakeParent(f.keep)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+
+	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/workbench"
 )
 
 // editorFlags choose an editor: a trained one by its folder, or another by
@@ -11,7 +14,7 @@ import (
 type editorFlags struct {
 	editor, model, corpus string
 	whole                 bool // a trained editor does not cut prompts
-	demos                 demoSource
+	demos                 workbench.Demos
 	set                   []string
 	threads               *int
 }
@@ -21,45 +24,67 @@ func (f *editorFlags) add(c *cobra.Command) {
 	fs.StringVar(&f.editor, "editor", "", "editor that needs no checkpoint; needs --model")
 	fs.StringVar(&f.model, "model", "", `base model: folder, GGUF file or "embedded"; with a run, where its base model is now`)
 	fs.StringVar(&f.corpus, "corpus", "", "text `file` for the editor's statistics (default: the embedded text)")
-	f.demos.add(c)
+	demosFlags(c, &f.demos)
 	fs.StringArrayVar(&f.set, "set", nil, "override a key of the editor's config: `key=value`")
 	f.threads = threadsFlag(c)
-	_ = c.RegisterFlagCompletionFunc("editor", cobra.FixedCompletions(editorNames(), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("editor", cobra.FixedCompletions(catalog.Names(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // open loads what the arguments and flags choose.
-func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string) (*workbench, error) {
+func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string) (*workbench.Bench, error) {
 	switch {
+	case *f.threads < 0:
+		return nil, wrongUse("--threads %d is negative; 0 means all cores", *f.threads)
 	case len(args) == 0 && f.editor == "":
 		return nil, wrongUse("name a run or checkpoint folder, or an editor with --editor NAME --model MODEL")
 	case len(args) > 0 && f.editor != "":
 		return nil, wrongUse("%s holds an editor already; leave out --editor, or the folder", args[0])
 	case len(args) > 0 && len(f.set) > 0:
 		return nil, wrongUse("--set is for editors chosen by --editor; %s has its own config", args[0])
-	case len(args) > 0 && (f.corpus != "" || f.demos.named()):
+	case len(args) > 0 && (f.corpus != "" || f.demos.Named()):
 		return nil, wrongUse("--corpus and --demos are for editors chosen by --editor; %s needs neither", args[0])
 	case len(args) > 0:
-		return openTrained(args[0], f.model, *f.threads, f.whole)
+		return workbench.OpenTrained(args[0], f.model, *f.threads, f.whole)
 	case f.model == "":
-		return nil, wrongUse("--editor %s needs --model: a folder, a GGUF file or %q", f.editor, embeddedName)
+		return nil, wrongUse("--editor %s needs --model: a folder, a GGUF file or %q", f.editor, workbench.Embedded)
 	}
-	b, err := openModelOnly(f.model, *f.threads)
+	if err := f.exists(); err != nil {
+		return nil, err
+	}
+	b, err := workbench.Open(f.model, *f.threads)
 	if err != nil {
 		return nil, err
 	}
-	b.corpus, b.demos, b.set, b.w = f.corpus, f.demos, f.set, c.ErrOrStderr()
-	if err := b.build(ctx, f.editor); err != nil {
-		return nil, errorAfter(err, b.close())
+	b.Corpus, b.Demos, b.Watcher = f.corpus, f.demos, newScreen(c.ErrOrStderr())
+	if err := b.Use(ctx, f.editor, f.set); err != nil {
+		return nil, errorAfter(err, b.Close())
 	}
 	for _, x := range []struct {
 		flag, used string
 		given      bool
-	}{{"--corpus", b.made.Corpus, f.corpus != ""}, {"--demos", b.made.Demos, f.demos.named()}} {
+	}{{"--corpus", b.Made.Corpus, f.corpus != ""}, {"--demos", b.Made.Demos, f.demos.Named()}} {
 		if x.given && x.used == "" {
-			return nil, errorAfter(wrongUse("editor %s does not use %s; leave it out", f.editor, x.flag), b.close())
+			return nil, errorAfter(wrongUse("editor %s does not use %s; leave it out", f.editor, x.flag), b.Close())
 		}
 	}
 	return b, nil
+}
+
+// exists refuses names and overrides that fit no editor, before a model is
+// loaded for them.
+func (f *editorFlags) exists() error {
+	e, err := catalog.Find(f.editor)
+	if err == nil {
+		_, err = e.Config(f.set)
+	}
+	return err
+}
+
+// demosFlags adds the flags that name the edits of demonstrations.
+func demosFlags(c *cobra.Command, d *workbench.Demos) {
+	fs := c.Flags()
+	fs.StringVar(&d.Path, "demos", "", "`file` of edits for ike's demonstrations (default: the embedded training edits)")
+	fs.StringVar(&d.Split, "demos-split", "", "split of --demos, where it names splits")
 }
 
 // atMostOne allows one argument or none.

@@ -13,7 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/saved"
 	"keyhole.example/keyhole/report"
+	"keyhole.example/keyhole/workbench"
 )
 
 func editsCommand(o *options) *cobra.Command {
@@ -102,7 +104,7 @@ func readEdits(paths []string) ([]*edit.Kept, error) {
 			out = append(out, k)
 			continue
 		}
-		if inner := filepath.Join(p, editsFolder); isDir(inner) {
+		if inner := filepath.Join(p, saved.EditsFolder); isDir(inner) {
 			p = inner
 		}
 		list, err := edit.ListFiles(p)
@@ -153,7 +155,7 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 			if _, err := dtypeOf(dtype); err != nil {
 				return err
 			}
-			if err := freeFolder(save); err != nil {
+			if err := saved.FreeFolder(save); err != nil {
 				return err
 			}
 			kept, err := readEdits(args[1:])
@@ -163,12 +165,12 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 			if len(kept) == 0 {
 				return fmt.Errorf("%s: there is no edit file", strings.Join(args[1:], ", "))
 			}
-			b, err := openModelOnly(args[0], 0)
+			b, err := workbench.Open(args[0], 0)
 			if err != nil {
 				return err
 			}
-			s := &savedModel{Dir: save, DType: dtype, Base: args[0]}
-			if err := errorAfter(s.write(b.model, b.engine, kept), b.close()); err != nil {
+			s := &saved.Model{Dir: save, DType: dtype, Base: args[0]}
+			if err := errorAfter(s.Write(b.Model, b.Engine, kept), b.Close()); err != nil {
 				return err
 			}
 			return printApplied(c, o, s, kept)
@@ -179,7 +181,7 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 	return c
 }
 
-func printApplied(c *cobra.Command, o *options, s *savedModel, kept []*edit.Kept) error {
+func printApplied(c *cobra.Command, o *options, s *saved.Model, kept []*edit.Kept) error {
 	if o.json {
 		a := applied{Saved: s.Dir, Edits: []keptInfo{}}
 		for _, k := range kept {
@@ -213,9 +215,9 @@ Edits of a store of in-context edits (.json) go by their ids.`,
 				}
 				return storeOf(s).print(c.OutOrStdout())
 			}
-			s, err := openSaved(args[0])
+			s, err := saved.Open(args[0])
 			if errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("%s is no model that keyhole edited: it has no %s", args[0], filepath.Join(editsFolder, baseFile))
+				return fmt.Errorf("%s is no model that keyhole edited: it has no %s", args[0], filepath.Join(saved.EditsFolder, saved.BaseFile))
 			}
 			if err != nil {
 				return err
@@ -227,16 +229,16 @@ Edits of a store of in-context edits (.json) go by their ids.`,
 			if model == "" {
 				model = s.Base
 			}
-			b, err := openModelOnly(model, 0)
+			b, err := workbench.Open(model, 0)
 			if err != nil {
 				return fmt.Errorf("the base model of %s: %w; say where it is with --model", s.Dir, err)
 			}
 			want := s.Model
 			s.Base = model
-			if hash, err := b.model.Hash(); err != nil || hash != want {
-				return errorAfter(errorAfter(err, fmt.Errorf("%s was made from the base model with hash %.12s…, but %s has %.12s…; give that model with --model", s.Dir, want, model, hash)), b.close())
+			if hash, err := b.Model.Hash(); err != nil || hash != want {
+				return errorAfter(errorAfter(err, fmt.Errorf("%s was made from the base model with hash %.12s…, but %s has %.12s…; give that model with --model", s.Dir, want, model, hash)), b.Close())
 			}
-			if err := errorAfter(s.rewrite(b.model, b.engine, kept), b.close()); err != nil {
+			if err := errorAfter(s.Rewrite(b.Model, b.Engine, kept), b.Close()); err != nil {
 				return err
 			}
 			return printApplied(c, o, s, kept)
@@ -248,13 +250,13 @@ Edits of a store of in-context edits (.json) go by their ids.`,
 
 // removeEdits are the edits of an edited model without those named.
 func removeEdits(dir string, names []string) ([]*edit.Kept, error) {
-	kept, err := edit.ListFiles(filepath.Join(dir, editsFolder))
+	kept, err := edit.ListFiles(filepath.Join(dir, saved.EditsFolder))
 	if err != nil {
 		return nil, err
 	}
 	for _, n := range names {
 		n = filepath.Base(n)
-		i := slices.IndexFunc(kept, func(k *edit.Kept) bool { return filepath.Base(k.Path) == n || plainName(k.Path) == n })
+		i := slices.IndexFunc(kept, func(k *edit.Kept) bool { return filepath.Base(k.Path) == n || saved.PlainName(k.Path) == n })
 		if i < 0 {
 			return nil, fmt.Errorf("%s has no edit %s; see: keyhole edits list %s", dir, n, dir)
 		}

@@ -4,58 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/data"
-	"keyhole.example/keyhole/embedded"
 	"keyhole.example/keyhole/eval"
 	"keyhole.example/keyhole/report"
+	"keyhole.example/keyhole/workbench"
 )
-
-// protocols are the short names of eval's protocols.
-func protocols() map[string]string {
-	return map[string]string{
-		"single": "single_restore", "batch": "batch", "sequential": "sequential_final",
-		"sequential-immediate": "sequential_immediate", "sequential-both": "sequential_both",
-	}
-}
-
-// protocolNames lists them for messages.
-const protocolNames = "single, batch, sequential, sequential-immediate, sequential-both"
-
-// isSequence says whether a protocol, by either name, makes edits in a row.
-func isSequence(protocol string) bool { return strings.HasPrefix(protocol, "sequential") }
-
-// abilityText reads a text for general ability: a file, or "embedded"; "": none.
-func abilityText(path string) (*eval.AbilityText, error) {
-	if path == "" {
-		return nil, nil
-	}
-	if path == embeddedName {
-		text, err := embedded.Text()
-		if err != nil {
-			return nil, err
-		}
-		return &eval.AbilityText{Name: "the embedded text", Texts: strings.Split(text, "\n")}, nil
-	}
-	out := &eval.AbilityText{Name: path}
-	const enough = 2000 // paragraphs; the first of them are read
-	for doc, err := range data.Documents(path) {
-		if err != nil {
-			return nil, fmt.Errorf("text for general ability: %w", err)
-		}
-		if out.Texts = append(out.Texts, doc.Paragraphs...); len(out.Texts) >= enough {
-			break
-		}
-	}
-	return out, nil
-}
 
 // evalFlags say what is evaluated.
 type evalFlags struct {
@@ -125,24 +83,24 @@ func (f *evalFlags) add(c *cobra.Command) {
 }
 
 func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eval.Report, error) {
-	protocol, ok := protocols()[f.protocol]
+	protocol, unknown := eval.FindProtocol(f.protocol)
 	switch {
 	case f.file == "":
-		return nil, wrongUse("--data is missing: name a file of edits, or %q", embeddedName)
-	case !ok:
-		return nil, wrongUse("--protocol %q is none of %s", f.protocol, protocolNames)
+		return nil, wrongUse("--data is missing: name a file of edits, or %q", workbench.Embedded)
+	case unknown != nil:
+		return nil, wrongUse("--%v", unknown)
 	case f.opts.Limit < 0 || f.opts.Batch < 0 || f.opts.Rounds < 0:
 		return nil, wrongUse("--limit, --batch and --rounds must not be negative")
 	case f.opts.Batch > 0 && protocol == "single_restore":
 		return nil, wrongUse("--batch is for --protocol batch and the sequential ones")
-	case !isSequence(protocol) && (f.opts.Rounds > 0 || f.ability != ""):
+	case !eval.InSequence(protocol) && (f.opts.Rounds > 0 || f.ability != ""):
 		return nil, wrongUse("--rounds and --ability are for sequential protocols, not for --protocol %s", f.protocol)
 	}
 	var err error
-	if f.opts.Ability, err = abilityText(f.ability); err != nil {
+	if f.opts.Ability, err = workbench.AbilityText(f.ability); err != nil {
 		return nil, err
 	}
-	set, err := loadData(f.file, *f.data)
+	set, err := workbench.LoadEdits(f.file, *f.data)
 	if err != nil {
 		return nil, err
 	}
@@ -151,56 +109,21 @@ func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eva
 		return nil, err
 	}
 	f.opts.Protocol, f.opts.Set, f.opts.Out = protocol, set, f.out
-	r, err := evaluate(c, b, f.opts, b.editor.Name())
+	p := newScreen(c.ErrOrStderr())
+	f.opts.Progress = func(e eval.Progress) { p.Evaluating(b.Editor.Name(), e) }
+	r, err := b.Evaluate(c.Context(), f.opts)
+	p.finish()
 	if err == nil {
 		r.Data = set.Name
 	}
-	return r, errorAfter(err, b.close())
-}
-
-// evaluate runs an evaluation of the bench's editor with a progress bar.
-func evaluate(c *cobra.Command, b *workbench, o eval.Options, label string) (*eval.Report, error) {
-	var bar *bar
-	o.Model, o.Engine, o.Editor = b.model, b.engine, b.editor
-	o.Progress = func(p eval.Progress) {
-		note := ""
-		for _, f := range []struct {
-			name string
-			mean float64
-		}{{"reliability", p.Reliability}, {"locality", p.Locality}} {
-			if !math.IsNaN(f.mean) {
-				note += fmt.Sprintf("%s %.3f  ", f.name, f.mean)
-			}
-		}
-		if bar == nil {
-			bar = newBar(c.ErrOrStderr(), label, p.Total)
-		}
-		bar.set(p.Done, strings.TrimSpace(note))
-	}
-	r, err := runEval(c, b, o)
-	bar.finish()
+	err = errorAfter(err, b.Close())
 	if stop := stopped(c); stop != nil {
-		if o.Out != "" {
-			fmt.Fprintf(c.ErrOrStderr(), "what was evaluated is in %s; type the same command again to go on\n", o.Out)
+		if f.out != "" {
+			fmt.Fprintf(c.ErrOrStderr(), "what was evaluated is in %s; type the same command again to go on\n", f.out)
 		}
 		return nil, stop
 	}
 	return r, err
-}
-
-// runEval makes the folder of the results file, and names what the editor is
-// made of.
-func runEval(c *cobra.Command, b *workbench, o eval.Options) (*eval.Report, error) {
-	var err error
-	if o.EditorConfig, err = b.made.hash(); err != nil {
-		return nil, err
-	}
-	if o.Out != "" {
-		if err := os.MkdirAll(filepath.Dir(o.Out), 0o777); err != nil {
-			return nil, fmt.Errorf("--out %s: %w", o.Out, err)
-		}
-	}
-	return eval.Run(c.Context(), o)
 }
 
 // printReport writes an evaluation for people.
@@ -236,7 +159,7 @@ func printReport(w io.Writer, r *eval.Report, all bool) error {
 	if r.Sequence != nil {
 		errs = append(errs, printSequence(w, r.Sequence))
 	}
-	say("n %d, %.1f edits/s, %.3f s per edit, peak memory %s\n", r.N, r.EditsPerSecond, r.EditSeconds, bytesText(r.PeakBytes))
+	say("n %d, %.1f edits/s, %.3f s per edit, peak memory %s\n", r.N, r.EditsPerSecond, r.EditSeconds, report.Bytes(r.PeakBytes))
 	for _, m := range r.Missing {
 		say("the data do not tell: %s\n", m)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/hub"
+	"keyhole.example/keyhole/workbench"
 )
 
 // finder turns names of models and data into paths, fetching what is missing
@@ -36,7 +37,7 @@ func (f *finder) model(name string) (string, error) { return f.find(name, f.clie
 func (f *finder) data(name string) (string, error) { return f.find(name, f.client.Data) }
 
 func (f *finder) find(name string, look func(context.Context, string) (string, error)) (string, error) {
-	if name == "" || name == embeddedName {
+	if name == "" || name == workbench.Embedded {
 		return name, nil
 	}
 	path, err := look(f.ctx, name)

@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/ike"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/workbench"
 )
 
 // generated is the JSON of generate.
@@ -24,7 +27,7 @@ type generated struct {
 
 func generateCommand(o *options) *cobra.Command {
 	var prompt, store, editor string
-	var demos demoSource
+	var demos workbench.Demos
 	var set []string
 	var tokens int
 	var s lm.Sampler
@@ -58,22 +61,22 @@ stands in front of it, with demonstrations as --editor has it.`,
 					return wrongUse("--%s needs --temperature: without it the most probable token is taken always", flag)
 				}
 			}
-			b, err := openModelOnly(args[0], 0)
+			b, err := workbench.Open(args[0], 0)
 			if err != nil {
 				return err
 			}
-			defer b.close()
-			m, r := b.model, &recalled{}
+			defer b.Close()
+			m, r := b.Model, &recalled{}
 			if store != "" {
-				b.demos, b.set, b.w = demos, set, c.ErrOrStderr()
-				if r, err = b.recall(c.Context(), store, editor, prompt); err != nil {
+				b.Demos, b.Watcher = demos, newScreen(c.ErrOrStderr())
+				if r, err = recall(c.Context(), b, store, editor, prompt, set); err != nil {
 					return err
 				}
 			}
 			ids := m.Tokenizer.EncodePrompt(r.context + prompt)
 			opts := lm.GenerateOptions{Tokens: tokens, Sampler: s, StopAtEOS: !ignoreEOS}
 			opts.OnToken = func(int32) bool { return c.Context().Err() == nil }
-			out, err := m.Generate(eager.New(b.engine), ids, opts)
+			out, err := m.Generate(eager.New(b.Engine), ids, opts)
 			if err != nil {
 				return err
 			}
@@ -91,8 +94,8 @@ stands in front of it, with demonstrations as --editor has it.`,
 	f := c.Flags()
 	f.StringVar(&prompt, "prompt", "", "text to continue")
 	f.StringVar(&store, "store", "", "store `file` of in-context edits (keyhole edit --keep FILE.json)")
-	f.StringVar(&editor, "editor", ike.Paper, "editor that makes the contexts of --store: ike, ike-easyedit or prompt")
-	demos.add(c)
+	f.StringVar(&editor, "editor", ike.Paper, "editor that makes the contexts of --store: "+strings.Join(catalog.InContext(), ", "))
+	demosFlags(c, &demos)
 	f.StringArrayVar(&set, "set", nil, "override a key of its config: `key=value`")
 	f.IntVar(&tokens, "tokens", 20, "new tokens at most")
 	f.Float64Var(&s.Temperature, "temperature", 0, "divides the logits; 0: the most probable token always")

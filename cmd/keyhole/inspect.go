@@ -14,9 +14,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/checkpoints"
+	"keyhole.example/keyhole/edit/saved"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/train"
+	"keyhole.example/keyhole/workbench"
 )
 
 func inspectCommand(o *options) *cobra.Command {
@@ -103,8 +105,8 @@ type siteInfo struct {
 
 func inspectModel(path string) (*modelInfo, error) {
 	load := func() (*lm.Model, error) { return lm.Load(path) }
-	if path == embeddedName {
-		load = sources().Model
+	if path == workbench.Embedded {
+		load = workbench.Sources().Model
 	}
 	m, err := load()
 	if err != nil {
@@ -132,7 +134,7 @@ func inspectModel(path string) (*modelInfo, error) {
 
 // addEdits lists the edits of a folder that keyhole edit saved.
 func (r *modelInfo) addEdits() error {
-	saved, err := openSaved(r.Path)
+	saved, err := saved.Open(r.Path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil
 	}
@@ -221,7 +223,7 @@ func inspectCheckpoint(path, model string) (*checkpointInfo, error) {
 
 // describe says what is in a checkpoint, or in the best of a run.
 func (r *checkpointInfo) describe(path, model string) error {
-	e, c, err := train.OpenEditor(path, sources(), baseModel(model, 0))
+	e, c, err := train.OpenEditor(path, workbench.Sources(), workbench.BaseModel(model, 0))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	_ "go4.org/unsafe/assume-no-moving-gc" // the newest version, without which gorgonia refuses new Go versions
+
+	"keyhole.example/keyhole/edit/catalog"
 )
 
 func main() {
@@ -62,7 +64,8 @@ func markFailures(c *cobra.Command) {
 		c.RunE = func(c *cobra.Command, args []string) error {
 			err := inner(c, args)
 			var use *usageError
-			if err == nil || errors.As(err, &use) {
+			var name *catalog.NameError
+			if err == nil || errors.As(err, &use) || errors.As(err, &name) {
 				return err
 			}
 			return &failure{err}

@@ -5,43 +5,20 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"keyhole.example/keyhole/edit/saved"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/nn/eager"
 )
 
-// embeddedName stands for the model in the binary where a model is asked for.
-const embeddedName = "embedded"
-
-// openModel loads a base model for editing or generating: a folder, a GGUF
-// file, or the embedded one.
-func openModel(path string) (*lm.Model, error) {
-	load := func() (*lm.Model, error) { return lm.Load(path) }
-	if path == embeddedName {
-		load = sources().Model
-	}
-	m, err := load()
-	if err != nil {
-		return nil, err
-	}
-	if m.Tokenizer == nil {
-		return nil, fmt.Errorf("%s: the model has no tokenizer; put tokenizer.json beside its weights", path)
-	}
-	return m, nil
-}
-
 // dtypeOf reads a --dtype.
 func dtypeOf(name string) (tensorfile.DType, error) {
-	switch name {
-	case "f32":
-		return tensorfile.F32, nil
-	case "f16":
-		return tensorfile.F16, nil
-	case "bf16":
-		return tensorfile.BF16, nil
+	d, err := saved.ParseDType(name)
+	if err != nil {
+		return 0, wrongUse("--%v", err)
 	}
-	return 0, wrongUse("--dtype %q is none of f32, f16, bf16", name)
+	return d, nil
 }
 
 // answer continues a prompt greedily with at most n tokens, as text without
@@ -69,11 +46,4 @@ func continuation(m *lm.Model, prompt, out []int32) string {
 // threadsFlag adds --threads.
 func threadsFlag(c *cobra.Command) *int {
 	return c.Flags().Int("threads", 0, "threads; 0: all cores. No result depends on it")
-}
-
-func newEngine(threads int) (*kernel.Engine, error) {
-	if threads < 0 {
-		return nil, wrongUse("--threads %d is negative; 0 means all cores", threads)
-	}
-	return kernel.New(kernel.Options{Threads: threads})
 }

@@ -8,16 +8,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/checkpoints"
+	"keyhole.example/keyhole/compare"
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/embedded"
-	"keyhole.example/keyhole/train"
+	"keyhole.example/keyhole/workbench"
 )
 
 // quickstarted is the JSON of quickstart.
 type quickstarted struct {
 	Run string `json:"run"`
-	*compared
+	*compare.Result
 	Checkpoints int         `json:"checkpoints_verified"`
 	Edit        *editResult `json:"edit"`
 }
@@ -68,7 +69,7 @@ func (q *quick) say(format string, args ...any) { fmt.Fprintf(q.c.ErrOrStderr(),
 
 func (q *quick) all() error {
 	q.say("1. Train MEND: a network that turns the gradient of one edit into a small change of the model.")
-	if err := ensureTrained(q.c, "quickstart", q.set(), q.run); err != nil {
+	if err := q.train(); err != nil {
 		return err
 	}
 	q.say("\n2. Verify the checkpoints.")
@@ -97,33 +98,13 @@ func (q *quick) all() error {
 	return q.print(r, e, record.Subject)
 }
 
-// ensureTrained trains with a config in a folder, or goes on there, or says
-// that the folder holds what is wanted already.
-func ensureTrained(c *cobra.Command, config string, set []string, dir string) error {
-	cfg := train.Default()
-	r, err := readConfig(config, &cfg, set)
-	if err != nil {
-		return err
-	}
-	p := newProgress(c.ErrOrStderr())
-	resume := isDir(filepath.Join(dir, "checkpoints"))
-	l, err := train.Start(cfg, r, dir, resume, sources(), p)
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	if done := l.Summary(); resume && (done.Stopped || done.Step >= cfg.Train.Steps) {
-		fmt.Fprintf(c.ErrOrStderr(), "%s holds a finished run of %d steps; it is used as it is.\n", dir, done.Step)
-		return nil
-	}
-	if resume {
-		fmt.Fprintf(c.ErrOrStderr(), "%s holds a run of %d steps so far; going on.\n", dir, l.Step())
-	}
-	err = runToEnd(c.Context(), l)
-	p.finish()
+// train makes sure that the run folder holds a trained editor.
+func (q *quick) train() error {
+	m := &compare.Runner{Read: readConfig, Watcher: newScreen(q.c.ErrOrStderr())}
+	err := m.Train(q.c.Context(), "quickstart", q.set(), q.run)
 	var stop *interrupted
 	if errors.As(err, &stop) {
-		fmt.Fprintf(c.ErrOrStderr(), "saved step %d; type the same command again to go on, or: keyhole resume %s\n", l.Step(), dir)
+		q.say("the training is saved; type the same command again to go on, or: keyhole resume %s", q.run)
 	}
 	return err
 }
@@ -149,8 +130,8 @@ func verifyAll(run string) (int, error) {
 
 // compare evaluates the editors of the preset compare-quickstart; the trained
 // one of the quickstart is that of the run.
-func (q *quick) compare() (*compared, error) {
-	cfg := defaultComparison()
+func (q *quick) compare() (*compare.Result, error) {
+	cfg := compare.Default()
 	if _, err := readConfig("compare-quickstart", &cfg, nil); err != nil {
 		return nil, err
 	}
@@ -160,23 +141,18 @@ func (q *quick) compare() (*compared, error) {
 	for i := range cfg.Editors {
 		e := &cfg.Editors[i]
 		switch {
-		case e.label() == "mend":
+		case e.Label() == "mend":
 			e.Run, e.Train = q.run, ""
 		case e.Train != "":
 			e.Set = append(e.Set, q.set()...)
 		}
 	}
-	m := &comparer{comparison: cfg, c: q.c, dir: filepath.Join(q.run, "compare")}
-	r, err := m.run()
-	if err != nil {
-		return nil, err
-	}
-	return r, m.write(r)
+	return runComparison(q.c, cfg, filepath.Join(q.run, "compare"))
 }
 
 // edit makes one held-out edit with the trained editor.
 func (q *quick) edit(record *data.Edit) (*editResult, error) {
-	b, err := openTrained(q.run, "", 0, true)
+	b, err := workbench.OpenTrained(q.run, "", 0, true)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +169,7 @@ func (q *quick) edit(record *data.Edit) (*editResult, error) {
 		}
 	}
 	r, err := f.run(q.c, b)
-	return r, errorAfter(err, b.close())
+	return r, errorAfter(err, b.Close())
 }
 
 // shownRecord is the first held-out edit that has a paraphrase and an unrelated
@@ -211,9 +187,9 @@ func shownRecord() (*data.Edit, error) {
 	return nil, errors.New("the embedded edits have no paraphrase with an unrelated prompt")
 }
 
-func (q *quick) print(r *compared, e *editResult, subject string) error {
+func (q *quick) print(r *compare.Result, e *editResult, subject string) error {
 	w := q.c.OutOrStdout()
-	if err := r.table().WriteText(w, isTerminal(w)); err != nil {
+	if err := r.Table().WriteText(w, isTerminal(w)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(w, "\nOne edit: %q shall be answered with %q.\n", e.Prompt, e.Target); err != nil {

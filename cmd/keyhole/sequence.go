@@ -56,15 +56,3 @@ func sequenceLines(s *eval.Sequence) []string {
 	}
 	return out
 }
-
-// abilityCells are the columns of general ability and cost.
-func abilityCells(s *eval.Sequence) []report.Cell {
-	a := s.Ability
-	perplexity, same := report.Number(a.Perplexity, 0, 2), report.Number(a.Agreement, 0, 3)
-	if a.NotFinite {
-		perplexity, same = report.Text("–"), report.Text("–")
-	} else if a.Perplexity >= 1e5 {
-		perplexity = report.Scaled(a.Perplexity, fmt.Sprintf("%.0e", a.Perplexity))
-	}
-	return []report.Cell{perplexity, same, report.Scaled(s.BytesPerEdit, bytesText(int64(s.BytesPerEdit))), report.Number(s.TokenSeconds, 0, 4)}
-}

@@ -1,39 +1,14 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/edit/stats"
-	"keyhole.example/keyhole/embedded"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/workbench"
 )
-
-// statsDir is where statistics are kept unless told otherwise.
-func statsDir() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("folder of statistics: %w; name one with --out", err)
-	}
-	return filepath.Join(cache, "keyhole", "stats"), nil
-}
-
-// corpusOf is a text file, or the embedded text.
-func corpusOf(path string) (stats.Corpus, error) {
-	if path != "" && path != embeddedName {
-		return stats.FileCorpus(path), nil
-	}
-	text, err := embedded.Text()
-	if err != nil {
-		return stats.Corpus{}, err
-	}
-	return stats.TextCorpus("the embedded text", text), nil
-}
 
 // momentInfo is the JSON of one site's statistics.
 type momentInfo struct {
@@ -63,16 +38,17 @@ interrupted collection goes on.`,
 			if cfg.Tokens < 0 {
 				return wrongUse("--tokens %d is negative", cfg.Tokens)
 			}
-			b, err := openModelOnly(args[0], 0)
+			b, err := workbench.Open(args[0], 0)
 			if err != nil {
 				return err
 			}
-			defer b.close()
-			found, err := b.model.FindSites(sites)
+			defer b.Close()
+			found, err := b.Model.FindSites(sites)
 			if err != nil {
 				return err
 			}
-			moments, err := collectStats(c.Context(), b, c.ErrOrStderr(), found, corpus, cfg, out)
+			b.Corpus, b.Watcher = corpus, newScreen(c.ErrOrStderr())
+			moments, err := b.Collect(c.Context(), found, cfg, out)
 			if stop := stopped(c); stop != nil {
 				fmt.Fprintln(c.ErrOrStderr(), "what is done is saved; type the same command again to go on")
 				return stop
@@ -103,33 +79,4 @@ interrupted collection goes on.`,
 	fs.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "seed of the sample of lines")
 	fs.IntVar(&cfg.Context, "context", 0, "tokens at which a line is cut; 0: the model's context")
 	return c
-}
-
-// collectStats collects or loads the statistics of sites, with a progress bar.
-func collectStats(ctx context.Context, b *workbench, w io.Writer, sites []lm.Site, corpus string, cfg stats.Config, dir string) ([]*stats.Moment, error) {
-	text, err := corpusOf(corpus)
-	if err != nil {
-		return nil, err
-	}
-	if dir == "" {
-		if dir, err = statsDir(); err != nil {
-			return nil, err
-		}
-	}
-	var bar *bar
-	moments, err := stats.Collect(ctx, b.model, b.engine, sites, text, cfg, stats.Options{Dir: dir, Progress: func(done, total int) {
-		if bar == nil {
-			fmt.Fprintf(w, "collecting statistics from %s\n", text.Name)
-			bar = newBar(w, "tokens", total)
-		}
-		bar.set(done, "")
-	}})
-	bar.finish()
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range moments {
-		fmt.Fprintf(w, "statistics of %s: %d tokens of %s\n", m.Site, m.Tokens, text.Name)
-	}
-	return moments, nil
 }

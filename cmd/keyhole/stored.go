@@ -11,8 +11,10 @@ import (
 	"strings"
 
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/ike"
 	"keyhole.example/keyhole/report"
+	"keyhole.example/keyhole/workbench"
 )
 
 // storeExt is how the name of an edit store ends: the memory of edits that
@@ -116,11 +118,11 @@ type recalled struct {
 	use     ike.Use
 }
 
-// recall asks the bench's in-context editor for the context of a prompt, from
-// the edits of a store.
-func (b *workbench) recall(ctx context.Context, path, editor, prompt string) (*recalled, error) {
-	if !slices.Contains(ike.Variants(), editor) {
-		return nil, wrongUse("editor %s puts nothing in front of prompts; use one of %s", editor, strings.Join(ike.Variants(), ", "))
+// recall asks an in-context editor for the context of a prompt, from the edits
+// of a store.
+func recall(ctx context.Context, b *workbench.Bench, path, editor, prompt string, set []string) (*recalled, error) {
+	if names := catalog.InContext(); !slices.Contains(names, editor) {
+		return nil, wrongUse("editor %s puts nothing in front of prompts; use one of %s", editor, strings.Join(names, ", "))
 	}
 	s, err := existingStore(path)
 	if err != nil {
@@ -130,14 +132,13 @@ func (b *workbench) recall(ctx context.Context, path, editor, prompt string) (*r
 	if len(requests) == 0 {
 		return &recalled{}, nil
 	}
-	b.set = append(b.set, "memory="+ike.StoreMemory)
-	if err := b.build(ctx, editor); err != nil {
+	if err := b.Use(ctx, editor, append(slices.Clone(set), "memory="+ike.StoreMemory)); err != nil {
 		return nil, err
 	}
-	inContext := b.editor.(*ike.Editor)
+	inContext := b.Editor.(*ike.Editor)
 	var r recalled
 	inContext.OnContext = func(u ike.Use) { r.use = u }
-	e, err := inContext.Apply(ctx, b.model, requests)
+	e, err := inContext.Apply(ctx, b.Model, requests)
 	if err != nil {
 		return nil, err
 	}

@@ -37,17 +37,6 @@ func baseName(metric string) string {
 // byPlace orders by place, then by name.
 func byPlace(pa, pb int, a, b string) int { return cmp.Or(cmp.Compare(pa, pb), cmp.Compare(a, b)) }
 
-// bytesText is a size for people.
-func bytesText(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%d B", n)
-}
-
 // oneLine is s without line breaks, for a cell of a table.
 func oneLine(s string) string {
 	return strings.NewReplacer("\n", "⏎", "\r", "", "\t", " ").Replace(strings.TrimSpace(s))
@@ -76,9 +65,6 @@ func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular()
 }
-
-// sortedNames are the keys of a map in order.
-func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // shortened cuts a text at n bytes at most, between characters.
 func shortened(s string, n int) string {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/trace"
+	"keyhole.example/keyhole/workbench"
 )
 
 // traceFlags say what is traced.
@@ -63,12 +65,12 @@ The folder of --out gets a JSON file, a table, and a heat map (PNG and SVG) for 
 			if err != nil {
 				return err
 			}
-			b, err := openModelOnly(args[0], 0)
+			b, err := workbench.Open(args[0], 0)
 			if err != nil {
 				return err
 			}
 			t, err := f.run(c, b, cfg)
-			if err := errorAfter(err, b.close()); err != nil {
+			if err := errorAfter(err, b.Close()); err != nil {
 				return err
 			}
 			if o.json {
@@ -119,11 +121,11 @@ func (f *traceFlags) check() (trace.Config, error) {
 	if cfg.Sever != trace.None && slices.ContainsFunc(f.restores, func(r string) bool { return r != trace.Hidden }) {
 		return cfg, wrongUse("--set sever=%s goes with hidden states alone; add --restore %s", cfg.Sever, trace.Hidden)
 	}
-	return cfg, writable(filepath.Join(f.out, f.restores[0]+".json"))
+	return cfg, atomicfile.Writable(filepath.Join(f.out, f.restores[0]+".json"))
 }
 
-func (f *traceFlags) run(c *cobra.Command, b *workbench, cfg trace.Config) (*traced, error) {
-	hash, err := b.model.Hash()
+func (f *traceFlags) run(c *cobra.Command, b *workbench.Bench, cfg trace.Config) (*traced, error) {
+	hash, err := b.Model.Hash()
 	if err != nil {
 		return nil, err
 	}
@@ -150,12 +152,12 @@ func (f *traceFlags) run(c *cobra.Command, b *workbench, cfg trace.Config) (*tra
 }
 
 // one traces the prompt of the flags.
-func (f *traceFlags) one(c *cobra.Command, b *workbench, cfg trace.Config, out *traced) error {
-	t, err := trace.New(b.model, b.engine, cfg, nil)
+func (f *traceFlags) one(c *cobra.Command, b *workbench.Bench, cfg trace.Config, out *traced) error {
+	t, err := trace.New(b.Model, b.Engine, cfg, nil)
 	if err != nil {
 		return err
 	}
-	bar := newBar(c.ErrOrStderr(), "trace "+cfg.Restore, b.model.Config.Layers)
+	bar := newBar(c.ErrOrStderr(), "trace "+cfg.Restore, b.Model.Config.Layers)
 	t.Progress = func(done, _ int) { bar.set(done, "") }
 	r, err := t.Trace(c.Context(), f.query)
 	bar.finish()
@@ -170,12 +172,12 @@ func (f *traceFlags) one(c *cobra.Command, b *workbench, cfg trace.Config, out *
 }
 
 // average traces the facts that the model knows.
-func (f *traceFlags) average(c *cobra.Command, b *workbench, cfg trace.Config, facts *data.Collection[data.Fact], out *traced) error {
+func (f *traceFlags) average(c *cobra.Command, b *workbench.Bench, cfg trace.Config, facts *data.Collection[data.Fact], out *traced) error {
 	var subjects []string
 	for _, x := range facts.Items {
 		subjects = append(subjects, x.Subject)
 	}
-	t, err := trace.New(b.model, b.engine, cfg, subjects)
+	t, err := trace.New(b.Model, b.Engine, cfg, subjects)
 	if err != nil {
 		return err
 	}
@@ -329,7 +331,7 @@ func (t *traced) print(w io.Writer) error {
 	}
 	if len(t.Summaries) > 0 {
 		fmt.Fprintf(&b, "%d facts are not known to the model\n", t.Unknown)
-		for _, reason := range sortedNames(t.LeftOut) {
+		for _, reason := range slices.Sorted(maps.Keys(t.LeftOut)) {
 			fmt.Fprintf(&b, "left out %d: %s\n", t.LeftOut[reason], reason)
 		}
 	}

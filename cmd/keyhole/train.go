@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,7 +12,9 @@ import (
 	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/internal/resident"
+	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/train"
+	"keyhole.example/keyhole/workbench"
 )
 
 func trainCommand(o *options) *cobra.Command {
@@ -115,8 +115,8 @@ func noRun(path string) error {
 // runLoop trains, showing progress, and prints what came of it.
 func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved, dir string, resume bool) error {
 	gone := lastGone(dir)
-	p := newProgress(c.ErrOrStderr())
-	l, err := train.Start(cfg, r, dir, resume, sources(), p)
+	p := newScreen(c.ErrOrStderr())
+	l, err := train.Start(cfg, r, dir, resume, workbench.Sources(), p)
 	if err != nil {
 		return err
 	}
@@ -126,11 +126,11 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 	}
 	need := l.Estimate().Total()
 	if !l.Done() {
-		fmt.Fprintf(c.ErrOrStderr(), "this run will need about %s of memory\n", bytesText(need))
+		fmt.Fprintf(c.ErrOrStderr(), "this run will need about %s of memory\n", report.Bytes(need))
 	} else {
 		fmt.Fprintf(c.ErrOrStderr(), "%s %s, so there is nothing to do\n", dir, whyDone(l.Summary()))
 	}
-	err = runToEnd(c.Context(), l)
+	err = workbench.Run(c.Context(), l)
 	p.finish()
 	var stop *interrupted
 	if errors.As(err, &stop) {
@@ -159,12 +159,6 @@ func lastGone(run string) string {
 	return s.Gone()
 }
 
-// runToEnd runs the loop with the garbage collector set for training.
-func runToEnd(ctx context.Context, l *train.Loop) error {
-	defer debug.SetGCPercent(debug.SetGCPercent(train.GCPercent))
-	return l.Run(ctx)
-}
-
 // whyDone says why a run has no step left.
 func whyDone(s train.Summary) string {
 	if s.Stopped {
@@ -180,7 +174,7 @@ func printSummary(w io.Writer, s train.Summary, dir string) error {
 	}
 	memory := ""
 	if peak := resident.PeakBytes(); peak > 0 {
-		memory = ", peak memory " + bytesText(peak)
+		memory = ", peak memory " + report.Bytes(peak)
 	}
 	_, err := fmt.Fprintf(w, "%s: %d steps, %d edits%s%s\nnext: keyhole eval %s --data FILE\n", dir, s.Step, s.Edits, best, memory, dir)
 	return err

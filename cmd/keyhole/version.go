@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"keyhole.example/keyhole/internal/kernel"
 )
 
 // build says what this binary is.
@@ -25,7 +27,7 @@ func versionCommand(o *options) *cobra.Command {
 		Example: "  keyhole version --json",
 		Args:    nothing,
 		RunE: func(c *cobra.Command, _ []string) error {
-			e, err := newEngine(1)
+			e, err := kernel.New(kernel.Options{Threads: 1})
 			if err != nil {
 				return err
 			}

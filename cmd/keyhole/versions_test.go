@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/trace"
 )
 
@@ -174,9 +175,9 @@ func TestKeysAddedSinceSayWhatTheirAbsenceMeans(t *testing.T) {
 			kinds[k.name] = k.fresh
 		}
 	}
-	for _, k := range editorKinds() {
-		if k.fresh != nil && had[k.name+" "+firstKey(t, k.fresh())] { // an editor that the first version had
-			kinds[k.name] = k.fresh
+	for _, e := range catalog.Entries() {
+		if e.Fresh != nil && had[e.Name+" "+firstKey(t, e.Fresh())] { // an editor that the first version had
+			kinds[e.Name] = e.Fresh
 		}
 	}
 	if len(kinds) < 10 {

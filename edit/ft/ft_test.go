@@ -18,16 +18,7 @@ func factory(c ft.Config) edittest.Factory {
 	return func(k *kernel.Engine) (edit.Editor, error) { return ft.New(c, k) }
 }
 
-func TestEveryVariantPassesTheSuite(t *testing.T) {
-	for _, arch := range edittest.Architectures() {
-		for _, variant := range ft.Variants() {
-			t.Run(arch+"/"+variant, func(t *testing.T) {
-				edittest.Run(t, edittest.TinyModel(t, arch), factory(ft.Default(variant)), edittest.Options{})
-			})
-		}
-	}
-}
-
+// The variants as they are by default run through the suite in edit/catalog.
 func TestOtherLayersAndObjectivesPassTheSuite(t *testing.T) {
 	for name, change := range map[string]func(c *ft.Config){
 		"last_token":       func(c *ft.Config) { c.Objective = ft.ObjectiveLastToken },

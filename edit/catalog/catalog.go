@@ -1,0 +1,144 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/ft"
+	"keyhole.example/keyhole/edit/ike"
+	"keyhole.example/keyhole/edit/memit"
+	"keyhole.example/keyhole/edit/rome"
+	"keyhole.example/keyhole/lm"
+)
+
+// None is the name of the editor that changes nothing.
+const None = "none"
+
+// Entry is an editor that needs no trained checkpoint.
+type Entry struct {
+	Name, About string
+	Subject     bool // its requests have to name the subject
+	InContext   bool // it changes no weights: its edits are kept in a store
+
+	Fresh func() any // pointer to its default config; nil if it has none
+	make  func(ctx context.Context, in Ingredients, config any, b *Built) error
+}
+
+// Entries lists the editors: the one place to register another.
+func Entries() []Entry {
+	list := []Entry{
+		{Name: None, About: "changes nothing: what the base model answers", make: makeNone},
+		{Name: "rome", About: "one layer's weight, where the fact is looked up", Subject: true,
+			Fresh: func() any { c := rome.Default(); return &c }, make: makeROME},
+		{Name: "memit", About: "ROME over several layers, for many edits at once", Subject: true,
+			Fresh: func() any { c := memit.Default(); return &c }, make: makeMEMIT},
+	}
+	for _, v := range ft.Variants() {
+		list = append(list, Entry{Name: v, About: "fine-tuning: " + ftAbout(v),
+			Fresh: func() any { c := ft.Default(v); return &c }, make: makeFT})
+	}
+	for _, v := range ike.Variants() {
+		list = append(list, Entry{Name: v, About: ikeAbout(v), InContext: true,
+			Fresh: func() any { c := ike.Default(v); return &c }, make: makeIKE})
+	}
+	return list
+}
+
+func ftAbout(variant string) string {
+	switch variant {
+	case "ft-l":
+		return "each weight stays near its old value"
+	case "ft-m":
+		return "the weight alone, without its bias, the loss on the target"
+	case "lora":
+		return "a change of low rank"
+	}
+	return "one layer, until the target is said"
+}
+
+func ikeAbout(variant string) string {
+	switch variant {
+	case ike.Prompt:
+		return "the new fact alone before each question"
+	case ike.EasyEdit:
+		return "demonstrations before each question, as EasyEdit does it"
+	}
+	return "demonstrations before each question: copy, update, retain"
+}
+
+// Names are the names of all entries, in their order.
+func Names() []string {
+	var names []string
+	for _, e := range Entries() {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+// InContext are the names of those that change no weights.
+func InContext() []string {
+	var names []string
+	for _, e := range Entries() {
+		if e.InContext {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+// Trained are the names of editors that have to be trained first.
+func Trained() []string { return []string{"mend", "rates"} }
+
+// NameError says that a name or an override does not fit the catalogue.
+type NameError struct{ problem string }
+
+func (e *NameError) Error() string { return e.problem }
+
+// Find returns the entry of a name, or a *NameError that says what there is.
+func Find(name string) (Entry, error) {
+	list := Entries()
+	i := slices.IndexFunc(list, func(e Entry) bool { return e.Name == name })
+	switch {
+	case slices.Contains(Trained(), name):
+		return Entry{}, &NameError{fmt.Sprintf("editor %s has to be trained: give its run folder instead of its name (keyhole train makes one)", name)}
+	case i < 0:
+		return Entry{}, &NameError{fmt.Sprintf("there is no editor %q; it is one of %s, or a run folder", name, strings.Join(Names(), ", "))}
+	}
+	return list[i], nil
+}
+
+// Config is the entry's default configuration with overrides, as "lr=1e-3": a
+// pointer to its struct, or nil if it has none.
+func (e Entry) Config(set []string) (any, error) {
+	switch {
+	case e.Fresh == nil && len(set) > 0:
+		return nil, &NameError{fmt.Sprintf("editor %s has nothing to be set", e.Name)}
+	case e.Fresh == nil:
+		return nil, nil
+	}
+	config := e.Fresh()
+	_, err := configs.Read("editor "+e.Name, nil, config, configs.Options{Set: set})
+	return config, err
+}
+
+// Has reports whether the configuration has a key.
+func (e Entry) Has(key string) bool {
+	if e.Fresh == nil {
+		return false
+	}
+	rows, err := configs.Explain(e.Fresh())
+	return err == nil && slices.ContainsFunc(rows, func(r configs.Row) bool { return r.Key == key })
+}
+
+// unedited is the editor none.
+type unedited struct{}
+
+func (unedited) Name() string { return None }
+
+func (unedited) Apply(_ context.Context, _ *lm.Model, r []edit.Request) (*edit.Edited, error) {
+	return &edit.Edited{Editor: None, Requests: r}, nil
+}

@@ -1,0 +1,147 @@
+package catalog_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/edit/edittest"
+	"keyhole.example/keyhole/edit/stats"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+)
+
+// tiny are overrides that suit the models of edittest, whose fresh weights hand
+// little on from token to token, by editor.
+func tiny() map[string][]string {
+	keyvalue := []string{"fact_token=last", "edit_known=true", "max_update_ratio=100", "max_perplexity_ratio=100", "contexts.count=2"}
+	return map[string][]string{
+		"rome":  append([]string{"layer=1", "contexts.lengths=[3,5]"}, keyvalue...),
+		"memit": append([]string{"layers=[0,1,2]", "mom2_update_weight=10", "clamp_norm_factor=4", "contexts.lengths=[4]"}, keyvalue...),
+	}
+}
+
+// ingredients are those of a model with what edittest has.
+func ingredients(t *testing.T, m *lm.Model, k *kernel.Engine) catalog.Ingredients {
+	return catalog.Ingredients{
+		Model: m, Engine: k,
+		Moments: func(context.Context) (stats.Source, string, error) { return edittest.Moments(t, k), "words", nil },
+		Demos:   func() (*data.Set, error) { return &data.Set{Name: "facts", Edits: edittest.Facts()}, nil },
+	}
+}
+
+func TestEveryEntryPassesTheSuite(t *testing.T) {
+	for _, arch := range edittest.Architectures() {
+		m := edittest.TinyModel(t, arch)
+		for _, e := range catalog.Entries() {
+			if e.Name == catalog.None {
+				continue // it makes no edit
+			}
+			t.Run(arch+"/"+e.Name, func(t *testing.T) {
+				edittest.Run(t, m, func(k *kernel.Engine) (edit.Editor, error) {
+					config, err := e.Config(tiny()[e.Name])
+					if err != nil {
+						return nil, err
+					}
+					b, err := e.Build(t.Context(), ingredients(t, m, k), config)
+					if err != nil {
+						return nil, err
+					}
+					t.Cleanup(func() {
+						if err := b.Close(); err != nil {
+							t.Error(err)
+						}
+					})
+					if b.Editor.Name() != e.Name {
+						t.Errorf("the entry %s makes an editor that calls itself %s", e.Name, b.Editor.Name())
+					}
+					return b.Editor, nil
+				}, edittest.Options{Subject: e.Subject, Single: e.Name == "rome"})
+			})
+		}
+	}
+}
+
+// What is said of an editor holds: its name can be typed, it has a line about
+// itself, and its configuration has a hash that an override changes.
+func TestEntriesAreWhole(t *testing.T) {
+	seen := map[string]bool{}
+	for _, e := range catalog.Entries() {
+		if e.Name == "" || strings.ContainsAny(e.Name, " /,=") || seen[e.Name] {
+			t.Errorf("name %q is empty, no word, or there twice", e.Name)
+		}
+		seen[e.Name] = true
+		if e.About == "" || strings.Contains(e.About, "\n") {
+			t.Errorf("%s: about %q is no line", e.Name, e.About)
+		}
+		if slices.Contains(catalog.InContext(), e.Name) != e.InContext {
+			t.Errorf("%s: InContext is %v, the list says otherwise", e.Name, e.InContext)
+		}
+		if slices.Contains(catalog.Trained(), e.Name) {
+			t.Errorf("%s needs training and none", e.Name)
+		}
+	}
+	a, b := hash(t, "ft", "steps=3"), hash(t, "ft", "steps=4")
+	if a == "" || a == b {
+		t.Errorf("hashes %q and %q of two configurations", a, b)
+	}
+}
+
+func hash(t *testing.T, name string, set ...string) string {
+	t.Helper()
+	e, err := catalog.Find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := e.Config(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := catalog.Made{Editor: name, Config: config}.Hash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestUnknownNamesSayWhatThereIs(t *testing.T) {
+	for name, want := range map[string]string{"nosuch": "it is one of none, rome, memit, ft", "mend": "has to be trained"} {
+		_, err := catalog.Find(name)
+		var unknown *catalog.NameError
+		if !errors.As(err, &unknown) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", name, err, want)
+		}
+	}
+	none, err := catalog.Find(catalog.None)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := none.Config([]string{"a=1"}); err == nil {
+		t.Error("an override of an editor without configuration is taken")
+	}
+	ft, err := catalog.Find("ft")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ft.Config([]string{"a=1"}); err == nil {
+		t.Error("an unknown key is taken")
+	}
+}
+
+// A results file of an earlier version names its editor by this hash.
+func TestHashesStay(t *testing.T) {
+	made := catalog.Made{Editor: "ft", Config: struct{ A int }{1}, Corpus: "c"}
+	const want = "903584a54d354cb07ca8692d8298219f"
+	got, err := made.Hash()
+	if err != nil || !strings.HasPrefix(got, want) {
+		t.Errorf("hash %s, error %v; want %s…", got, err, want)
+	}
+	if got, err := (catalog.Made{}).Hash(); got != "" || err != nil {
+		t.Errorf("hash %q, error %v of a trained editor; want none", got, err)
+	}
+}

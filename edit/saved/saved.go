@@ -1,0 +1,164 @@
+package saved
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tensorfile"
+)
+
+const (
+	EditsFolder = "edits"     // in a saved model: the edits that it was made by
+	BaseFile    = "base.json" // in EditsFolder: the model that they were made to
+
+	// Embedded is the name of the base model in the binary, which has no path.
+	Embedded = "embedded"
+)
+
+// Model is a model folder that an edit was applied to, with the edits in
+// it, so that they can be listed and removed.
+type Model struct {
+	Dir   string `json:"-"`
+	Model string `json:"model"` // hash of the base model
+	Base  string `json:"path"`  // where the base model was, or "embedded"
+	DType string `json:"dtype"`
+}
+
+// Open reads a folder that Write made. It wraps fs.ErrNotExist for any
+// other.
+func Open(dir string) (*Model, error) {
+	path := filepath.Join(dir, EditsFolder, BaseFile)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("edited model: %w", err)
+	}
+	s := &Model{Dir: dir}
+	if err := json.Unmarshal(raw, s); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if s.Model == "" || s.DType == "" {
+		return nil, fmt.Errorf("%s: model or dtype is missing", path)
+	}
+	return s, nil
+}
+
+// Write makes the folder: the base model m with the edits applied, whole or not
+// at all. The folder must not exist.
+func (s *Model) Write(m *lm.Model, k *kernel.Engine, edits []*edit.Kept) error {
+	return s.build(m, k, edits, atomicfile.WriteDir)
+}
+
+// Rewrite does the same in place of the folder that is there.
+func (s *Model) Rewrite(m *lm.Model, k *kernel.Engine, edits []*edit.Kept) error {
+	return s.build(m, k, edits, atomicfile.ReplaceDir)
+}
+
+func (s *Model) build(m *lm.Model, k *kernel.Engine, edits []*edit.Kept, into func(string, func(string) error) error) error {
+	dtype, err := ParseDType(s.DType)
+	if err != nil {
+		return err
+	}
+	if s.Model, err = m.Hash(); err != nil {
+		return err
+	}
+	if s.Base != Embedded {
+		if s.Base, err = filepath.Abs(s.Base); err != nil {
+			return err
+		}
+	}
+	for _, e := range edits {
+		if e.Model != s.Model {
+			return fmt.Errorf("%s belongs to the base model with hash %.12s…, but %s has %.12s…; give the model that it was made for", e.Path, e.Model, m.Path, s.Model)
+		}
+	}
+	undo := func() {}
+	if len(edits) > 0 {
+		whole, err := edit.Compose(edits...)
+		if err != nil {
+			return err
+		}
+		if undo, err = whole.Install(m, k); err != nil {
+			return err
+		}
+	}
+	defer undo()
+	forget, err := atomicfile.MakeParent(s.Dir)
+	if err != nil {
+		return err
+	}
+	err = into(s.Dir, func(dir string) error {
+		if err := m.Save(dir, lm.SaveOptions{DType: dtype}); err != nil {
+			return err
+		}
+		return s.writeEdits(filepath.Join(dir, EditsFolder), edits)
+	})
+	if err != nil {
+		forget()
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already; choose a new folder: %w", s.Dir, err)
+	}
+	return err
+}
+
+// FreeFolder fails early where Write would for want of a free name.
+func FreeFolder(path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return atomicfile.Writable(path)
+	}
+	if entries, err := os.ReadDir(path); err == nil && len(entries) == 0 {
+		return atomicfile.Writable(path)
+	}
+	return fmt.Errorf("%s is there already; choose a new folder", path)
+}
+
+func (s *Model) writeEdits(dir string, edits []*edit.Kept) error {
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return err
+	}
+	for i, e := range edits {
+		name := fmt.Sprintf("%03d-%s", i+1, PlainName(e.Path))
+		if err := edit.WriteFile(filepath.Join(dir, name), e.Edited, e.Model); err != nil {
+			return err
+		}
+	}
+	raw, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, BaseFile), append(raw, '\n'), 0o666)
+}
+
+// PlainName is a file's name without the number that an earlier write gave it.
+func PlainName(path string) string {
+	name := filepath.Base(path)
+	if rest := strings.TrimLeft(name, "0123456789"); len(name)-len(rest) == 3 && strings.HasPrefix(rest, "-") {
+		return rest[1:]
+	}
+	return name
+}
+
+// DTypes are the values of Model.DType.
+func DTypes() []string { return []string{"f32", "f16", "bf16"} }
+
+// ParseDType reads one of DTypes.
+func ParseDType(name string) (tensorfile.DType, error) {
+	switch name {
+	case "f32":
+		return tensorfile.F32, nil
+	case "f16":
+		return tensorfile.F16, nil
+	case "bf16":
+		return tensorfile.BF16, nil
+	}
+	return 0, fmt.Errorf("dtype %q is none of %s", name, strings.Join(DTypes(), ", "))
+}

@@ -1,0 +1,53 @@
+package workbench
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/train"
+)
+
+// Trainee is told of a training run that other work needs.
+type Trainee interface {
+	train.Observer
+	// Found tells that the folder holds a run of so many steps, and whether it
+	// is finished.
+	Found(dir string, step int, done bool)
+	// Ended tells that the run stands at a step, finished or interrupted.
+	Ended(dir string, step int)
+}
+
+// Ensure trains with a config in a folder, or goes on there, or finds that the
+// folder holds what is wanted already.
+func Ensure(ctx context.Context, cfg train.Config, r *configs.Resolved, dir string, w Trainee) error {
+	resume := isDir(filepath.Join(dir, "checkpoints"))
+	l, err := train.Start(cfg, r, dir, resume, Sources(), w)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if resume {
+		s := l.Summary()
+		done := s.Stopped || s.Step >= cfg.Train.Steps
+		if w.Found(dir, s.Step, done); done {
+			return nil
+		}
+	}
+	err = Run(ctx, l)
+	w.Ended(dir, l.Step())
+	return err
+}
+
+// Run runs a training loop with the garbage collector set for training.
+func Run(ctx context.Context, l *train.Loop) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(train.GCPercent))
+	return l.Run(ctx)
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}

@@ -1,0 +1,41 @@
+package workbench
+
+import (
+	"cmp"
+
+	"keyhole.example/keyhole/edit/mend"
+	"keyhole.example/keyhole/train"
+)
+
+// OpenTrained loads a trained editor from a run or checkpoint folder. model, if
+// not empty, is where its base model lies now. whole: edits are of whole prompts,
+// not cut as in training (data.max_len) and in evaluations.
+func OpenTrained(path, model string, threads int, whole bool) (*Bench, error) {
+	e, _, err := train.OpenEditor(path, Sources(), BaseModel(model, threads))
+	if err != nil {
+		return nil, err
+	}
+	text := e.TextOptions()
+	if whole {
+		text.MaxLen = 0
+	}
+	ed := mend.New(e.Objective, e.Config.Hypernet.Kind, text, e.Model.Tokenizer)
+	return &Bench{Base: cmp.Or(e.Config.Model.Path, Embedded), Model: e.Model, Engine: e.Engine, Editor: ed, Config: e.Config}, nil
+}
+
+// BaseModel changes the config of a trained editor: where the base model is
+// now, if model is not empty, and the threads, if not 0.
+func BaseModel(model string, threads int) func(*train.Config) {
+	return func(c *train.Config) {
+		switch model {
+		case "":
+		case Embedded:
+			c.Model.Path = ""
+		default:
+			c.Model.Path = model
+		}
+		if threads > 0 {
+			c.Threads = threads
+		}
+	}
+}
