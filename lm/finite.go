@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 
+	"keyhole.example/keyhole/internal/mmap"
 	"keyhole.example/keyhole/lm/tensorfile"
 )
 
@@ -24,7 +26,7 @@ func CheckFinite(tensors []*tensorfile.Tensor) error {
 	for range min(runtime.NumCPU(), len(tensors)) {
 		wg.Go(func() {
 			for i := range next {
-				faults[i] = checkFinite(tensors[i])
+				faults[i] = checkMapped(tensors[i])
 			}
 		})
 	}
@@ -39,6 +41,20 @@ func CheckFinite(tensors []*tensorfile.Tensor) error {
 		}
 	}
 	return nil
+}
+
+// checkMapped is checkFinite, and an error for a file that is cut short
+// meanwhile.
+func checkMapped(t *tensorfile.Tensor) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			if err = mmap.Fault(r); err == nil {
+				panic(r)
+			}
+		}
+	}()
+	return checkFinite(t)
 }
 
 func checkFinite(t *tensorfile.Tensor) error {

@@ -85,6 +85,13 @@ func hashFiles(w io.Writer, path string) error {
 }
 
 func copyFile(w io.Writer, path string) error {
+	info, err := os.Stat(path) // before opening, which waits at a pipe
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	_ "go4.org/unsafe/assume-no-moving-gc" // the newest version, without which gorgonia refuses new Go versions
 
 	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/internal/mmap"
 )
 
 func main() {
@@ -62,7 +64,7 @@ func wrongUse(format string, args ...any) error { return &usageError{fmt.Errorf(
 func markFailures(c *cobra.Command) {
 	if inner := c.RunE; inner != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
-			err := inner(c, args)
+			err := guarded(func() error { return inner(c, args) })
 			var use *usageError
 			var name *catalog.NameError
 			if err == nil || errors.As(err, &use) || errors.As(err, &name) {
@@ -74,6 +76,20 @@ func markFailures(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		markFailures(sub)
 	}
+}
+
+// guarded runs a command; that a mapped file was cut short meanwhile becomes its
+// error.
+func guarded(run func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			if err = mmap.Fault(r); err == nil {
+				panic(r)
+			}
+		}
+	}()
+	return run()
 }
 
 // interrupted is the cause of a context that a signal ended.

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,7 @@ type pool struct {
 	fn    func(lo, hi int)
 	n     int
 	chunk int
+	fault atomic.Pointer[any] // the first panic of a worker
 
 	_     [64]byte // the two words below are contended, each on its own line
 	state atomic.Uint64
@@ -129,11 +131,29 @@ func (p *pool) finish() {
 		}
 	}
 	p.fn = nil
+	fault := p.fault.Swap(nil)
 	p.busy.Store(false)
+	if fault != nil {
+		panic(*fault)
+	}
 }
 
-// serve is the life of a worker.
+// shareGuarded is share for a worker: a panic ends the loop, and the caller of
+// run panics with the same value.
+func (p *pool) shareGuarded() {
+	defer func() {
+		if r := recover(); r != nil {
+			p.fault.CompareAndSwap(nil, &r)
+			p.next.Store(int64(p.n))
+		}
+	}()
+	p.share()
+}
+
+// serve is the life of a worker. Memory of a mapped file that was cut short
+// makes it panic, not the program crash.
 func (p *pool) serve(w *poolWorker) {
+	debug.SetPanicOnFault(true)
 	var done uint64 // the last loop this worker took part in
 	for {
 		idle, since := 0, time.Now()
@@ -150,7 +170,7 @@ func (p *pool) serve(w *poolWorker) {
 				<-w.wake
 			}
 		}
-		p.share()
+		p.shareGuarded()
 		p.state.Add(^uint64(0))
 	}
 }

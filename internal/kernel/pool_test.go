@@ -177,3 +177,31 @@ func TestOptionsAreChecked(t *testing.T) {
 		t.Errorf("got backend %s with %d threads", e.Backend(), e.Threads())
 	}
 }
+
+func TestPool_a_panic_of_a_worker_is_the_callers(t *testing.T) {
+	p, err := kernel.New(kernel.Options{Threads: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for range 50 {
+		func() {
+			defer func() {
+				if r := recover(); r != "boom" {
+					t.Errorf("recovered %v", r)
+				}
+			}()
+			p.For(1000, 1, func(lo, hi int) {
+				if lo <= 500 && 500 < hi {
+					panic("boom")
+				}
+			})
+			t.Error("no panic")
+		}()
+	}
+	var sum atomic.Int64 // the pool works on
+	p.For(1000, 1, func(lo, hi int) { sum.Add(int64(hi - lo)) })
+	if sum.Load() != 1000 {
+		t.Errorf("%d of 1000", sum.Load())
+	}
+}

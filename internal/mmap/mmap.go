@@ -41,6 +41,7 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "map", Path: path, Err: err}
 	}
+	live.add(data, path)
 	return &File{data: data, release: release}, nil
 }
 
@@ -62,5 +63,6 @@ func (f *File) Close() error {
 	}
 	data, release := f.data, f.release
 	f.data, f.release = nil, nil
+	live.remove(data)
 	return release(data)
 }
