@@ -56,8 +56,9 @@ func Backdate(into any) error {
 }
 
 // Identity is the JSON of v, a struct without json tags, as encoding/json writes
-// it, but without the fields whose value is that of their absent tag. A hash of it stays the same
-// when a version adds keys, as long as they are not used.
+// it, but without the fields whose value is that of their absent tag and sections
+// of nothing else. A hash of it stays the same when a version adds keys, as long
+// as they are not used.
 func Identity(v any) ([]byte, error) {
 	var b bytes.Buffer
 	if err := identity(&b, reflect.ValueOf(v)); err != nil {
@@ -101,13 +102,17 @@ func identityFields(b *bytes.Buffer, v reflect.Value, n *int) error {
 		if absent, ok := sf.Tag.Lookup(absentTag); ok && canonical(v.Field(i)) == absent || !sf.IsExported() {
 			continue
 		}
+		var value bytes.Buffer
+		if err := identity(&value, v.Field(i)); err != nil {
+			return err
+		}
+		if value.String() == "{}" && v.Field(i).Kind() == reflect.Struct && v.Field(i).NumField() > 0 {
+			continue // a section whose keys are all absent
+		}
 		if *n++; *n > 1 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(b, "%q:", sf.Name)
-		if err := identity(b, v.Field(i)); err != nil {
-			return err
-		}
+		fmt.Fprintf(b, "%q:%s", sf.Name, value.Bytes())
 	}
 	return nil
 }

@@ -22,12 +22,13 @@ type Config struct {
 	EditLR   float64 `yaml:"edit_lr" doc:"initial step size of every edited weight"`
 	StdFloor float64 `yaml:"std_floor" doc:"deviations below this share of the median are raised to it; 0: off, as the reference"`
 	LastLin  bool    `yaml:"last_linear" doc:"no clamp in the last layer"`
+	Update   Update  `yaml:"update" doc:"how transformed rows become a change"`
 }
 
 // Default is MEND as published, with deviations floored at a thousandth of
 // their median.
 func Default() Config {
-	return Config{Kind: "mend", Combine: true, Norm: true, Shared: true, Hidden: 1, Rank: 1920, Init: "id", EditLR: 1e-4, StdFloor: 1e-3}
+	return Config{Kind: "mend", Combine: true, Norm: true, Shared: true, Hidden: 1, Rank: 1920, Init: "id", EditLR: 1e-4, StdFloor: 1e-3, Update: DefaultUpdate()}
 }
 
 // Validate reports the first impossible value.
@@ -49,6 +50,11 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("edit_lr: %g is not a finite number", c.EditLR)
 	case c.StdFloor < 0 || c.StdFloor > 1:
 		return fmt.Errorf("std_floor: %g is outside 0 to 1", c.StdFloor)
+	case c.Kind == "naive" && c.Update.Rule != Sum:
+		return fmt.Errorf("kind: naive makes whole updates, so there are no rows to solve for; set update.rule: sum")
+	}
+	if err := c.Update.Validate(); err != nil {
+		return fmt.Errorf("update.%w", err)
 	}
 	return nil
 }

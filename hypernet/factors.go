@@ -28,10 +28,12 @@ type Mode struct {
 type Raw struct {
 	U, Delta graph.Node // [rows, in], [rows, out]
 	Tasks    *[]nn.Range
+	Keep     *[]bool // rows that count; nil: all
 }
 
 // Gather stacks the raw factors of a group's sites, mode by mode and task by
-// task, without the rows where u or δ is all zero: [rows, in+out].
+// task, without the rows where u or δ is all zero and those that do not count:
+// [rows, in+out].
 func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout) graph.Node {
 	var in []graph.Node
 	bound := 0
@@ -57,7 +59,7 @@ func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout) graph.Node {
 				for _, t := range *r.Tasks {
 					q := nn.Range{Lo: at}
 					for i := t.Lo; i < t.Hi; i++ {
-						if !keepU[i] || !keepD[i] {
+						if !keepU[i] || !keepD[i] || r.Keep != nil && !(*r.Keep)[i] {
 							continue
 						}
 						row := out.Data[at*d : (at+1)*d]

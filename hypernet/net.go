@@ -24,6 +24,7 @@ type Net struct {
 	Sites  []Site
 	Groups []*Group
 	Rates  []*nn.Param // α of each site, [1, 1]
+	Priors []*Prior    // of each site, with update.prior: moment; else nil
 	Flat   []float32   // values of all parameters, in Walk's order
 	params []*nn.Param
 }
@@ -62,6 +63,11 @@ func New(cfg Config, sites []Site, rng *rand.Rand) (*Net, error) {
 	}
 	n.allocate(n.describe())
 	n.init(rng)
+	if cfg.Update.Prior == Moment {
+		for _, s := range sites {
+			n.Priors = append(n.Priors, NewPrior(s.In))
+		}
+	}
 	return n, nil
 }
 

@@ -64,6 +64,8 @@ type Objective struct {
 	hIn, hRest  []float32
 	base        []float32
 	items       []text.Item
+	keep        []bool // rows of inner that change weights
+	keepWanted  []bool // among its wanted rows
 
 	memory  graph.Memory
 	bound   bounds
@@ -106,6 +108,9 @@ func New(cfg Config, model *lm.Model, sites []lm.Site, net *hypernet.Net, e *ker
 				i, s.Name, s.Linear.In, s.Linear.Out, n.Name, n.In, n.Out)
 		}
 		first = min(first, s.Block)
+		if s.Block == model.Config.Layers-1 && net.Config.Update.BySubject() {
+			return nil, fmt.Errorf("update.rows: %s cannot change %s, which is of the last block, where only rows that predict the target are computed; name sites of earlier blocks", net.Config.Update.Rows, s.Name)
+		}
 		index[s.Linear] = i
 	}
 	o := &Objective{
@@ -125,6 +130,7 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 	o.outerLabels = graph.Labels{IDs: o.outerLabels.IDs[:0], Weight: o.outerLabels.Weight[:0]}
 	o.locLabels = graph.Labels{IDs: o.locLabels.IDs[:0], Weight: o.locLabels.Weight[:0]}
 	o.outerRows.V, o.locRows.V = o.outerRows.V[:0], o.locRows.V[:0]
+	o.keep, o.keepWanted = o.keep[:0], o.keepWanted[:0]
 	var innerTasks, restTasks []nn.Range
 	innerAt, restAt := 0, 0
 	for _, t := range tasks {
@@ -135,6 +141,7 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 		o.inner.Want.Tasks = append(o.inner.Want.Tasks, o.inner.Add(t.Inner, &innerAt))
 		r.Hi = innerAt
 		innerTasks = append(innerTasks, r)
+		o.keep, o.keepWanted = keep(o.keep, o.keepWanted, t.Inner)
 		o.innerLabels.IDs = text.AppendLabels(o.innerLabels.IDs, t.Inner)
 		total := text.Wanted(t.Inner)
 		for i := range t.Inner {
@@ -296,7 +303,10 @@ func (o *Objective) build(n bounds) (*built, error) {
 			return y
 		}
 		y, handles[i] = b.Probe(y)
-		g.raw[i] = hypernet.Raw{U: x, Tasks: b.Tasks()}
+		g.raw[i] = hypernet.Raw{U: x, Tasks: b.Tasks(), Keep: &o.keep}
+		if b.Tasks() != &o.inner.Seq.Tasks { // behind the last attention only wanted rows are left
+			g.raw[i].Keep = &o.keepWanted
+		}
 		return y
 	}
 	x := lm.Blocks[graph.Node](b, o.model, g.hIn, first, last, &o.inner.Seq, &o.inner.Want)
@@ -323,11 +333,12 @@ func (o *Objective) build(n bounds) (*built, error) {
 			raw = append(raw, g.raw[i])
 		}
 		z0 := hypernet.Gather(b, grp, raw, layout)
-		z := o.Net.Transform(b, grp, z0, layout, &o.Mode)
+		z := o.Net.Update(b, grp, z0, o.Net.Transform(b, grp, z0, layout, &o.Mode), layout)
 		g.layouts, g.gathered, g.factors = append(g.layouts, layout), append(g.gathered, z0), append(g.factors, z)
 		for m, i := range grp.Sites {
 			site[i].z = z
-			site[i].f = graph.Factors{In: grp.In, Out: grp.Out, Sign: o.Sign(), Tasks: &layout.Tasks[m], Block: &layout.Blocks[m], Key: layout}
+			site[i].f = graph.Factors{In: grp.In, Out: grp.Out, Sign: o.Sign(), Tasks: &layout.Tasks[m], Block: &layout.Blocks[m], Key: layout,
+				FixedU: o.Net.Config.Update.Rule != hypernet.Sum}
 			site[i].rate = b.Trainable(o.Net.Rates[i])
 		}
 	}

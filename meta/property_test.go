@@ -60,8 +60,26 @@ func tiny(t testing.TB, arch string, threads int, change func(*hypernet.Config, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(net.Priors) > 0 {
+		var texts []text.Text
+		for _, x := range someTasks(20) {
+			texts = append(texts, x.Loc...)
+		}
+		if err := o.TakePrior(texts); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return o
 }
+
+// solving makes the network's rows an update by ridge regression under a moment.
+func solving(h *hypernet.Config, _ *Config) {
+	h.Update.Rule, h.Update.Prior, h.Update.Ridge, h.Update.Shrink = hypernet.Solve, hypernet.Moment, 0.05, 0.1
+	h.EditLR = 0.1
+}
+
+// variants are the changes under which an update has the properties below.
+var variants = map[string]func(*hypernet.Config, *Config){"sum": nil, "solve": solving}
 
 // someTasks makes n tasks of random tokens and unequal lengths.
 func someTasks(n int) []Task {
@@ -105,8 +123,8 @@ func raw(x any) []byte {
 }
 
 func TestTasksTogetherScoreAsOneByOne(t *testing.T) {
-	for _, arch := range []string{"gpt2", "llama"} {
-		o := tiny(t, arch, 2, nil)
+	for arch, change := range map[string]func(*hypernet.Config, *Config){"gpt2": nil, "llama": solving} {
+		o := tiny(t, arch, 2, change)
 		warm(t, o)
 		tasks := someTasks(6)
 		together, err := o.Score(tasks)
@@ -126,19 +144,21 @@ func TestTasksTogetherScoreAsOneByOne(t *testing.T) {
 }
 
 func TestThreadsChangeNoByte(t *testing.T) {
-	var want []byte
-	for _, threads := range []int{1, 2, 3, 5} {
-		o := tiny(t, "llama", threads, nil)
-		grads := make([]float32, len(o.Net.Flat))
-		if _, err := o.Step(someTasks(7), grads, false); err != nil {
-			t.Fatal(err)
-		}
-		got := raw(grads)
-		if want == nil {
-			want = got
-		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("%d threads give other gradients than one", threads)
+	for name, change := range variants {
+		var want []byte
+		for _, threads := range []int{1, 2, 3, 5} {
+			o := tiny(t, "llama", threads, change)
+			grads := make([]float32, len(o.Net.Flat))
+			if _, err := o.Step(someTasks(7), grads, false); err != nil {
+				t.Fatal(err)
+			}
+			got := raw(grads)
+			if want == nil {
+				want = got
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("%s: %d threads give other gradients than one", name, threads)
+			}
 		}
 	}
 }
@@ -199,6 +219,13 @@ func TestMetaGradient(t *testing.T) {
 		arch   string
 		change func(*hypernet.Config, *Config)
 	}{
+		{"solve", "gpt2", solving},
+		{"solve, answer rows", "llama", func(h *hypernet.Config, c *Config) { solving(h, c); h.Update.Rows = hypernet.AnswerRows }},
+		{"solve for the identity", "gpt2", func(h *hypernet.Config, c *Config) {
+			solving(h, c)
+			h.Update.Prior = hypernet.Identity
+			h.Update.Ridge = 1
+		}},
 		{"gpt2", "gpt2", nil},
 		{"llama", "llama", nil},
 		{"added", "gpt2", func(_ *hypernet.Config, o *Config) { o.Descent = false }},
@@ -211,6 +238,23 @@ func TestMetaGradient(t *testing.T) {
 			o := tiny(t, c.arch, 2, c.change)
 			warm(t, o)
 			tasks := someTasks(3)
+			if o.Net.Config.Update.Rule == hypernet.Solve { // edits made together
+				two := someTasks(6)
+				for i := range tasks {
+					tasks[i].Inner = append(tasks[i].Inner, two[3+i].Inner...)
+					tasks[i].Outer = append(tasks[i].Outer, two[3+i].Outer...)
+					tasks[i].Loc = append(tasks[i].Loc, two[3+i].Loc...)
+				}
+			}
+			if o.Net.Config.Update.Rows == hypernet.AnswerRows {
+				for _, x := range tasks {
+					for i := range x.Inner {
+						if err := Mark(nil, &x.Inner[i], hypernet.AnswerRows, "", ""); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			}
 			// the gradient under frozen statistics
 			grads := make([]float32, len(o.Net.Flat))
 			if _, err := o.step(tasks, grads, false, false); err != nil {

@@ -2,6 +2,7 @@ package meta
 
 import (
 	"fmt"
+	"slices"
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/lm/tokenizer"
@@ -23,8 +24,12 @@ type Maker struct {
 	Rephrase bool // score a rephrasing; false: the edit prompt itself
 	// OwnPrompt counts the edit prompt among the rephrasings that are drawn from.
 	OwnPrompt bool
-	Seed      uint64
-	Records   []data.Edit // where a record without locality prompts borrows one
+	// Paraphrases and Localities are how many of them an edit has in a task, as
+	// far as the record has so many; 0: one.
+	Paraphrases, Localities int
+	Rows                    string // which rows of an edit change weights, see Mark; "": all
+	Seed                    uint64
+	Records                 []data.Edit // where a record without locality prompts borrows one
 }
 
 // Task makes one task of the records, at the given visit to them.
@@ -36,57 +41,65 @@ func (m *Maker) Task(records []data.Edit, visit int) (Task, error) {
 		if err != nil {
 			return t, fmt.Errorf("%s: %w", where(r), err)
 		}
-		t.Inner = append(t.Inner, inner)
-		outer, err := text.Answer(m.Tok, m.asked(r, visit), r.TargetNew, m.Text)
-		if err != nil {
-			return t, fmt.Errorf("%s: rephrasing: %w", where(r), err)
+		if err := Mark(m.Tok, &inner, m.Rows, r.Prompt, r.Subject); err != nil {
+			return t, fmt.Errorf("%s: %w", where(r), err)
 		}
-		t.Outer = append(t.Outer, outer)
+		t.Inner = append(t.Inner, inner)
+		for _, prompt := range m.asked(r, visit) {
+			outer, err := text.Answer(m.Tok, prompt, r.TargetNew, m.Text)
+			if err != nil {
+				return t, fmt.Errorf("%s: rephrasing: %w", where(r), err)
+			}
+			t.Outer = append(t.Outer, outer)
+		}
+		loc, err := m.locality(r, visit)
+		if err != nil {
+			return t, err
+		}
+		t.Loc = append(t.Loc, loc...)
 	}
-	loc, err := m.locality(&records[0], visit)
-	if err != nil {
-		return t, err
-	}
-	t.Loc = []text.Text{loc}
 	return t, nil
 }
 
-// asked is the prompt that the edited model is asked.
-func (m *Maker) asked(r *data.Edit, visit int) string {
-	n := len(r.Paraphrases)
-	if !m.Rephrase || n == 0 {
-		return r.Prompt
+// asked is the prompts that the edited model is asked.
+func (m *Maker) asked(r *data.Edit, visit int) []string {
+	all := r.Paraphrases
+	if !m.Rephrase || len(all) == 0 {
+		return []string{r.Prompt}
 	}
 	if m.OwnPrompt {
-		n++
+		all = append(slices.Clone(all), r.Prompt)
 	}
-	if i := data.Choose(m.Seed, "paraphrase/"+r.ID, visit, n); i < len(r.Paraphrases) {
-		return r.Paraphrases[i]
+	var out []string
+	for _, i := range m.draw("paraphrase", r.ID, visit, len(all), m.Paraphrases) {
+		out = append(out, all[i])
 	}
-	return r.Prompt
+	return out
 }
 
-// locality draws one of the record's locality prompts, or another record's
-// own prompt with its answer.
-func (m *Maker) locality(r *data.Edit, visit int) (text.Text, error) {
-	var pool []data.Prompt
-	for _, kind := range data.Kinds(r.Locality) {
-		pool = append(pool, r.Locality[kind]...)
-	}
-	var p data.Prompt
-	if len(pool) > 0 {
-		p = pool[data.Choose(m.Seed, "locality/"+r.ID, visit, len(pool))]
-	} else {
-		other, err := m.borrow(r, visit)
+// locality draws of the record's locality prompts, or another record's own
+// prompt with its answer.
+func (m *Maker) locality(r *data.Edit, visit int) ([]text.Text, error) {
+	pool := prompts(r)
+	if len(pool) == 0 {
+		p, err := m.borrow(r, visit)
 		if err != nil {
-			return text.Text{}, err
+			return nil, err
 		}
-		answer := other.TargetNew
-		if len(other.TargetTrue) > 0 {
-			answer = other.TargetTrue[0]
-		}
-		p = data.Prompt{Prompt: other.Prompt, Answers: [][]string{{answer}}}
+		pool = []data.Prompt{p}
 	}
+	var out []text.Text
+	for _, i := range m.draw("locality", r.ID, visit, len(pool), m.Localities) {
+		t, err := m.kept(r, pool[i])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+func (m *Maker) kept(r *data.Edit, p data.Prompt) (text.Text, error) {
 	t, err := text.Kept(m.Tok, p.Prompt, p.Answers[0][0], m.Text)
 	if err != nil {
 		return t, fmt.Errorf("%s: locality: %w", where(r), err)
@@ -94,14 +107,75 @@ func (m *Maker) locality(r *data.Edit, visit int) (text.Text, error) {
 	return t, nil
 }
 
-func (m *Maker) borrow(r *data.Edit, visit int) (*data.Edit, error) {
+// prompts are all locality prompts of a record.
+func prompts(r *data.Edit) []data.Prompt {
+	var pool []data.Prompt
+	for _, kind := range data.Kinds(r.Locality) {
+		pool = append(pool, r.Locality[kind]...)
+	}
+	return pool
+}
+
+// draw returns want (at least one, at most n) different numbers below n.
+func (m *Maker) draw(what, id string, visit, n, want int) []int {
+	free := make([]int, n)
+	for i := range free {
+		free[i] = i
+	}
+	var out []int
+	for k := range min(max(want, 1), n) {
+		key := what + "/" + id
+		if k > 0 {
+			key = fmt.Sprintf("%s/%d/%s", what, k, id)
+		}
+		i := data.Choose(m.Seed, key, visit, len(free))
+		out = append(out, free[i])
+		free = slices.Delete(free, i, i+1)
+	}
+	return out
+}
+
+// Kept are locality texts of the records, in an order that the seed gives, with
+// at least the given number of tokens together, or all that there are.
+func (m *Maker) Kept(tokens int) ([]text.Text, error) {
+	var out []text.Text
+	for _, at := range data.Permutation(m.Seed, 0, len(m.Records)) {
+		r := &m.Records[at]
+		pool := prompts(r)
+		if len(pool) == 0 {
+			p, err := m.borrow(r, 0)
+			if err != nil {
+				return nil, err
+			}
+			pool = []data.Prompt{p}
+		}
+		for _, p := range pool {
+			t, err := m.kept(r, p)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, t)
+			if tokens -= len(t.IDs); tokens <= 0 {
+				return out, nil
+			}
+		}
+	}
+	return out, nil
+}
+
+// borrow is another record's own prompt with its answer.
+func (m *Maker) borrow(r *data.Edit, visit int) (data.Prompt, error) {
 	for try := range 100 {
 		o := &m.Records[data.Choose(m.Seed, fmt.Sprintf("borrow/%d/%s", try, r.ID), visit, len(m.Records))]
 		if o.ID != r.ID && o.Subject != r.Subject {
-			return o, nil
+			answer := o.TargetNew
+			if len(o.TargetTrue) > 0 {
+				answer = o.TargetTrue[0]
+			}
+			return data.Prompt{Prompt: o.Prompt, Answers: [][]string{{answer}}}, nil
 		}
 	}
-	return nil, fmt.Errorf("%s: it has no locality prompt and the data holds no other subject to borrow one from; give a file of unrelated questions", where(r))
+	return data.Prompt{}, fmt.Errorf("%s: it has no locality prompt and the data holds no other subject to borrow one from; give a file of unrelated questions", where(r))
 }
 
 func where(r *data.Edit) string {

@@ -15,8 +15,8 @@ func TestWhatIsAskedIsDrawnFromTheRephrasings(t *testing.T) {
 	drawn := func(m *Maker) []string {
 		seen := map[string]bool{}
 		for visit := range 100 {
-			p := m.asked(&r, visit)
-			if p != m.asked(&r, visit) {
+			p := m.asked(&r, visit)[0]
+			if p != m.asked(&r, visit)[0] {
 				t.Fatalf("visit %d: another draw gives another prompt", visit)
 			}
 			seen[p] = true

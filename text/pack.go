@@ -8,6 +8,7 @@ import "keyhole.example/keyhole/nn"
 type Text struct {
 	IDs    []int32
 	Labels []int32
+	Rows   nn.Range // rows of an edit that change weights; empty: all
 }
 
 // Wanted is the number of the text's labelled rows.

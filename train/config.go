@@ -30,19 +30,21 @@ type ModelConfig struct {
 
 // DataConfig names the data sets.
 type DataConfig struct {
-	Train     string   `yaml:"train" doc:"edits to train on; empty or embedded: the embedded set"`
-	Val       string   `yaml:"val" doc:"edits to validate on; embedded: the embedded set, also where empty if data.train is; else empty: a share of the training subjects"`
-	Split     string   `yaml:"split" doc:"split of the training file, where it has splits; of embedded edits train, val or test, and empty: train"`
-	ValSplit  string   `yaml:"val_split" doc:"split of the validation file; of embedded edits train, val or test, and empty: val"`
-	Neighbors string   `yaml:"neighbors" doc:"CounterFact neighbours to merge"`
-	Exclude   []string `yaml:"exclude" doc:"files of edits, such as those for the test, about whose subjects nothing is learned"`
-	Limit     int      `yaml:"limit" doc:"read at most so many edits; 0: all"`
-	SkipBad   bool     `yaml:"skip_bad" doc:"count bad records instead of stopping"`
-	Order     string   `yaml:"order" doc:"shuffle: another order each epoch; file: as they stand"`
-	Rephrase  bool     `yaml:"rephrase" doc:"score a rephrasing; false: the edit prompt itself"`
-	OwnPrompt bool     `yaml:"own_prompt" doc:"count the edit prompt among the rephrasings that are drawn from; needed where unrelated prompts look like it, as in CounterFact"`
-	MaxLen    int      `yaml:"max_len" doc:"cut prompts and answers at so many tokens each; 0: never"`
-	Locality  string   `yaml:"locality" doc:"rows whose distribution has to stay: text, answer, or all (as the reference)"`
+	Train       string   `yaml:"train" doc:"edits to train on; empty or embedded: the embedded set"`
+	Val         string   `yaml:"val" doc:"edits to validate on; embedded: the embedded set, also where empty if data.train is; else empty: a share of the training subjects"`
+	Split       string   `yaml:"split" doc:"split of the training file, where it has splits; of embedded edits train, val or test, and empty: train"`
+	ValSplit    string   `yaml:"val_split" doc:"split of the validation file; of embedded edits train, val or test, and empty: val"`
+	Neighbors   string   `yaml:"neighbors" doc:"CounterFact neighbours to merge"`
+	Exclude     []string `yaml:"exclude" doc:"files of edits, such as those for the test, about whose subjects nothing is learned"`
+	Limit       int      `yaml:"limit" doc:"read at most so many edits; 0: all"`
+	SkipBad     bool     `yaml:"skip_bad" doc:"count bad records instead of stopping"`
+	Order       string   `yaml:"order" doc:"shuffle: another order each epoch; file: as they stand"`
+	Rephrase    bool     `yaml:"rephrase" doc:"score a rephrasing; false: the edit prompt itself"`
+	OwnPrompt   bool     `yaml:"own_prompt" doc:"count the edit prompt among the rephrasings that are drawn from; needed where unrelated prompts look like it, as in CounterFact"`
+	Paraphrases int      `yaml:"paraphrases" absent:"1" doc:"rephrasings of an edit that are scored together"`
+	Localities  int      `yaml:"localities" absent:"1" doc:"locality texts of an edit that are scored together"`
+	MaxLen      int      `yaml:"max_len" doc:"cut prompts and answers at so many tokens each; 0: never"`
+	Locality    string   `yaml:"locality" doc:"rows whose distribution has to stay: text, answer, or all (as the reference)"`
 }
 
 // LoopConfig are the numbers of the loop.
@@ -76,7 +78,7 @@ func Default() Config {
 	return Config{
 		Compat: "keyhole",
 		Model:  ModelConfig{Blocks: 3},
-		Data:   DataConfig{Order: "shuffle", Rephrase: true, MaxLen: 32, Locality: "text"},
+		Data:   DataConfig{Order: "shuffle", Rephrase: true, Paraphrases: 1, Localities: 1, MaxLen: 32, Locality: "text"},
 		Train: LoopConfig{
 			Steps: 1000, Accumulate: 10, Edits: 1, LR: 1e-6, LRLR: 1e-4, Schedule: "constant", GradClip: 100,
 			ValEvery: 100, ValEdits: 100, Patience: 20, SaveEvery: 100, Keep: 2, MaxSkips: 10,
@@ -105,6 +107,8 @@ func (c *DataConfig) Validate() error {
 		return fmt.Errorf("order: %q is neither shuffle nor file", c.Order)
 	case !slices.Contains([]string{"text", "answer", "all"}, c.Locality):
 		return fmt.Errorf("locality: %q is none of text, answer, all", c.Locality)
+	case c.Paraphrases < 1 || c.Localities < 1:
+		return fmt.Errorf("paraphrases and localities: %d and %d must be at least 1", c.Paraphrases, c.Localities)
 	case c.MaxLen < 0 || c.Limit < 0:
 		return fmt.Errorf("max_len and limit: %d and %d must not be negative; 0 means no bound", c.MaxLen, c.Limit)
 	}

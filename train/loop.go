@@ -119,6 +119,9 @@ func (l *Loop) prepare(cfg Config, src Sources, resume bool) error {
 			}
 		}
 	}
+	if err := l.takePrior(); err != nil {
+		return err
+	}
 	if !l.Done() {
 		if err := l.writeConfig(); err != nil {
 			return err
@@ -126,6 +129,18 @@ func (l *Loop) prepare(cfg Config, src Sources, resume bool) error {
 	}
 	l.log, err = openLogs(l.dir, l.state.Step)
 	return err
+}
+
+// takePrior takes the moments of what must stay, unless a checkpoint had them.
+func (l *Loop) takePrior() error {
+	if len(l.Net.Priors) == 0 || l.Net.Priors[0].Rows > 0 {
+		return nil
+	}
+	texts, err := l.maker.Kept(l.Config.Hypernet.Update.Tokens)
+	if err != nil {
+		return err
+	}
+	return l.Objective.TakePrior(texts)
 }
 
 // writeConfig keeps the run's config beside its results. A resumed run's file

@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 
+	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
 )
@@ -32,6 +33,9 @@ func (l *Loop) Estimate() Estimate {
 	m := l.Model.Config
 	var e Estimate
 	e.Network = networkBytes * int64(len(l.Net.Flat))
+	for _, p := range l.Net.Priors {
+		e.Network += hypernet.PriorBytes(p.Width)
+	}
 	e.Model = l.modelBytes()
 	e.Graph = l.graphBytes() + graph.HeadScratch(m.Width, m.Vocab)
 	e.Cache = int64(l.Config.Memory.Cache) << 20

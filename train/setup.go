@@ -142,7 +142,8 @@ func (src Sources) load(path, split string, o data.Options) (*data.Set, error) {
 func (e *Editor) maker(records []data.Edit) *meta.Maker {
 	d := e.Config.Data
 	return &meta.Maker{
-		Tok: e.Model.Tokenizer, Text: e.TextOptions(), Rephrase: d.Rephrase, OwnPrompt: d.OwnPrompt, Seed: e.Config.Seed, Records: records,
+		Tok: e.Model.Tokenizer, Text: e.TextOptions(), Rephrase: d.Rephrase, OwnPrompt: d.OwnPrompt,
+		Paraphrases: d.Paraphrases, Localities: d.Localities, Rows: e.Config.Hypernet.Update.Rows, Seed: e.Config.Seed, Records: records,
 	}
 }
 

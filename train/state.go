@@ -31,6 +31,7 @@ type state struct {
 	Since      int         `json:"since"` // validations since the best
 	Stopped    bool        `json:"stopped"`
 	Counts     []int64     `json:"normaliser_counts"`
+	Priors     []int64     `json:"prior_counts,omitempty"`
 }
 
 // Done reports whether no step is left: all are done, or the early stop struck.
@@ -40,6 +41,7 @@ const (
 	fileParams = "phi.safetensors"
 	fileOptim  = "optimiser.safetensors"
 	fileNorm   = "normaliser.safetensors"
+	filePrior  = "prior.safetensors"
 )
 
 // files are the tensors of a checkpoint.
@@ -60,7 +62,15 @@ func (l *Loop) files() map[string]func(io.Writer) error {
 	file := func(t []hf.Entry) func(io.Writer) error {
 		return func(w io.Writer) error { return hf.Encode(w, t, meta) }
 	}
-	return map[string]func(io.Writer) error{fileParams: file(params), fileOptim: file(optim), fileNorm: file(norm)}
+	all := map[string]func(io.Writer) error{fileParams: file(params), fileOptim: file(optim), fileNorm: file(norm)}
+	if len(l.Net.Priors) > 0 {
+		var prior []hf.Entry
+		for i, p := range l.Net.Priors {
+			prior = append(prior, hf.Floats(l.Net.Sites[i].Name, []int{len(p.C)}, p.C, tensorfile.F32))
+		}
+		all[filePrior] = file(prior)
+	}
+	return all
 }
 
 // doubles is a float64 tensor.
@@ -78,6 +88,10 @@ func (l *Loop) save() error {
 	l.state.Counts = l.state.Counts[:0]
 	for _, g := range l.Net.Groups {
 		l.state.Counts = append(l.state.Counts, g.Norm.K)
+	}
+	l.state.Priors = l.state.Priors[:0]
+	for _, p := range l.Net.Priors {
+		l.state.Priors = append(l.state.Priors, p.Rows)
 	}
 	st, err := json.Marshal(l.state)
 	if err != nil {
@@ -137,7 +151,7 @@ func (l *Loop) restore(c *checkpoints.Checkpoint) error {
 	if err := json.Unmarshal(c.State, &l.state); err != nil {
 		return fmt.Errorf("%s: state: %w", c.Dir, err)
 	}
-	if err := l.Editor.load(c, l.state.Counts); err != nil {
+	if err := l.Editor.load(c, &l.state); err != nil {
 		return err
 	}
 	f, err := open(c, fileOptim)
@@ -203,8 +217,9 @@ func checkModel(c *checkpoints.Checkpoint, e *Editor) error {
 	return nil
 }
 
-// load reads parameters and normaliser from a checkpoint.
-func (e *Editor) load(c *checkpoints.Checkpoint, counts []int64) error {
+// load reads parameters, normalisers and priors from a checkpoint.
+func (e *Editor) load(c *checkpoints.Checkpoint, st *state) error {
+	counts := st.Counts
 	f, err := open(c, fileParams)
 	if err != nil {
 		return err
@@ -233,6 +248,28 @@ func (e *Editor) load(c *checkpoints.Checkpoint, counts []int64) error {
 		if err := readF64(n, g.Name+".s", g.Norm.S); err != nil {
 			return err
 		}
+	}
+	return e.loadPriors(c, st.Priors)
+}
+
+func (e *Editor) loadPriors(c *checkpoints.Checkpoint, counts []int64) error {
+	if len(e.Net.Priors) == 0 {
+		return nil
+	}
+	f, err := open(c, filePrior)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if len(counts) != len(e.Net.Priors) {
+		return fmt.Errorf("%s: %d prior counts for %d weights", c.Dir, len(counts), len(e.Net.Priors))
+	}
+	for i, p := range e.Net.Priors {
+		if err := read(f, e.Net.Sites[i].Name, p.C); err != nil {
+			return err
+		}
+		p.Rows = counts[i]
+		p.Changed()
 	}
 	return nil
 }
@@ -304,7 +341,7 @@ func OpenEditor(path string, src Sources, change func(*Config)) (*Editor, *check
 	if err := json.Unmarshal(c.State, &st); err != nil {
 		return nil, nil, fmt.Errorf("%s: state: %w", c.Dir, err)
 	}
-	return e, c, e.load(c, st.Counts)
+	return e, c, e.load(c, &st)
 }
 
 // findCheckpoint accepts a checkpoint folder, or a run folder, whose best

@@ -83,6 +83,9 @@ func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) 
 			if err != nil {
 				return nil, fmt.Errorf("edit %s: %w", g[j].ID, err)
 			}
+			if err := meta.Mark(e.tok, &t, e.o.Net.Config.Update.Rows, g[j].Prompt, g[j].Subject); err != nil {
+				return nil, fmt.Errorf("edit %s: %w", g[j].ID, err)
+			}
 			if err := m.CheckLength(len(t.IDs)); err != nil {
 				return nil, fmt.Errorf("edit %s: %w", g[j].ID, err)
 			}
@@ -157,6 +160,13 @@ func (e *Editor) Fingerprint() string {
 		raw = binary.LittleEndian.AppendUint64(raw[:0], uint64(g.Norm.K))
 		for _, x := range slices.Concat(g.Norm.Mean, g.Norm.S) {
 			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(x))
+		}
+		h.Write(raw)
+	}
+	for _, p := range e.o.Net.Priors {
+		raw = raw[:0]
+		for _, x := range p.C {
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
 		}
 		h.Write(raw)
 	}

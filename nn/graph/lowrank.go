@@ -17,6 +17,7 @@ type Factors struct {
 	Tasks   *[]nn.Range
 	Block   *nn.Range // this layer's rows of Z, those of no task included
 	Key     any
+	FixedU  bool // no gradient is wanted for ũ
 }
 
 // LowRank edits the output y of a linear layer with input x: for the rows of
@@ -68,14 +69,16 @@ func (b *Builder) LowRank(y, x, z, alpha Node, f Factors, rows *[]nn.Range) Node
 					f.clear(out)
 					each(z, func(r, q nn.Range, u, d kernel.Matrix) {
 						n, k := r.Hi-r.Lo, u.Rows
-						buf := c.Scratch(2 * n * k)
-						s, p := kernel.Mat(buf[:n*k], n, k), kernel.Mat(buf[n*k:], n, k)
 						gr, xr := eager.RowsOf(g, r), eager.RowsOf(x, r)
-						c.Engine.Gemm(s, kernel.Product{A: xr, B: u, TransB: true})
-						c.Engine.Gemm(p, kernel.Product{A: gr, B: d, TransB: true})
-						c.Engine.Scale(buf, scale)
 						du, dd := f.split(*out, q)
-						c.Engine.Gemm(du, kernel.Product{A: p, TransA: true, B: xr})
+						s := kernel.Mat(c.Scratch(n*k), n, k)
+						if !f.FixedU {
+							c.Engine.Gemm(s, kernel.Product{A: gr, B: d, TransB: true})
+							c.Engine.Scale(s.Data, scale)
+							c.Engine.Gemm(du, kernel.Product{A: s, TransA: true, B: xr})
+						}
+						c.Engine.Gemm(s, kernel.Product{A: xr, B: u, TransB: true})
+						c.Engine.Scale(s.Data, scale)
 						c.Engine.Gemm(dd, kernel.Product{A: s, TransA: true, B: gr})
 					})
 					return nil

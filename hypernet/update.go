@@ -1,0 +1,64 @@
+package hypernet
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Update says how the transformed rows of an edit become a change of a weight.
+// With rule sum and any network it is MEND; with solve and the identity as
+// prior it is MALMEN's ridge regression; with solve and a moment it is the
+// minimiser of ‖U·X − D̃‖² + λ·m·tr(Xᵀ·A·X), where A says what must stay.
+type Update struct {
+	Rule   string  `yaml:"rule" absent:"sum" doc:"sum: the outer products of the rows add up (MEND); solve: each row gets its value, at the least cost under the prior"`
+	Prior  string  `yaml:"prior" absent:"identity" doc:"what a change costs. identity: alike in every direction; moment: by the second moment of the layer's inputs over the locality texts of training"`
+	Ridge  float64 `yaml:"ridge" absent:"0.003" doc:"weight of the prior beside the rows' values: λ·(input width) with a moment, λ with the identity"`
+	Shrink float64 `yaml:"shrink" absent:"0.003" doc:"share of the moment's mean diagonal that is added to its diagonal"`
+	Rows   string  `yaml:"rows" absent:"all" doc:"rows of the edit that change the weight: all, answer (those that predict the target), subject, subject_last"`
+	Tokens int     `yaml:"tokens" absent:"40000" doc:"tokens of locality texts that the moment is taken from, before training"`
+}
+
+// The rules, priors and choices of rows.
+const (
+	Sum, Solve       = "sum", "solve"
+	Identity, Moment = "identity", "moment"
+
+	AllRows, AnswerRows, SubjectRows, SubjectLast = "all", "answer", "subject", "subject_last"
+)
+
+// DefaultUpdate is MEND's.
+func DefaultUpdate() Update {
+	return Update{Rule: Sum, Prior: Identity, Ridge: 3e-3, Shrink: 3e-3, Rows: AllRows, Tokens: 40000}
+}
+
+// Validate reports the first impossible value.
+func (u *Update) Validate() error {
+	for _, c := range []struct {
+		key, value string
+		of         []string
+	}{
+		{"rule", u.Rule, []string{Sum, Solve}},
+		{"prior", u.Prior, []string{Identity, Moment}},
+		{"rows", u.Rows, []string{AllRows, AnswerRows, SubjectRows, SubjectLast}},
+	} {
+		if !slices.Contains(c.of, c.value) {
+			return fmt.Errorf("%s: %q is none of %s", c.key, c.value, strings.Join(c.of, ", "))
+		}
+	}
+	switch {
+	case u.Rule == Sum && u.Prior != Identity:
+		return fmt.Errorf("prior: %s needs rule: solve", u.Prior)
+	case !(u.Ridge > 0) || math.IsInf(u.Ridge, 0):
+		return fmt.Errorf("ridge: %g is not a positive number", u.Ridge)
+	case !(u.Shrink > 0) || math.IsInf(u.Shrink, 0):
+		return fmt.Errorf("shrink: %g is not a positive number", u.Shrink)
+	case u.Tokens < 1:
+		return fmt.Errorf("tokens: %d is below 1", u.Tokens)
+	}
+	return nil
+}
+
+// BySubject tells whether the rows are those of the edit's subject.
+func (u *Update) BySubject() bool { return u.Rows == SubjectRows || u.Rows == SubjectLast }

@@ -1,0 +1,71 @@
+package meta
+
+import (
+	"fmt"
+
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/text"
+)
+
+// priorBatch is how many tokens TakePrior runs at once.
+const priorBatch = 1024
+
+// TakePrior makes the network's priors the second moments of the sites' inputs
+// over every row of texts, in the model as it is.
+func (o *Objective) TakePrior(texts []text.Text) error {
+	last := 0
+	sums := make([][]float64, len(o.sites))
+	for i, s := range o.sites {
+		last = max(last, s.Block)
+		sums[i] = make([]float64, s.Linear.In*s.Linear.In)
+	}
+	ops := eager.New(o.e)
+	var block []float32
+	ops.OnLinear = func(l *nn.Linear, x, _ kernel.Matrix) {
+		if i, ok := o.index[l]; ok {
+			block = addProducts(o.e, sums[i], x, block)
+		}
+	}
+	rows := int64(0)
+	for lo := 0; lo < len(texts); {
+		ids, lengths := &nn.IDs{}, []int(nil)
+		for ; lo < len(texts) && len(ids.V) < priorBatch; lo++ {
+			if err := o.model.CheckLength(len(texts[lo].IDs)); err != nil {
+				return fmt.Errorf("prior: %w; set data.max_len", err)
+			}
+			ids.V = append(ids.V, texts[lo].IDs...)
+			lengths = append(lengths, len(texts[lo].IDs))
+		}
+		rows += int64(len(ids.V))
+		ops.Reset()
+		s := nn.Pack(lengths...)
+		lm.Blocks[kernel.Matrix](ops, o.model, lm.Embed[kernel.Matrix](ops, o.model, ids, s), 0, last+1, s, nil)
+		if err := ops.Err(); err != nil {
+			return fmt.Errorf("prior: %w", err)
+		}
+	}
+	if rows == 0 {
+		return fmt.Errorf("prior: there is no text to take the moment from")
+	}
+	for i, p := range o.Net.Priors {
+		p.Set(sums[i], rows)
+	}
+	return nil
+}
+
+// addProducts adds x·xᵀ of each row of x to sum, [width, width]. It returns the
+// memory that it used, to be given again.
+func addProducts(e *kernel.Engine, sum []float64, x kernel.Matrix, block []float32) []float32 {
+	w := x.Cols
+	block = grow(block, w*w)
+	e.Gemm(kernel.Mat(block, w, w), kernel.Product{A: x, TransA: true, B: x})
+	e.For(w, 16, func(lo, hi int) {
+		for i := lo * w; i < hi*w; i++ {
+			sum[i] += float64(block[i])
+		}
+	})
+	return block
+}
