@@ -47,8 +47,12 @@ type side struct {
 }
 
 // New makes the network of cfg for sites, in their order. rng draws the
-// initial weights; equal generators give equal bytes.
+// initial weights; equal generators give equal bytes. A zero cfg.Update is the
+// default one.
 func New(cfg Config, sites []Site, rng *rand.Rand) (*Net, error) {
+	if cfg.Update == (Update{}) {
+		cfg.Update = DefaultUpdate()
+	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}

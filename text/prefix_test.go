@@ -29,11 +29,11 @@ func TestTheCacheTellsTextsByWhatIsAskedOfThem(t *testing.T) {
 		text  Text
 		final bool
 	}{
-		{Text{ids, []int32{0, 0, 0, 0, 0}}, true},
-		{Text{ids, []int32{-1, -1, 0, 0, 0}}, true},
-		{Text{ids, []int32{-1, 0, -1, 0, 0}}, true}, // as many rows as the one before
-		{Text{ids, []int32{0, 0, 0, 0, 0}}, false},
-		{Text{ids[:4], []int32{0, 0, 0, 0}}, true},
+		{Text{IDs: ids, Labels: []int32{0, 0, 0, 0, 0}}, true},
+		{Text{IDs: ids, Labels: []int32{-1, -1, 0, 0, 0}}, true},
+		{Text{IDs: ids, Labels: []int32{-1, 0, -1, 0, 0}}, true}, // as many rows as the one before
+		{Text{IDs: ids, Labels: []int32{0, 0, 0, 0, 0}}, false},
+		{Text{IDs: ids[:4], Labels: []int32{0, 0, 0, 0}}, true},
 	}
 	run := func(p *Prefix, i int) (states, final []float32) {
 		it := Item{Text: list[i].text, States: make([]float32, len(list[i].text.IDs)*m.Config.Width)}
