@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 
 	"keyhole.example/keyhole/lm"
@@ -52,18 +53,31 @@ type Against struct {
 	Dir     string // folder of the yardstick; data and models lie beside it
 	Python  string
 	Self    string // our executable, for a process per run
-	Threads int    // of the yardstick
+	Threads int    // of the yardstick; 0: the fastest number
 	Rounds  int
 	Edits   int // of one run's first epoch
 	Say     func(format string, args ...any)
 }
 
-// Compare runs both sides in turn on all workloads.
-func Compare(ctx context.Context, a Against) ([]Row, error) {
-	p, err := findPeer(a.Dir, a.Python, a.Threads)
+// Comparison is both sides, and what they reached on each piece of work.
+type Comparison struct {
+	Ours Side  `json:"ours"`
+	Peer Side  `json:"peer"`
+	Rows []Row `json:"rows"`
+}
+
+// Compare runs both sides in turn on all workloads. A yardstick whose matrix
+// products run below half of ours is refused.
+func Compare(ctx context.Context, a Against) (*Comparison, error) {
+	p, err := findPeer(a.Dir, a.Python, max(a.Threads, 1))
 	if err != nil {
 		return nil, err
 	}
+	c := &Comparison{}
+	if c.Ours, err = ownProducts(); err != nil {
+		return nil, err
+	}
+	a.Say("our matrix products: %v", c.Ours)
 	tmp, err := os.MkdirTemp("", "keyhole-against-")
 	if err != nil {
 		return nil, err
@@ -100,11 +114,28 @@ func Compare(ctx context.Context, a Against) ([]Row, error) {
 		{Workload{Name: "GPT-2 small's shape, rank 1920", Model: gpt, Rank: 1920}, gpt, "≥ 1.5", ""},
 		{Workload{Name: "GPT-2 small's shape, rank 128", Model: gpt, Rank: 128}, gpt, "≥ 2", ""},
 	}
+	for i := range works {
+		w := &works[i].w
+		w.Data, w.Blocks, w.Batch, w.Edits, w.MaxLen = zsre, 3, 10, a.Edits, 32
+		w.Steps = a.Edits / w.Batch
+	}
+	if a.Threads == 0 {
+		short := works[0].w
+		short.Edits = min(short.Edits, 30)
+		if p.threads, err = p.bestThreads(ctx, short, works[0].peerModel, runtime.NumCPU(), a.Say); err != nil {
+			return nil, err
+		}
+	}
+	if c.Peer, err = p.products(ctx); err != nil {
+		return nil, err
+	}
+	a.Say("the yardstick's: %v", c.Peer)
+	if err := worthComparing(c.Ours, c.Peer); err != nil {
+		return nil, err
+	}
 	ours, warm, theirs := make([][]Measurement, len(works)), make([][]Measurement, len(works)), make([][]result, len(works))
 	for round := range a.Rounds {
 		for i, x := range works {
-			x.w.Data, x.w.Blocks, x.w.Batch, x.w.Edits, x.w.MaxLen = zsre, 3, 10, a.Edits, 32
-			x.w.Steps = a.Edits / x.w.Batch
 			a.Say("round %d of %d: %s", round+1, a.Rounds, x.w.Name)
 			mine, err := child(ctx, a.Self, x.w)
 			if err != nil {
@@ -126,7 +157,6 @@ func Compare(ctx context.Context, a Against) ([]Row, error) {
 			warm[i] = append(warm[i], mine)
 		}
 	}
-	var rows []Row
 	for i, x := range works {
 		r := row(x.w.Name+", first epoch", x.target, ours[i], theirs[i], func(m Measurement) float64 { return m.EditsPerSecond },
 			func(m Measurement) float64 { return median(m.StepSeconds) / m.BoundSeconds })
@@ -136,9 +166,9 @@ func Compare(ctx context.Context, a Against) ([]Row, error) {
 		}
 		r.MatrixShare = median(shares)
 		r.EstimateMiB, r.Allocs = ours[i][0].EstimateMiB, ours[i][0].AllocsPerStep
-		rows = append(rows, r)
+		c.Rows = append(c.Rows, r)
 		if x.warm != "" {
-			rows = append(rows, row(x.w.Name+", later epoch", x.warm, warm[i], theirs[i], func(m Measurement) float64 { return m.WarmPerSecond },
+			c.Rows = append(c.Rows, row(x.w.Name+", later epoch", x.warm, warm[i], theirs[i], func(m Measurement) float64 { return m.WarmPerSecond },
 				func(m Measurement) float64 { return median(m.WarmSeconds) / m.WarmBound }))
 		}
 	}
@@ -147,15 +177,15 @@ func Compare(ctx context.Context, a Against) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows = append(rows, r)
+	c.Rows = append(c.Rows, r)
 	for _, x := range []struct{ name, model string }{{"GGUF, Q4_1", gguf[0]}, {"F32 folder", smol}} {
 		a.Say("start of an evaluation, %s", x.name)
 		if r, err = startRow(ctx, a.Self, root, x.name, x.model, filepath.Join(tmp, "start-"+filepath.Base(x.model))); err != nil {
 			return nil, err
 		}
-		rows = append(rows, r)
+		c.Rows = append(c.Rows, r)
 	}
-	return rows, nil
+	return c, nil
 }
 
 func row(name, target string, ours []Measurement, theirs []result, speed, bound func(Measurement) float64) Row {

@@ -23,13 +23,15 @@ to OpenBLAS where that is installed.
 
 With --against: meta-training end to end, taking turns with the PyTorch
 yardstick in folder DIR (data and models lie beside it), each run in a process
-of its own; minimum, median and maximum over the rounds.
+of its own; minimum, median and maximum over the rounds. Both sides' matrix
+products are measured first; a yardstick whose products run below half of ours
+(torch without a good BLAS) is refused.
 
 With --scaling: edits per second and memory against batch size, text length,
 edited blocks, model size and threads, as a table and plots in folder DIR.`,
 		Example: `  keyhole bench
   keyhole bench --against ../shared/peer --json
-  keyhole bench --against ../shared/peer --rounds 5 --edits 100
+  keyhole bench --against ../shared/peer --python venv/bin/python --rounds 5 --edits 100
   keyhole bench --scaling docs/results/scaling`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -60,15 +62,17 @@ edited blocks, model size and threads, as a table and plots in folder DIR.`,
 					return err
 				}
 				return printJSON(out, f)
+			case peerThreads < 0:
+				return wrongUse("--peer-threads %d is negative; 0 means as many as make the yardstick fastest", peerThreads)
 			case against != "":
-				rows, err := bench.Compare(c.Context(), bench.Against{Dir: against, Python: python, Self: self, Threads: peerThreads, Rounds: rounds, Edits: edits, Say: say})
+				compared, err := bench.Compare(c.Context(), bench.Against{Dir: against, Python: python, Self: self, Threads: peerThreads, Rounds: rounds, Edits: edits, Say: say})
 				if err != nil {
 					return err
 				}
 				if o.json {
-					return printJSON(out, map[string]any{"rows": rows})
+					return printJSON(out, compared)
 				}
-				return printAgainst(out, rows)
+				return printAgainst(out, compared)
 			case scaling != "":
 				points, err := bench.Scale(c.Context(), self, scaling, say)
 				if err != nil {
@@ -91,10 +95,10 @@ edited blocks, model size and threads, as a table and plots in folder DIR.`,
 	}
 	f := c.Flags()
 	f.StringVar(&against, "against", "", "compare with the PyTorch yardstick in folder `DIR`")
-	f.StringVar(&python, "python", "/usr/bin/python3", "Python with torch and transformers")
+	f.StringVar(&python, "python", "python3", "Python with torch 2.x and transformers")
 	f.IntVar(&rounds, "rounds", 3, "how often both sides take turns")
 	f.IntVar(&edits, "edits", 60, "edits of one run, a multiple of 10 above 20")
-	f.IntVar(&peerThreads, "peer-threads", 1, "threads of the yardstick; 1 is its best setting on two cores")
+	f.IntVar(&peerThreads, "peer-threads", 0, "threads of the yardstick; 0: as many as make it fastest")
 	f.IntVar(&threads, "threads", 0, "our threads in the kernel table; 0: all cores")
 	f.StringVar(&scaling, "scaling", "", "measure how speed and memory scale and plot it into folder `DIR`")
 	f.StringVar(&worker, "worker", "", "run one workload, given as JSON, in this process")
@@ -107,10 +111,13 @@ edited blocks, model size and threads, as a table and plots in folder DIR.`,
 
 func table(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
 
-func printAgainst(w io.Writer, rows []bench.Row) error {
+func printAgainst(w io.Writer, c *bench.Comparison) error {
+	if _, err := fmt.Fprintf(w, "matrix products: ours %v; the yardstick's %v\n\n", c.Ours, c.Peer); err != nil {
+		return err
+	}
 	t := table(w)
 	fmt.Fprintln(t, "work\tours\tpeer\tratio\ttarget\tours min…max\tpeer min…max\t× bound\tmatrix+Adam\tMiB\tpeer MiB\tmemory\testimate")
-	for _, r := range rows {
+	for _, r := range c.Rows {
 		fmt.Fprintf(t, "%s\t%.2f\t%s\t%s\t%s\t%.2f…%.2f\t%.2f…%.2f\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Ours, orDash("%.2f", r.Peer), orDash("%.2f", r.Ratio), r.Target,
 			r.OursSpread.Min, r.OursSpread.Max, r.PeerSpread.Min, r.PeerSpread.Max, orDash("%.2f", r.BoundRatio), orDash("%.0f %%", 100*r.MatrixShare),
 			orDash("%.0f", r.OursMiB), orDash("%.0f", r.PeerMiB), orDash("%.2f", r.MemoryRatio), orDash("%.0f", r.EstimateMiB))
