@@ -57,6 +57,9 @@ type Edited struct {
 	// Context returns the text to put in front of a query, for editors that
 	// change no weights; nil otherwise.
 	Context func(query string) (string, error)
+	// Memory is what the editor keeps of this edit and of those before it in its
+	// sequence, beside weights; nil: nothing.
+	Memory Memory
 	// Report are figures about the edit, in printing order.
 	Report []Figure
 }

@@ -2,7 +2,6 @@ package edit
 
 import (
 	"context"
-	"fmt"
 
 	"keyhole.example/keyhole/lm"
 )
@@ -29,11 +28,11 @@ func Continue(ctx context.Context, e Editor, m *lm.Model, last *Edited, requests
 // granted.
 type RequestError struct {
 	ID  string
-	Err error
+	Err error // names the edit
 }
 
 // Error implements error.
-func (e *RequestError) Error() string { return fmt.Sprintf("edit %s: %v", e.ID, e.Err) }
+func (e *RequestError) Error() string { return e.Err.Error() }
 
 // Unwrap is the reason.
 func (e *RequestError) Unwrap() error { return e.Err }

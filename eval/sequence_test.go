@@ -161,7 +161,7 @@ func (b blaming) Apply(ctx context.Context, m *lm.Model, requests []edit.Request
 	var errs []error
 	for _, r := range requests {
 		if strings.HasSuffix(r.ID, "1") || r.ID == "e4" {
-			errs = append(errs, &edit.RequestError{ID: r.ID, Err: errors.New("no")})
+			errs = append(errs, &edit.RequestError{ID: r.ID, Err: errors.New("edit " + r.ID + ": no")})
 		}
 	}
 	if len(errs) > 0 {

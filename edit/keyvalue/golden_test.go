@@ -2,6 +2,7 @@ package keyvalue
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/keyvalue/keyvaluetest"
 	"keyhole.example/keyhole/internal/golden"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
@@ -280,6 +282,62 @@ func TestGoldenRuns(t *testing.T) {
 		}
 		if seen == 0 {
 			t.Fatalf("%s has no runs", path)
+		}
+	}
+}
+
+// TestGoldenResiduals compares MEMIT's search for a block's output with the runs
+// of golden/memit and the first batches of golden/alphaedit.
+func TestGoldenResiduals(t *testing.T) {
+	for _, name := range []string{"memit", "alphaedit"} {
+		for _, c := range keyvaluetest.Cases(t, name) {
+			for run, part := range c.Parts {
+				var r struct {
+					Requests []keyvaluetest.Request
+					Batches  []struct{ Requests []keyvaluetest.Request }
+					HParams  json.RawMessage
+				}
+				prefix := run + "."
+				if json.Unmarshal(part, &r) == nil && len(r.Batches) > 0 && len(r.Batches[0].Requests) > 0 {
+					r.Requests, prefix = r.Batches[0].Requests, run+".batch0."
+				}
+				if r.Requests == nil {
+					continue
+				}
+				t.Run(filepath.Base(c.Dir)+" "+name+" "+run, func(t *testing.T) {
+					h, m, e := c.HParams(t, r.HParams), c.Model(t), lmtest.Engine(t, 0)
+					s := Settings{Search: Search{Steps: h.Steps, LR: h.LR, WeightDecay: h.Decay, Clamp: h.Clamp, KL: h.KL, StopLoss: 0.05}, Residual: true, LossBlock: h.LossLayer, EditKnown: true}
+					for i, req := range keyvaluetest.Requests(r.Requests) {
+						f, err := NewFact(m, req, prefixes(t, c.Templates), h.FactToken)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if !slices.Equal(f.Target, r.Requests[i].TargetIDs) {
+							t.Errorf("request %d: target %v, want %v", i, f.Target, r.Requests[i].TargetIDs)
+						}
+						p, err := newProblem(m, e, newLayout(f), h.Layers[len(h.Layers)-1], s)
+						if err != nil {
+							t.Fatal(err)
+						}
+						g := c.Tensors(t, fmt.Sprintf("%sz%d.", prefix, i))
+						r, v := p.recorded(t)
+						lmtest.Near(t, "init", v.Init, g.Floats("init"), 1e-5, 0)
+						if want := g.Floats("loss_steps"); len(want) != 4*len(r.total) {
+							t.Errorf("%d forward runs, want %d", len(r.total), len(want)/4)
+						} else {
+							lmtest.Near(t, "first loss_steps", []float32{r.total[0], r.nll[0], r.kl[0], r.decay[0]}, want[:4], 1e-5, 0)
+							last := len(r.total) - 1
+							lmtest.Near(t, "last loss_steps", []float32{r.total[last], r.nll[last], r.kl[last], r.decay[last]}, want[4*last:], 2e-3, 0)
+						}
+						if g.Has("delta_steps") {
+							want, n := g.Floats("delta_steps"), 2*m.Config.Width
+							lmtest.Near(t, "first delta_steps", r.moved[:min(n, len(r.moved))], want[:min(n, len(want))], 1e-4, 0) // Adam divides by what may be small
+							lmtest.Near(t, "delta_steps", r.moved, want, 2e-3, 0)
+						}
+						lmtest.Near(t, "z", narrow(v.Target()), g.Floats("z"), 2e-3, 0)
+					}
+				})
+			}
 		}
 	}
 }

@@ -99,7 +99,8 @@ type problem struct {
 	e       *kernel.Engine
 	l       *layout
 	machine *graph.Machine
-	scores  graph.Node
+	scores  graph.Node // of the labels, then, unless it has its own, of the essence
+	essence graph.Node // of its row, where the loss is read from an earlier block; or nil
 	grad    graph.Node
 	init    []float32
 	delta   []float32
@@ -117,7 +118,7 @@ func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings)
 	if block < 0 || block >= blocks || blocks > layers {
 		return nil, fmt.Errorf("block %d, loss behind block %d: want a block from 0 to the loss's, of %d", block, blocks-1, layers)
 	}
-	k, err := keep(m, e, l, block, blocks)
+	k, err := keep(m, e, l, block, layers)
 	if err != nil {
 		return nil, err
 	}
@@ -131,13 +132,12 @@ func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings)
 	p.init = slices.Clone(value.Data[at*d : (at+1)*d])
 
 	sub := newSuffix(l)
-	want := &nn.RowSet{}
+	labels, essence := &nn.RowSet{}, &nn.RowSet{V: []int32{int32(sub.here[l.essence])}, Cap: 1}
 	obj := &objective{share: l.share, klShare: float32(s.KL)}
 	for _, lab := range l.labels {
-		want.V, obj.ids = append(want.V, int32(sub.here[lab.row])), append(obj.ids, lab.id)
+		labels.V, obj.ids = append(labels.V, int32(sub.here[lab.row])), append(obj.ids, lab.id)
 	}
-	want.V, obj.ids = append(want.V, int32(sub.here[l.essence])), append(obj.ids, -1)
-	want.Cap = len(want.V)
+	labels.Cap = len(labels.V)
 	places := make([]int32, len(l.at))
 	for i, r := range l.at {
 		places[i] = int32(sub.here[r])
@@ -145,15 +145,39 @@ func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings)
 
 	b := &builder{Builder: graph.New(e), k: k, s: sub}
 	state, delta := b.Input("state", len(sub.rows), d), b.Input("delta", 1, d)
-	x := inject(b.Builder, state, delta, places)
-	x = lm.Blocks[graph.Node](b, m, x, block+1, blocks, &sub.seqs, want)
-	if block == layers-1 || blocks < layers { // no block of the model cut the rows
-		x = b.Rows(x, want)
+	// rows runs blocks [from, to) and picks rows, with all rows for what follows.
+	rows := func(x graph.Node, from, to int, want *nn.RowSet) (all, picked graph.Node) {
+		x = lm.Blocks[graph.Node](b, m, x, from, to, &sub.seqs, want)
+		if to == layers && from < to { // the last block picked them
+			return nil, x
+		}
+		return x, b.Rows(x, want)
 	}
-	var sum graph.Node
-	sum, p.scores = obj.head(b.Builder, &lmHead{l: m.Head()}, lm.FinalNorm[graph.Node](b, m, x))
-	p.grad = b.Grad([]graph.Node{sum}, delta)[0]
-	if p.machine, err = b.Compile(p.scores, p.grad); err != nil {
+	head := func(j *objective, x graph.Node) (sum, scores graph.Node) {
+		return j.head(b.Builder, &lmHead{l: m.Head()}, lm.FinalNorm[graph.Node](b, m, x))
+	}
+	x := inject(b.Builder, state, delta, places)
+	var sums []graph.Node
+	if blocks == layers {
+		both := &nn.RowSet{V: append(slices.Clone(labels.V), essence.V...), Cap: labels.Cap + 1}
+		obj.ids = append(obj.ids, -1)
+		_, picked := rows(x, block+1, layers, both)
+		var sum graph.Node
+		sum, p.scores = head(obj, picked)
+		sums = []graph.Node{sum}
+	} else { // the divergence is always that of what the model says
+		all, picked := rows(x, block+1, blocks, labels)
+		_, last := rows(all, blocks, layers, essence)
+		sum, scores := head(obj, picked)
+		kl, essence := head(&objective{ids: []int32{-1}, klShare: obj.klShare}, last)
+		p.scores, p.essence, sums = scores, essence, []graph.Node{sum, kl}
+	}
+	p.grad = b.Grad(sums, delta)[0]
+	outputs := []graph.Node{p.scores, p.grad}
+	if p.essence != nil {
+		outputs = append(outputs, p.essence)
+	}
+	if p.machine, err = b.Compile(outputs...); err != nil {
 		return nil, err
 	}
 	p.machine.Watch = true
@@ -232,7 +256,11 @@ func (p *problem) loss(initNorm float64) (l Loss, known bool) {
 		l.Each[i] /= counts[i]
 		l.NLL += l.Each[i] / float64(len(l.Each))
 	}
-	l.KL = p.s.KL * float64(s.Data[len(p.l.labels)*s.Cols])
+	kl := s.Data[len(p.l.labels)*s.Cols:]
+	if p.essence != nil {
+		kl = p.machine.Value(p.essence).Data
+	}
+	l.KL = p.s.KL * float64(kl[0])
 	l.Decay = p.s.WeightDecay * norm(p.delta) / (initNorm * initNorm)
 	return l, known
 }

@@ -2,9 +2,9 @@ package memit
 
 import (
 	"fmt"
-	"slices"
 
 	"keyhole.example/keyhole/edit/keyvalue"
+	"keyhole.example/keyhole/edit/spread"
 	"keyhole.example/keyhole/lm"
 )
 
@@ -13,6 +13,9 @@ type Config struct {
 	Layers    []int   `yaml:"layers" doc:"edited blocks, from 0; none: five that end, as published, at a quarter of the depth, of GPT-2, GPT-NeoX and OPT at a third"`
 	Weight    float64 `yaml:"mom2_update_weight" doc:"weight of old facts against new ones"`
 	LossLayer int     `yaml:"v_loss_layer" doc:"block behind which the head reads the loss; -1: the last"`
+
+	// Omitted where it is off, so that results from before it was there are known.
+	History bool `yaml:"history" json:",omitempty" doc:"in a sequence, keys of earlier edits count as new facts do, so that rounds add up to one edit of all"`
 
 	keyvalue.Config `yaml:",inline"`
 }
@@ -35,40 +38,15 @@ func (c *Config) Validate() error {
 	if err := c.Config.Validate(); err != nil {
 		return err
 	}
-	for i, l := range c.Layers {
-		if l < 0 || i > 0 && l <= c.Layers[i-1] {
-			return fmt.Errorf("layers: %v are not blocks in ascending order", c.Layers)
-		}
+	if err := spread.CheckLayers(c.Layers); err != nil {
+		return err
 	}
 	switch {
 	case !(c.Weight > 0):
 		return fmt.Errorf("mom2_update_weight: %v is not positive", c.Weight)
-	case c.LossLayer < -1:
-		return fmt.Errorf("v_loss_layer: %d is no block; use -1 for the last", c.LossLayer)
 	}
-	return nil
+	return spread.CheckLossLayer(c.LossLayer)
 }
 
 // EditedSites are the layers that the config edits in m, in ascending order.
-func (c *Config) EditedSites(m *lm.Model) ([]lm.Site, error) {
-	layers := slices.Clone(c.Layers)
-	if len(layers) == 0 {
-		const band = 5
-		last := m.Config.Layers / 3
-		if keyvalue.LooksUpEarly(m) {
-			last = m.Config.Layers / 4
-		}
-		for l := max(0, last-band+1); l <= last; l++ {
-			layers = append(layers, l)
-		}
-	}
-	patterns := make([]string, len(layers))
-	for i, l := range layers {
-		patterns[i] = fmt.Sprintf("%s@%d", lm.RoleDown, l)
-	}
-	return m.FindSites(patterns)
-}
-
-func (c *Config) settings() keyvalue.Settings {
-	return keyvalue.Settings{Search: c.Search, Residual: true, LossBlock: c.LossLayer, EditKnown: c.EditKnown || c.Force}
-}
+func (c *Config) EditedSites(m *lm.Model) ([]lm.Site, error) { return spread.Sites(m, c.Layers) }

@@ -1,17 +1,16 @@
 // Package memit edits many facts at once by changes of several blocks:
 // Mass-Editing Memory in a Transformer.
 //
-// For each request the output z of the last edited block at the looked-up token
-// is found that makes the model say the target (package keyvalue). Then, block
-// after block, a share of what is still missing, R, is written into the MLP's
-// second linear layer by least squares:
+// Values are found and spread over the blocks by package spread; what is still
+// missing, R, is written into a block by least squares:
 //
 //	Δ = R·Kᵀ·(λ·C + K·Kᵀ)⁻¹
 //
 // where K holds the requests' keys in the model as changed so far, C is the
 // second moment of the layer's inputs, and λ weighs old facts against new ones.
 // By Woodbury's identity, (λ·C + K·Kᵀ)⁻¹·K = C⁻¹·K·(λ·I + Kᵀ·C⁻¹·K)⁻¹, the
-// system has the size of the batch.
+// system has the size of the batch. With history, K·Kᵀ sums over the keys of
+// earlier rounds too, and rounds add up to the solution of all facts at once.
 //
 // The central type is Editor. Read config.go, memit.go, solve.go.
 //

@@ -1,0 +1,370 @@
+package spread
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/keyvalue"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
+)
+
+// System makes of a site's keys what brings them nearer to their values.
+type System interface {
+	// Transform is what is needed of keys, [d_ff, n]: [any, n], column by column.
+	Transform(site int, keys *mat.Dense) (*mat.Dense, error)
+	// Solve is X, [d_ff, n], for the last n of all keys, transformed [any, all]:
+	// the update is Rᵀ·Xᵀ for residuals R [n, d_model].
+	Solve(site int, transformed *mat.Dense, n int) (*mat.Dense, error)
+}
+
+// Job is one edit of several requests.
+type Job struct {
+	Editor    string // its name
+	Engine    *kernel.Engine
+	Config    keyvalue.Config
+	LossLayer int // block behind which the head reads; -1: the last
+	Contexts  *keyvalue.ContextCache
+	Sites     []lm.Site
+	// System prepares the sites; what it finds out it adds to the edit's report.
+	System func(m *lm.Model, sites []lm.Site, report *edit.Edited) (System, error)
+	// History: keys of earlier edits count as well, and the edit's go on to the
+	// next. Replace: not those of facts that are written anew.
+	History, Replace bool
+}
+
+// Run makes the edit behind last, the latest of a sequence; nil: it is the first.
+// Requests that cannot be granted are named by edit.RequestErrors.
+func Run(ctx context.Context, m *lm.Model, j Job, last *edit.Edited, requests []edit.Request) (*edit.Edited, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := check(requests); err != nil {
+		return nil, err
+	}
+	b := &batch{Job: j, m: m, last: j.Sites[len(j.Sites)-1].Block}
+	b.out = &edit.Edited{Editor: j.Editor, Requests: slices.Clone(requests)}
+	if err := b.begin(last); err != nil {
+		return nil, err
+	}
+	var err error
+	if b.system, err = j.System(m, j.Sites, b.out); err != nil {
+		return nil, err
+	}
+	texts, err := j.Contexts.Of(m, j.Engine, j.Config.Contexts)
+	if err != nil {
+		return nil, err
+	}
+	b.out.Add("contexts", 1+len(texts))
+	if n := conflicts(requests); n > 0 {
+		b.out.Add("conflicting_requests", n) // of one subject and different targets: they hurt each other
+	}
+	if err := b.targets(ctx, requests, texts); err != nil {
+		return nil, err
+	}
+	if err := b.spread(ctx); err != nil {
+		return nil, err
+	}
+	b.end()
+	return b.out, nil
+}
+
+// check names every request that cannot become a fact.
+func check(requests []edit.Request) error {
+	if len(requests) == 0 {
+		return keyvalue.CheckRequests(requests)
+	}
+	var errs []error
+	for i := range requests {
+		if err := keyvalue.CheckRequests(requests[i : i+1]); err != nil {
+			errs = append(errs, &edit.RequestError{ID: requests[i].ID, Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// conflicts counts requests whose subject an earlier one has with another
+// target.
+func conflicts(requests []edit.Request) int {
+	n := 0
+	first := map[string]string{}
+	for _, r := range requests {
+		target, seen := first[r.Subject]
+		if seen && target != r.Target {
+			n++
+		}
+		if !seen {
+			first[r.Subject] = r.Target
+		}
+	}
+	return n
+}
+
+// batch is one call of Apply.
+type batch struct {
+	Job
+	m       *lm.Model
+	last    int // the last edited block
+	facts   []*keyvalue.Fact
+	z       []float64 // wanted outputs of the last edited block, [requests, width]
+	system  System
+	history *History
+	out     *edit.Edited
+}
+
+// begin takes over the keys of earlier edits.
+func (b *batch) begin(last *edit.Edited) error {
+	if !b.History {
+		return nil
+	}
+	b.history = &History{Keys: make([]kernel.Matrix, len(b.Sites)), transformed: make([]*mat.Dense, len(b.Sites))}
+	for i, s := range b.Sites {
+		b.history.Sites = append(b.history.Sites, s.Name)
+		b.history.Keys[i] = kernel.Mat(nil, 0, s.Linear.In)
+	}
+	var err error
+	if b.history.Model, err = b.m.Hash(); err != nil || last == nil {
+		return err
+	}
+	h, ok := last.Memory.(*History)
+	if !ok {
+		return fmt.Errorf("the edit before, by %s, has no keys of earlier edits; set history there too, or begin a new sequence", last.Editor)
+	}
+	if err := h.check(b.m, b.Sites); err != nil {
+		return err
+	}
+	if b.Replace {
+		var n int
+		if h, n = h.without(b.out.Requests); n > 0 {
+			b.out.Add("replaced_facts", n)
+		}
+	}
+	if n := h.sameSubject(b.out.Requests); n > 0 {
+		b.out.Add("subjects_edited_before", n) // their keys are nearly those of earlier edits
+	}
+	b.out.Add("earlier_edits", len(h.Facts))
+	b.history.Facts = slices.Clone(h.Facts)
+	copy(b.history.Keys, h.Keys)
+	copy(b.history.transformed, h.transformed)
+	return nil
+}
+
+// end adds the requests to the history.
+func (b *batch) end() {
+	if b.history == nil {
+		return
+	}
+	for _, r := range b.out.Requests {
+		b.history.Facts = append(b.history.Facts, Known{r.ID, r.Prompt, r.Subject, r.Target})
+	}
+	b.out.Memory = b.history
+}
+
+// targets finds z for each request.
+func (b *batch) targets(ctx context.Context, requests []edit.Request, contexts []string) error {
+	settings := keyvalue.Settings{
+		Search: b.Config.Search, Residual: true, LossBlock: b.LossLayer, EditKnown: b.Config.EditKnown || b.Config.Force,
+	}
+	var errs []error
+	for i, r := range requests {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		f, err := keyvalue.NewFact(b.m, r, contexts, b.Config.FactToken)
+		if err != nil {
+			errs = append(errs, &edit.RequestError{ID: r.ID, Err: err})
+			continue
+		}
+		v, err := keyvalue.Optimise(ctx, b.m, b.Engine, b.last, f, settings)
+		if err != nil {
+			errs = append(errs, &edit.RequestError{ID: r.ID, Err: fmt.Errorf("edit %s: %w", r.ID, err)})
+			continue
+		}
+		b.facts = append(b.facts, f)
+		b.z = append(b.z, v.Target()...)
+		add := func(name string, value any) { b.out.Add(fmt.Sprintf("%s[%d]", name, i), value) }
+		add("subject", r.Subject)
+		add("steps", len(v.Losses))
+		add("loss_first", v.First.Total())
+		add("loss", v.Last.Total())
+		add("clamped_steps", v.Clamped)
+	}
+	return errors.Join(errs...)
+}
+
+// spread changes site after site in a model that has the earlier changes.
+func (b *batch) spread(ctx context.Context) (err error) {
+	before, err := keyvalue.Perplexity(b.m, b.Engine)
+	if err != nil {
+		return err
+	}
+	undo := func() {}
+	defer func() { undo() }()
+	reason := ""
+	for i, s := range b.Sites {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		change, missing, err := b.site(i, len(b.Sites)-i)
+		if err != nil {
+			return err
+		}
+		weight, err := s.Linear.W.Values()
+		if err != nil {
+			return err
+		}
+		norm := changeNorm(change.Delta)
+		ratio := norm / math.Sqrt(b.Engine.SumSquares(weight))
+		b.out.Add(fmt.Sprintf("missing[%d]", s.Block), missing)
+		b.out.Add(fmt.Sprintf("update_norm[%d]", s.Block), norm)
+		b.out.Add(fmt.Sprintf("update_ratio[%d]", s.Block), ratio)
+		if !(ratio <= b.Config.MaxRatio) {
+			reason = fmt.Sprintf("the change of %s is larger than %v of the weight's norm", s.Name, b.Config.MaxRatio)
+		}
+		b.out.Changes = append(b.out.Changes, change)
+		undo()
+		undo = func() {}
+		again, err := b.out.Install(b.m, b.Engine)
+		if err != nil {
+			return err
+		}
+		undo = again
+	}
+	after, err := keyvalue.Perplexity(b.m, b.Engine)
+	if err != nil {
+		return err
+	}
+	b.out.Add("perplexity_before", before)
+	b.out.Add("perplexity_after", after)
+	if !(after <= before*b.Config.MaxPerplexity) {
+		reason = fmt.Sprintf("the perplexity of plain text grows more than %v times", b.Config.MaxPerplexity)
+	}
+	if reason != "" && !b.Config.Force {
+		return &keyvalue.UnsafeError{Reason: reason, Figures: b.out.Report}
+	}
+	return nil
+}
+
+// site makes the change of site i, which brings the outputs of the last edited
+// block one part of left nearer to z. missing is how far they are from it now,
+// relative to z.
+func (b *batch) site(i, left int) (c edit.Change, missing float64, err error) {
+	s := b.Sites[i]
+	n, in, out := len(b.facts), s.Linear.In, b.m.Config.Width
+	keys, now, err := b.states(s.Block)
+	if err != nil {
+		return c, 0, err
+	}
+	residual := make([]float64, n*out)
+	var gone, all float64
+	for i := range residual {
+		d := b.z[i] - now[i]
+		residual[i] = d / float64(left)
+		gone, all = gone+d*d, all+b.z[i]*b.z[i]
+	}
+	x, err := b.solve(i, keys)
+	if err != nil {
+		return c, 0, err
+	}
+	d := &nn.Delta{U: kernel.Mat(make([]float32, n*in), n, in), D: kernel.Mat(make([]float32, n*out), n, out), Scale: 1}
+	for i := range n {
+		for j := range in {
+			d.U.Data[i*in+j] = float32(x.At(j, i))
+		}
+	}
+	for i, v := range residual {
+		d.D.Data[i] = float32(v)
+	}
+	return edit.Change{Weight: s.Name, Delta: d}, math.Sqrt(gone / all), nil
+}
+
+// solve gives X of the requests' keys at a site, and adds them to the history.
+func (b *batch) solve(i int, keys kernel.Matrix) (*mat.Dense, error) {
+	own, err := b.system.Transform(i, columns(keys))
+	if err != nil {
+		return nil, err
+	}
+	all := own
+	if h := b.history; h != nil {
+		if h.transformed[i] == nil && h.Keys[i].Rows > 0 {
+			if h.transformed[i], err = b.system.Transform(i, columns(h.Keys[i])); err != nil {
+				return nil, err
+			}
+		}
+		all = beside(h.transformed[i], own)
+		h.transformed[i] = all
+		rows := h.Keys[i].Rows
+		h.Keys[i] = kernel.Mat(append(slices.Clone(h.Keys[i].Data[:rows*keys.Cols]), keys.Data...), rows+keys.Rows, keys.Cols)
+	}
+	return b.system.Solve(i, all, keys.Rows)
+}
+
+// states are the requests' keys at a block, [requests, in], each the mean of the
+// bare prompt's and the mean of the others', and the outputs of the last edited
+// block in the bare prompts, [requests, width].
+func (b *batch) states(block int) (keys kernel.Matrix, now []float64, err error) {
+	o := eager.New(b.Engine)
+	var bare []keyvalue.Text
+	for i, f := range b.facts {
+		bare = append(bare, f.Prompts[0])
+		s, err := keyvalue.States(b.m, o, f.Prompts, nn.Place{Layer: block, At: nn.MLPAct})
+		if err != nil {
+			return keys, nil, err
+		}
+		x := s[0]
+		if keys.Data == nil {
+			keys = kernel.Mat(make([]float32, len(b.facts)*x.Cols), len(b.facts), x.Cols)
+		}
+		prefixed := make([]float64, x.Cols)
+		if x.Rows > 1 {
+			prefixed = keyvalue.Mean(x, 1)
+		}
+		for j := range x.Cols {
+			k := float64(x.Data[j])
+			if x.Rows > 1 {
+				k = (k + prefixed[j]) / 2
+			}
+			keys.Data[i*x.Cols+j] = float32(k)
+		}
+	}
+	s, err := keyvalue.States(b.m, o, bare, nn.Place{Layer: b.last, At: nn.BlockOut})
+	if err != nil {
+		return keys, nil, err
+	}
+	for _, v := range s[0].Data {
+		now = append(now, float64(v))
+	}
+	return keys, now, nil
+}
+
+// changeNorm is the Frobenius norm of Dᵀ·U, from the two Gram matrices.
+func changeNorm(d *nn.Delta) float64 {
+	u, v := gram(d.U), gram(d.D)
+	sum := 0.0
+	for i := range u {
+		sum += u[i] * v[i]
+	}
+	return math.Sqrt(math.Max(sum, 0))
+}
+
+func gram(x kernel.Matrix) []float64 {
+	out := make([]float64, 0, x.Rows*x.Rows)
+	for i := range x.Rows {
+		for j := range x.Rows {
+			sum := 0.0
+			for c := range x.Cols {
+				sum += float64(x.Data[i*x.Stride+c]) * float64(x.Data[j*x.Stride+c])
+			}
+			out = append(out, sum)
+		}
+	}
+	return out
+}
