@@ -69,7 +69,10 @@ func (c *Client) locate(ctx context.Context, name string, kind Kind) (string, er
 		return p, nil
 	}
 	p, err := c.pull(ctx, n)
-	if err != nil {
+	switch {
+	case err != nil && known:
+		return "", fmt.Errorf("data set %s: %w", d.Name, err)
+	case err != nil:
 		return "", err
 	}
 	return p.Path, nil
@@ -105,10 +108,11 @@ func (c *Client) Pull(ctx context.Context, name string) (*Pulled, error) {
 			return nil, err
 		} else if at == "" && d.Repo != "" {
 			p, err := c.pull(ctx, d.name())
-			if err == nil {
-				p.Name = d.Name
+			if err != nil {
+				return nil, fmt.Errorf("data set %s: %w", d.Name, err)
 			}
-			return p, err
+			p.Name = d.Name
+			return p, nil
 		}
 		at, err := c.dataset(ctx, d)
 		if err != nil {

@@ -30,8 +30,8 @@ products are measured first; a yardstick whose products run below half of ours
 With --scaling: edits per second and memory against batch size, text length,
 edited blocks, model size and threads, as a table and plots in folder DIR.`,
 		Example: `  keyhole bench
-  keyhole bench --against ../shared/peer --json
-  keyhole bench --against ../shared/peer --python venv/bin/python --rounds 5 --edits 100
+  keyhole bench --against yardstick --json
+  keyhole bench --against yardstick --python venv/bin/python --rounds 5 --edits 100
   keyhole bench --scaling docs/results/scaling`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {

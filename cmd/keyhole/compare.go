@@ -25,12 +25,15 @@ HTML with plots. Editors that are not trained yet are trained first. What is
 done already is not done again, so an interrupted comparison goes on; results
 that were measured differently are refused.`,
 		Example: `  keyhole compare compare-quickstart
-  keyhole compare configs/compare-smollm2.yaml --out runs/table --json
+  keyhole compare compare-smollm2 --out runs/table --json
   keyhole compare my.yaml --set data.limit=50`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg := compare.Default()
 			if _, err := readConfig(args[0], &cfg, set); err != nil {
+				return err
+			}
+			if err := locateComparison(c, &cfg); err != nil {
 				return err
 			}
 			if out == "" {
@@ -60,7 +63,7 @@ that were measured differently are refused.`,
 func runComparison(c *cobra.Command, cfg compare.Config, dir string) (*compare.Result, error) {
 	shown := newScreen(c.ErrOrStderr())
 	shown.pad = 10
-	m := &compare.Runner{Config: cfg, Dir: dir, Read: readConfig, Watcher: shown}
+	m := &compare.Runner{Config: cfg, Dir: dir, Read: readLocated(c), Watcher: shown}
 	r, err := m.Run(c.Context())
 	if stop := stopped(c); stop != nil {
 		fmt.Fprintf(c.ErrOrStderr(), "what was done is in %s; type the same command again to go on\n", dir)

@@ -39,7 +39,11 @@ Bad records are counted, not fatal. FILE may be "embedded".`,
 		Args:    exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			opts.SkipBad = true
-			set, err := workbench.LoadEdits(args[0], *opts)
+			path := args[0]
+			if err := errorAfter(findData(c, &path), findCompanions(c, opts)); err != nil {
+				return err
+			}
+			set, err := workbench.LoadEdits(path, *opts)
 			if err != nil {
 				return err
 			}
@@ -73,7 +77,11 @@ first such record. The exit status is 1 if there is a bad record.`,
 		Args:    exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			opts.SkipBad = true
-			set, err := workbench.LoadEdits(args[0], *opts)
+			path := args[0]
+			if err := errorAfter(findData(c, &path), findCompanions(c, opts)); err != nil {
+				return err
+			}
+			set, err := workbench.LoadEdits(path, *opts)
 			if err != nil {
 				return err
 			}

@@ -232,6 +232,9 @@ func (f *editFlags) questions(requests []edit.Request) []asked {
 }
 
 func (f *editFlags) run(c *cobra.Command, b *workbench.Bench) (*editResult, error) {
+	if err := findData(c, &f.file); err != nil {
+		return nil, err
+	}
 	requests, err := f.requests()
 	if err != nil {
 		return nil, err

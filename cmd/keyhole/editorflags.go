@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -44,11 +45,18 @@ func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string)
 	case len(args) > 0 && (f.corpus != "" || f.demos.Named()):
 		return nil, wrongUse("--corpus and --demos are for editors chosen by --editor; %s needs neither", args[0])
 	case len(args) > 0:
-		return workbench.OpenTrained(args[0], f.model, *f.threads, f.whole)
+		model, err := findBase(c, args[0], f.model)
+		if err != nil {
+			return nil, err
+		}
+		return workbench.OpenTrained(args[0], model, *f.threads, f.whole)
 	case f.model == "":
 		return nil, wrongUse("--editor %s needs --model: a folder, a GGUF file or %q", f.editor, workbench.Embedded)
 	}
 	if err := f.exists(); err != nil {
+		return nil, err
+	}
+	if err := f.find(c); err != nil {
 		return nil, err
 	}
 	b, err := workbench.Open(f.model, *f.threads)
@@ -68,6 +76,19 @@ func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string)
 		}
 	}
 	return b, nil
+}
+
+// find replaces the names of models and data by paths.
+func (f *editorFlags) find(c *cobra.Command) error {
+	var err error
+	if f.model, err = findModel(c, f.model); err != nil {
+		return err
+	}
+	if f.set, err = findSettings(c, f.set); err != nil {
+		return err
+	}
+	f.demos.Exclude = slices.Clone(f.demos.Exclude)
+	return findData(c, append(each(f.demos.Exclude), &f.corpus, &f.demos.Path, &f.demos.Neighbors)...)
 }
 
 // exists refuses names and overrides that fit no editor, before a model is

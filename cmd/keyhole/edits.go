@@ -165,7 +165,11 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 			if len(kept) == 0 {
 				return fmt.Errorf("%s: there is no edit file", strings.Join(args[1:], ", "))
 			}
-			b, err := workbench.Open(args[0], 0)
+			model, err := findModel(c, args[0])
+			if err != nil {
+				return err
+			}
+			b, err := workbench.Open(model, 0)
 			if err != nil {
 				return err
 			}
@@ -228,6 +232,9 @@ Edits of a store of in-context edits (.json) go by their ids.`,
 			}
 			if model == "" {
 				model = s.Base
+			}
+			if model, err = findModel(c, model); err != nil {
+				return fmt.Errorf("the base model of %s: %w; say where it is with --model", s.Dir, err)
 			}
 			b, err := workbench.Open(model, 0)
 			if err != nil {

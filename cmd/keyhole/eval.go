@@ -97,6 +97,9 @@ func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eva
 		return nil, wrongUse("--rounds and --ability are for sequential protocols, not for --protocol %s", f.protocol)
 	}
 	var err error
+	if err = errorAfter(findData(c, &f.file, &f.ability), findCompanions(c, f.data)); err != nil {
+		return nil, err
+	}
 	if f.opts.Ability, err = workbench.AbilityText(f.ability); err != nil {
 		return nil, err
 	}

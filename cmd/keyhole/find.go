@@ -5,12 +5,103 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/hub"
+	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/workbench"
 )
+
+// findModel is the path of a base model that an argument or flag names.
+func findModel(c *cobra.Command, name string) (string, error) {
+	f, err := newFinder(c)
+	if err != nil {
+		return "", err
+	}
+	return f.model(name)
+}
+
+// findData replaces the names of data by paths.
+func findData(c *cobra.Command, names ...*string) error {
+	f, err := newFinder(c)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if *n, err = f.data(*n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findCompanions replaces the names of the files that are read beside edits.
+func findCompanions(c *cobra.Command, d *data.Options) error {
+	d.Exclude = slices.Clone(d.Exclude)
+	return findData(c, append(each(d.Exclude), &d.Neighbors, &d.Locality)...)
+}
+
+// each are pointers to the elements of a list.
+func each(list []string) []*string {
+	var out []*string
+	for i := range list {
+		out = append(out, &list[i])
+	}
+	return out
+}
+
+// findSettings replaces the models that key=value name, where the key is one
+// that names one.
+func findSettings(c *cobra.Command, set []string) ([]string, error) {
+	f, err := newFinder(c)
+	if err != nil {
+		return nil, err
+	}
+	set = slices.Clone(set)
+	for i := range set {
+		if set[i], err = f.setting(set[i]); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
+}
+
+// findBase is where the base model of a run is: at model, or, where that is
+// empty, where the run's config says, if it has to be looked for.
+func findBase(c *cobra.Command, run, model string) (string, error) {
+	if model != "" {
+		return findModel(c, model)
+	}
+	name, err := train.BaseModel(run)
+	if err != nil {
+		return "", nil // whoever opens the run says what is wrong with it
+	}
+	path, err := findModel(c, name)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("base model of %s: %w; --model says where it is now", run, err)
+	case path == name:
+		return "", nil
+	}
+	return path, nil
+}
+
+// setting finds the model in key=value, where the key is one that names one.
+func (f *finder) setting(s string) (string, error) {
+	key, value, _ := strings.Cut(s, "=")
+	if strings.TrimSpace(key) != "encoder" {
+		return s, nil
+	}
+	path, err := f.model(strings.TrimSpace(value))
+	return key + "=" + path, err
+}
+
+// config finds what a training config names.
+func (f *finder) config(cfg *train.Config) error { return cfg.Locate(f.model, f.data) }
 
 // finder turns names of models and data into paths, fetching what is missing
 // and showing how far it is.

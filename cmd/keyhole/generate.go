@@ -61,13 +61,23 @@ stands in front of it, with demonstrations as --editor has it.`,
 					return wrongUse("--%s needs --temperature: without it the most probable token is taken always", flag)
 				}
 			}
-			b, err := workbench.Open(args[0], 0)
+			model, err := findModel(c, args[0])
+			if err != nil {
+				return err
+			}
+			b, err := workbench.Open(model, 0)
 			if err != nil {
 				return err
 			}
 			defer b.Close()
 			m, r := b.Model, &recalled{}
 			if store != "" {
+				if err := findData(c, &demos.Path); err != nil {
+					return err
+				}
+				if set, err = findSettings(c, set); err != nil {
+					return err
+				}
 				b.Demos, b.Watcher = demos, newScreen(c.ErrOrStderr())
 				if r, err = recall(c.Context(), b, store, editor, prompt, set); err != nil {
 					return err

@@ -37,6 +37,10 @@ damaged, its newest whole one is shown.`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if isRun(args[0]) {
+				model, err := findBase(c, args[0], model)
+				if err != nil {
+					return err
+				}
 				r, err := inspectCheckpoint(args[0], model)
 				if err != nil {
 					return err
@@ -49,7 +53,11 @@ damaged, its newest whole one is shown.`,
 			if model != "" {
 				return wrongUse("--model is for runs and checkpoints, and %s is none; leave it out", args[0])
 			}
-			r, err := inspectModel(args[0])
+			path, err := findModel(c, args[0])
+			if err != nil {
+				return err
+			}
+			r, err := inspectModel(path)
 			if err != nil {
 				return err
 			}

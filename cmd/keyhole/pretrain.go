@@ -30,6 +30,9 @@ The embedded model and edits were made so.`,
 			if _, err := readConfig(args[0], &cfg, set); err != nil {
 				return err
 			}
+			if err := findData(c, &cfg.Facts.Path); err != nil {
+				return err
+			}
 			var b *bar
 			m, err := pretrain.Run(c.Context(), cfg, out, func(p pretrain.Progress) {
 				if b == nil {

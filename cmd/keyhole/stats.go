@@ -38,7 +38,14 @@ interrupted collection goes on.`,
 			if cfg.Tokens < 0 {
 				return wrongUse("--tokens %d is negative", cfg.Tokens)
 			}
-			b, err := workbench.Open(args[0], 0)
+			model, err := findModel(c, args[0])
+			if err != nil {
+				return err
+			}
+			if err := findData(c, &corpus); err != nil {
+				return err
+			}
+			b, err := workbench.Open(model, 0)
 			if err != nil {
 				return err
 			}

@@ -65,7 +65,11 @@ The folder of --out gets a JSON file, a table, and a heat map (PNG and SVG) for 
 			if err != nil {
 				return err
 			}
-			b, err := workbench.Open(args[0], 0)
+			model, err := findModel(c, args[0])
+			if err != nil {
+				return err
+			}
+			b, err := workbench.Open(model, 0)
 			if err != nil {
 				return err
 			}
@@ -132,6 +136,9 @@ func (f *traceFlags) run(c *cobra.Command, b *workbench.Bench, cfg trace.Config)
 	out := &traced{Model: hash, LeftOut: map[string]int{}}
 	var facts *data.Collection[data.Fact]
 	if f.file != "" {
+		if err := findData(c, &f.file); err != nil {
+			return nil, err
+		}
 		if facts, err = data.LoadFacts(f.file, data.Options{}); err != nil {
 			return nil, err
 		}

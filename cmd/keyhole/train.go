@@ -19,7 +19,7 @@ import (
 
 func trainCommand(o *options) *cobra.Command {
 	var set []string
-	var out string
+	var out, model, edits string
 	var steps int
 	c := &cobra.Command{
 		Use:   "train CONFIG",
@@ -29,7 +29,8 @@ func trainCommand(o *options) *cobra.Command {
 The run folder holds config.yaml, log.jsonl, tb/, checkpoints/ and summary.json.
 Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 		Example: `  keyhole train quickstart --out runs/first
-  keyhole train configs/smollm2-zsre.yaml --set model.path=../shared/models/smollm2-135m/SmolLM2-135M-Instruct.Q4_1.gguf
+  keyhole train smollm2-zsre --steps 200
+  keyhole train smollm2-zsre --model Qwen/Qwen2.5-0.5B --data my-edits.jsonl
   keyhole train my.yaml --set train.lr=1e-5 --set hypernet.rank=256 --steps 500`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -37,6 +38,11 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 			number, err := stepsKey(c, steps)
 			if err != nil {
 				return err
+			}
+			for _, x := range []struct{ key, value string }{{"model.path", model}, {"data.train", edits}} {
+				if x.value != "" {
+					number = append(number, x.key+"="+x.value)
+				}
 			}
 			r, err := readConfig(args[0], &cfg, append(set, number...))
 			if err != nil {
@@ -51,6 +57,8 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 	}
 	c.Flags().StringArrayVar(&set, "set", nil, "override a key of the config: `key=value`")
 	c.Flags().StringVar(&out, "out", "", "run `folder` (default runs/NAME)")
+	c.Flags().StringVar(&model, "model", "", "base `model`, instead of model.path: a folder, a GGUF file, or a name (keyhole pull --help)")
+	c.Flags().StringVar(&edits, "data", "", "`file` of edits, or a data set's name, instead of data.train")
 	c.Flags().IntVar(&steps, "steps", 0, "optimiser steps, instead of train.steps")
 	return c
 }
@@ -115,6 +123,13 @@ func noRun(path string) error {
 // runLoop trains, showing progress, and prints what came of it.
 func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved, dir string, resume bool) error {
 	gone := lastGone(dir)
+	f, err := newFinder(c)
+	if err != nil {
+		return err
+	}
+	if err := f.config(&cfg); err != nil {
+		return err
+	}
 	p := newScreen(c.ErrOrStderr())
 	l, err := train.Start(cfg, r, dir, resume, workbench.Sources(), p)
 	if err != nil {
