@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/viper"
+
+	"keyhole.example/keyhole/internal/nearest"
 )
 
 const (
@@ -161,7 +163,7 @@ func (l *loader) environment(o Options) map[string]any {
 }
 
 func envFix(name string, all []string) string {
-	if best, ok := nearest(name[len(envPrefix):], trimAll(all, envPrefix)); ok {
+	if best, ok := nearest.Name(name[len(envPrefix):], trimAll(all, envPrefix)); ok {
 		return "did you mean " + envPrefix + best + "? otherwise unset it"
 	}
 	return "unset it; `keyhole config explain` lists the keys"

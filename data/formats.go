@@ -38,6 +38,7 @@ func formats() []Format {
 		{Name: "pitfalls", About: "Pitfalls: reverse, composite and coverage edits", Reader: "Load", match: keys("edits", "type"), edit: parsePitfalls},
 		{Name: "pitfalls-one-to-many", About: "Pitfalls: one subject and relation, many objects", Reader: "Load", match: keys("edit", "true_objects"), edit: parseOneToMany},
 		{Name: "qaedit", About: "QAEdit of the WILD benchmark", Reader: "Load", match: keys("prompt", "target", "source"), edit: parseQAEdit},
+		{Name: "facts", About: "facts written by hand: prompt, target, …; as JSON, JSON Lines, CSV or YAML (keyhole data new)", Reader: "Load", match: matchFacts, edit: parseFacts},
 
 		{Name: "counterfact-neighbors", About: "neighbourhood and paraphrase prompts for counterfact-flat, by case_id", Reader: "Set.MergeNeighbors", match: keys("case_id", "neighborhood_prompts"), neighbor: parseNeighbor},
 		{Name: "known-facts", About: "facts that GPT-2 XL knows, for causal tracing (ROME)", Reader: "LoadFacts", match: keys("known_id", "attribute"), fact: parseKnownFact},

@@ -140,7 +140,7 @@ func newSplitter(in *input, max int) (*splitter, error) {
 		first, _, whole := bytes.Cut(head, []byte("\n"))
 		s.lines = !whole || !opensBlock(first)
 	default:
-		return nil, fmt.Errorf("line %d: the file starts with %q; want JSON Lines or a JSON array", s.line, c)
+		return nil, fmt.Errorf("line %d: the file starts with %q; want JSON Lines, a JSON array, YAML (- prompt: …) or CSV whose head names the columns", s.line, c)
 	}
 	return s, gzipError(err)
 }

@@ -59,6 +59,9 @@ func parseOwn(f *fields) Edit {
 		f.fail("keyhole", "want version %q", ownVersion)
 	}
 	prompt, target := f.text("prompt"), f.text("target_new")
+	if !f.has("keyhole") && f.is("target_true", "a string") { // as a person writes it
+		f.values["target_true"] = append(append([]byte{'['}, f.values["target_true"]...), ']')
+	}
 	raw, err := json.Marshal(f.values)
 	if err != nil {
 		f.v.fail("", jsonError(err).Error())

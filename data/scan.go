@@ -128,7 +128,7 @@ func (s *scanner) run(r io.Reader) error {
 }
 
 func (s *scanner) readAll(in *input) error {
-	split, err := newSplitter(in, s.o.MaxRecord)
+	split, err := openRecords(in, s.o.MaxRecord)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}

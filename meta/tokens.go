@@ -167,7 +167,7 @@ func (m *Maker) Kept(tokens int) ([]text.Text, error) {
 func (m *Maker) borrow(r *data.Edit, visit int) (data.Prompt, error) {
 	for try := range 100 {
 		o := &m.Records[data.Choose(m.Seed, fmt.Sprintf("borrow/%d/%s", try, r.ID), visit, len(m.Records))]
-		if o.ID != r.ID && o.Subject != r.Subject {
+		if o.ID != r.ID && (o.Subject == "" || o.Subject != r.Subject) {
 			answer := o.TargetNew
 			if len(o.TargetTrue) > 0 {
 				answer = o.TargetTrue[0]

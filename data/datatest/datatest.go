@@ -46,7 +46,7 @@ func Run(t *testing.T, dir string, update bool) {
 func samples(t *testing.T, dir, format, kind string) []string {
 	t.Helper()
 	var out []string
-	for _, ending := range []string{"*.jsonl", "*.json"} {
+	for _, ending := range []string{"*.jsonl", "*.json", "*.csv", "*.yaml"} {
 		paths, err := filepath.Glob(filepath.Join(dir, format, kind, ending))
 		if err != nil {
 			t.Fatal(err)
