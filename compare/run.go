@@ -13,6 +13,7 @@ import (
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/eval"
 	"keyhole.example/keyhole/internal/resident"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/workbench"
 )
@@ -152,7 +153,7 @@ func (m *Runner) open(ctx context.Context, e Entry) (*workbench.Bench, error) {
 		return workbench.OpenTrained(dir, model, m.Threads, false)
 	}
 	if m.shared == nil {
-		b, err := workbench.Open(model, m.Threads)
+		b, err := workbench.Open(model, m.Threads, lm.LoadOptions{})
 		if err != nil {
 			return nil, err
 		}

@@ -38,16 +38,20 @@ func NewEditor(cfg Config, src Sources) (*Editor, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := loadModel(cfg.Model.Path, src)
+	m, err := loadModel(cfg.Model, src)
 	if err != nil {
 		return nil, err
 	}
 	return newEditor(cfg, m, e)
 }
 
-func loadModel(path string, src Sources) (*lm.Model, error) {
-	if !isEmbedded(path) {
-		return lm.Load(path)
+func loadModel(c ModelConfig, src Sources) (*lm.Model, error) {
+	path := c.Path
+	switch {
+	case !isEmbedded(path):
+		return lm.LoadWith(path, lm.LoadOptions{Pre: c.Pre})
+	case c.Pre != "":
+		return nil, fmt.Errorf("model.pre is %q, but a pre-tokenizer can be chosen for GGUF files alone; leave it out", c.Pre)
 	}
 	if src.Model == nil {
 		return nil, fmt.Errorf("model.path is %q and there is no embedded model; name a Hugging Face folder or a GGUF file", path)

@@ -43,8 +43,8 @@ type Bench struct {
 
 // OpenModel loads a base model with its tokenizer: a folder, a GGUF file, or the
 // embedded one.
-func OpenModel(path string) (*lm.Model, error) {
-	m, err := LoadModel(path)
+func OpenModel(path string, opts lm.LoadOptions) (*lm.Model, error) {
+	m, err := LoadModel(path, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +55,8 @@ func OpenModel(path string) (*lm.Model, error) {
 }
 
 // Open loads a base model, without an editor yet. threads is 0 for all cores.
-func Open(path string, threads int) (*Bench, error) {
-	m, err := OpenModel(path)
+func Open(path string, threads int, opts lm.LoadOptions) (*Bench, error) {
+	m, err := OpenModel(path, opts)
 	if err != nil {
 		return nil, err
 	}

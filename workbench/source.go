@@ -23,11 +23,14 @@ func Sources() train.Sources {
 }
 
 // LoadModel loads a base model, which may lack a tokenizer.
-func LoadModel(path string) (*lm.Model, error) {
-	if path == Embedded {
-		return embedded.Model()
+func LoadModel(path string, opts lm.LoadOptions) (*lm.Model, error) {
+	switch {
+	case path != Embedded:
+		return lm.LoadWith(path, opts)
+	case opts.Pre != "":
+		return nil, fmt.Errorf("a pre-tokenizer (%q) can be chosen for GGUF files alone, and the embedded model is none", opts.Pre)
 	}
-	return lm.Load(path)
+	return embedded.Model()
 }
 
 // LoadEdits reads a file of edits, or embedded ones: the held-out edits where no

@@ -18,6 +18,7 @@ type editorFlags struct {
 	demos                 workbench.Demos
 	set                   []string
 	threads               *int
+	load                  loading
 }
 
 func (f *editorFlags) add(c *cobra.Command) {
@@ -27,6 +28,7 @@ func (f *editorFlags) add(c *cobra.Command) {
 	fs.StringVar(&f.corpus, "corpus", "", "text `file` for the editor's statistics (default: the embedded text)")
 	demosFlags(c, &f.demos)
 	fs.StringArrayVar(&f.set, "set", nil, "override a key of the editor's config: `key=value`")
+	f.load.add(c)
 	f.threads = threadsFlag(c)
 	_ = c.RegisterFlagCompletionFunc("editor", cobra.FixedCompletions(catalog.Names(), cobra.ShellCompDirectiveNoFileComp))
 }
@@ -44,12 +46,18 @@ func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string)
 		return nil, wrongUse("--set is for editors chosen by --editor; %s has its own config", args[0])
 	case len(args) > 0 && (f.corpus != "" || f.demos.Named()):
 		return nil, wrongUse("--corpus and --demos are for editors chosen by --editor; %s needs neither", args[0])
+	case len(args) > 0 && f.load.opts.Pre != "":
+		return nil, wrongUse("--pre is for editors chosen by --editor; %s was trained with model.pre of its own config", args[0])
 	case len(args) > 0:
 		model, err := findBase(c, args[0], f.model)
 		if err != nil {
 			return nil, err
 		}
-		return workbench.OpenTrained(args[0], model, *f.threads, f.whole)
+		b, err := workbench.OpenTrained(args[0], model, *f.threads, f.whole)
+		if err == nil {
+			printNotes(c.ErrOrStderr(), b.Model)
+		}
+		return b, err
 	case f.model == "":
 		return nil, wrongUse("--editor %s needs --model: a folder, a GGUF file or %q", f.editor, workbench.Embedded)
 	}
@@ -59,7 +67,7 @@ func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string)
 	if err := f.find(c); err != nil {
 		return nil, err
 	}
-	b, err := workbench.Open(f.model, *f.threads)
+	b, err := f.load.open(c, f.model, *f.threads)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,6 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/saved"
 	"keyhole.example/keyhole/report"
-	"keyhole.example/keyhole/workbench"
 )
 
 func editsCommand(o *options) *cobra.Command {
@@ -141,6 +140,7 @@ type applied struct {
 
 func editsApplyCommand(o *options) *cobra.Command {
 	var save, dtype string
+	var load loading
 	c := &cobra.Command{
 		Use:   "apply MODEL EDIT…",
 		Short: "Apply edit files to a model and save it",
@@ -169,7 +169,7 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 			if err != nil {
 				return err
 			}
-			b, err := workbench.Open(model, 0)
+			b, err := load.open(c, model, 0)
 			if err != nil {
 				return err
 			}
@@ -180,6 +180,7 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 			return printApplied(c, o, s, kept)
 		},
 	}
+	load.add(c)
 	c.Flags().StringVar(&save, "save", "", "write the edited model to this new `folder`")
 	c.Flags().StringVar(&dtype, "dtype", "f32", "of the written weights: f32, f16 or bf16")
 	return c
@@ -199,6 +200,7 @@ func printApplied(c *cobra.Command, o *options, s *saved.Model, kept []*edit.Kep
 
 func editsRemoveCommand(o *options) *cobra.Command {
 	var model string
+	var load loading
 	c := &cobra.Command{
 		Use:   "remove EDITED_MODEL|STORE EDIT…",
 		Short: "Take edits out of an edited model or an edit store",
@@ -236,7 +238,7 @@ Edits of a store of in-context edits (.json) go by their ids.`,
 			if model, err = findModel(c, model); err != nil {
 				return fmt.Errorf("the base model of %s: %w; say where it is with --model", s.Dir, err)
 			}
-			b, err := workbench.Open(model, 0)
+			b, err := load.open(c, model, 0)
 			if err != nil {
 				return fmt.Errorf("the base model of %s: %w; say where it is with --model", s.Dir, err)
 			}
@@ -251,6 +253,7 @@ Edits of a store of in-context edits (.json) go by their ids.`,
 			return printApplied(c, o, s, kept)
 		},
 	}
+	load.add(c)
 	c.Flags().StringVar(&model, "model", "", "where the base model is now")
 	return c
 }

@@ -31,6 +31,7 @@ func generateCommand(o *options) *cobra.Command {
 	var set []string
 	var tokens int
 	var s lm.Sampler
+	var load loading
 	var ignoreEOS bool
 	c := &cobra.Command{
 		Use:   "generate MODEL",
@@ -65,7 +66,7 @@ stands in front of it, with demonstrations as --editor has it.`,
 			if err != nil {
 				return err
 			}
-			b, err := workbench.Open(model, 0)
+			b, err := load.open(c, model, 0)
 			if err != nil {
 				return err
 			}
@@ -101,6 +102,7 @@ stands in front of it, with demonstrations as --editor has it.`,
 			return err
 		},
 	}
+	load.add(c)
 	f := c.Flags()
 	f.StringVar(&prompt, "prompt", "", "text to continue")
 	f.StringVar(&store, "store", "", "store `file` of in-context edits (keyhole edit --keep FILE.json)")

@@ -23,6 +23,7 @@ import (
 
 func inspectCommand(o *options) *cobra.Command {
 	var model string
+	var opts lm.LoadOptions
 	c := &cobra.Command{
 		Use:   "inspect MODEL|RUN|CHECKPOINT",
 		Short: "Say what a model, a run or a checkpoint is",
@@ -57,7 +58,7 @@ damaged, its newest whole one is shown.`,
 			if err != nil {
 				return err
 			}
-			r, err := inspectModel(path)
+			r, err := inspectModel(path, opts)
 			if err != nil {
 				return err
 			}
@@ -67,6 +68,7 @@ damaged, its newest whole one is shown.`,
 			return r.print(c.OutOrStdout())
 		},
 	}
+	c.Flags().StringVar(&opts.Pre, "pre", "", "of a GGUF file: pre-tokenizer in place of the one that it names")
 	c.Flags().StringVar(&model, "model", "", "of a run: where its base model is now")
 	return c
 }
@@ -93,6 +95,7 @@ type modelInfo struct {
 	Context      int            `json:"context"`
 	Tied         bool           `json:"tied"`
 	Tokenizer    *tokenizerInfo `json:"tokenizer"`       // null: the model came without
+	Notes        []string       `json:"notes,omitempty"` // what its files leave open and was assumed
 	Edits        []keptInfo     `json:"edits,omitempty"` // of a model that keyhole edit saved
 	EditedFrom   string         `json:"edited_from_sha256,omitempty"`
 	Sites        []siteInfo     `json:"sites"`
@@ -111,12 +114,8 @@ type siteInfo struct {
 	Out   int    `json:"out"`
 }
 
-func inspectModel(path string) (*modelInfo, error) {
-	load := func() (*lm.Model, error) { return lm.Load(path) }
-	if path == workbench.Embedded {
-		load = workbench.Sources().Model
-	}
-	m, err := load()
+func inspectModel(path string, opts lm.LoadOptions) (*modelInfo, error) {
+	m, err := workbench.LoadModel(path, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +128,7 @@ func inspectModel(path string) (*modelInfo, error) {
 	r := &modelInfo{
 		Path: path, Architecture: m.Architecture(), ModelType: c.ModelType, Parameters: m.Parameters(), Hash: hash,
 		Layers: c.Layers, Width: c.Width, Heads: c.Heads, KVHeads: c.KVHeads, FFN: c.FFN, Vocab: c.Vocab, Context: c.Context, Tied: c.Tied,
-		Sites: []siteInfo{},
+		Sites: []siteInfo{}, Notes: m.Notes(),
 	}
 	if t := m.Tokenizer; t != nil {
 		r.Tokenizer = &tokenizerInfo{t.Kind(), t.Size()}
@@ -168,6 +167,11 @@ func (r *modelInfo) print(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "%s: %s, %d parameters, sha256 %.12s…\n%d blocks of width %d, %d heads (%d for keys and values), inner width %d, vocabulary %d, context %d\ntokenizer: %s\n\n",
 		r.Path, r.Architecture, r.Parameters, r.Hash, r.Layers, r.Width, r.Heads, r.KVHeads, r.FFN, r.Vocab, r.Context, tokens); err != nil {
 		return err
+	}
+	for _, note := range r.Notes {
+		if _, err := fmt.Fprintf(w, "note: %s\n\n", note); err != nil {
+			return err
+		}
 	}
 	if r.EditedFrom != "" {
 		if _, err := fmt.Fprintf(w, "edits: %d, made to the model with sha256 %.12s…; keyhole edits list %s shows the edits\n\n", len(r.Edits), r.EditedFrom, r.Path); err != nil {

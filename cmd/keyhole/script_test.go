@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/internal/golden"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tokenizer"
 )
@@ -34,7 +35,14 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_CACHE_HOME", cache) // one unpacked model for all scripts
 			e.Setenv("HF_HUB_OFFLINE", "1")   // the network is none of the tests' business
+			e.Setenv(golden.Variable, os.Getenv(golden.Variable))
 			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "shared" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return os.Getenv(golden.Variable) != "", nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits, "after": after, "flip": flip, "field": field, "sha256": sha256Is, "hub": serve,

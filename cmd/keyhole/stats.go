@@ -7,7 +7,6 @@ import (
 
 	"keyhole.example/keyhole/edit/stats"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/workbench"
 )
 
 // momentInfo is the JSON of one site's statistics.
@@ -24,6 +23,7 @@ func statsCommand(o *options) *cobra.Command {
 	var corpus, out string
 	var sites []string
 	cfg := stats.Default()
+	var load loading
 	c := &cobra.Command{
 		Use:   "stats MODEL",
 		Short: "Collect what ROME must leave alone, from a text",
@@ -45,7 +45,7 @@ interrupted collection goes on.`,
 			if err := findData(c, &corpus); err != nil {
 				return err
 			}
-			b, err := workbench.Open(model, 0)
+			b, err := load.open(c, model, 0)
 			if err != nil {
 				return err
 			}
@@ -78,6 +78,7 @@ interrupted collection goes on.`,
 			return nil
 		},
 	}
+	load.add(c)
 	fs := c.Flags()
 	fs.StringVar(&corpus, "corpus", "", "text `file`, plain or gzip (default: the embedded text)")
 	fs.StringSliceVar(&sites, "sites", []string{lm.RoleDown}, "layers, by name or pattern")

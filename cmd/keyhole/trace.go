@@ -44,6 +44,7 @@ type traced struct {
 
 func traceCommand(o *options) *cobra.Command {
 	var f traceFlags
+	var load loading
 	c := &cobra.Command{
 		Use:   "trace MODEL",
 		Short: "Find the states that carry a fact, by causal tracing",
@@ -69,7 +70,7 @@ The folder of --out gets a JSON file, a table, and a heat map (PNG and SVG) for 
 			if err != nil {
 				return err
 			}
-			b, err := workbench.Open(model, 0)
+			b, err := load.open(c, model, 0)
 			if err != nil {
 				return err
 			}
@@ -83,6 +84,7 @@ The folder of --out gets a JSON file, a table, and a heat map (PNG and SVG) for 
 			return t.print(c.OutOrStdout())
 		},
 	}
+	load.add(c)
 	fs := c.Flags()
 	fs.StringVar(&f.query.Prompt, "prompt", "", "text that asks for a fact")
 	fs.StringVar(&f.query.Subject, "subject", "", "what the fact is about, as it stands in the prompt")

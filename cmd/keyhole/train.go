@@ -136,6 +136,7 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 		return err
 	}
 	defer l.Close()
+	printNotes(c.ErrOrStderr(), l.Editor.Model)
 	if gone != "" {
 		fmt.Fprintf(c.ErrOrStderr(), "%s, saved last, was deleted; going on from step %d\n", gone, l.Step())
 	}

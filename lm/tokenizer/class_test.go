@@ -81,6 +81,7 @@ func TestEncodePrompt_adds_no_second_start_token(t *testing.T) {
 		{"true", "", []int32{1}},
 		{"false", "<s>a", []int32{1, 6}},
 		{"false", "a", []int32{6}},
+		{`true,"add_eos_token":true`, "a", []int32{1, 6}},
 	} {
 		tok := loadDir(t, writeFolder(t, map[string]any{
 			fileJSON: []byte(`{` + spModel + `,` + spSpecial + `}`),

@@ -14,8 +14,9 @@ type Tokenizer interface {
 	// EncodeSpecial is Encode with the tokens that the tokenizer adds around a
 	// text (a start token, [CLS] and [SEP], …), if it adds any.
 	EncodeSpecial(text string) []int32
-	// EncodePrompt is EncodeSpecial for a text that may be spelt with its
-	// start token already, as chat templates do: it does not get a second one.
+	// EncodePrompt is EncodeSpecial for a text that shall go on: nothing is put
+	// behind it, and one that is spelt with its start token already, as chat
+	// templates spell theirs, does not get a second one.
 	EncodePrompt(text string) []int32
 	// EncodeOffsets is Encode with the bytes [start, end) of text that each
 	// token stands for. A token that holds a part of a character covers just
@@ -120,12 +121,12 @@ func (p *pipeline) EncodeSpecial(text string) []int32 {
 }
 
 func (p *pipeline) EncodePrompt(text string) []int32 {
-	ids := p.EncodeSpecial(text)
-	n := len(p.prefix)
-	if n > 0 && len(ids) > n && p.prefix[n-1] == p.bos && ids[n] == p.bos {
-		return ids[n:]
+	prefix := p.prefix
+	ids := p.Encode(text)
+	if n := len(prefix); n > 0 && prefix[n-1] == p.bos && len(ids) > 0 && ids[0] == p.bos {
+		prefix = prefix[:n-1]
 	}
-	return ids
+	return slices.Concat(prefix, ids)
 }
 
 func (p *pipeline) EncodeOffsets(text string) (ids []int32, spans [][2]int) {
