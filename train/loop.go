@@ -68,7 +68,7 @@ type Loop struct {
 // is there. r is the resolved config of cfg.
 func Start(cfg Config, r *configs.Resolved, dir string, resume bool, src Sources, obs Observer) (*Loop, error) {
 	l := &Loop{resolved: r, dir: dir, observer: obs, lastMetrics: map[string]float64{}}
-	if !resume && exists(filepath.Join(dir, "checkpoints")) {
+	if !resume && holdsRun(dir) {
 		return nil, fmt.Errorf("%s already holds a run; go on with it by `keyhole resume %s`, or choose another --out", dir, dir)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -264,6 +264,34 @@ func TestRefusals(t *testing.T) {
 	expect("a flipped bit", err, "phi.safetensors")
 }
 
+// TestARunKilledBeforeItsConfigIsTypedAgain: what such a run leaves is no run
+// that could be resumed.
+func TestARunKilledBeforeItsConfigIsTypedAgain(t *testing.T) {
+	for _, c := range []struct {
+		name, left string
+		again      bool
+	}{
+		{"locks alone", "checkpoints/.lock", true},
+		{"a checkpoint in the making", "checkpoints/.step-000003.unfinished-1-0", true},
+		{"a checkpoint", "checkpoints/step-000003", false},
+		{"a config", "config.yaml", false},
+	} {
+		dir := t.TempDir()
+		for _, name := range []string{".lock", "checkpoints/.lock", c.left} {
+			path := filepath.Join(dir, name)
+			must(t, os.MkdirAll(filepath.Dir(path), 0o777))
+			must(t, os.WriteFile(path, nil, 0o666))
+		}
+		l, err := start(t, small(), dir, false, sources(), &quiet{})
+		if again := err == nil; again != c.again {
+			t.Errorf("%s: started again %v (%v), want %v", c.name, again, err, c.again)
+		}
+		if err == nil {
+			must(t, l.Close())
+		}
+	}
+}
+
 // TestNotFinite: a model whose last norm is not a number leaves every example
 // out until the run stops, naming edit and node.
 func TestNotFinite(t *testing.T) {

@@ -3,13 +3,16 @@ package train
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/configs"
@@ -364,6 +367,17 @@ func findCheckpoint(path string) (*checkpoints.Checkpoint, error) {
 		ref = "last"
 	}
 	return s.Load(ref)
+}
+
+// holdsRun reports whether a run was begun in dir that resume goes on with. One
+// that was killed before it had written its config has nothing to keep.
+func holdsRun(dir string) bool {
+	entries, err := os.ReadDir(filepath.Join(dir, "checkpoints"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	begun := func(e os.DirEntry) bool { return !strings.HasPrefix(e.Name(), ".") }
+	return err != nil || slices.ContainsFunc(entries, begun) || exists(filepath.Join(dir, "config.yaml"))
 }
 
 func exists(path string) bool {

@@ -21,7 +21,7 @@ var list = []mutant{
 		pkg: "meta", test: "TestLocalityRowsAreThoseOfTheOption",
 	}, {
 		name: "training borrows of the same subject", in: "meta",
-		old: "o.ID != r.ID && o.Subject != r.Subject", new: "o.ID != r.ID",
+		old: `o.ID != r.ID && (o.Subject == "" || o.Subject != r.Subject)`, new: "o.ID != r.ID",
 		pkg: "meta", test: "TestABorrowedTextIsOfAnotherSubject",
 	}, {
 		name: "eval borrows of the same subject", in: "eval",
@@ -32,12 +32,12 @@ var list = []mutant{
 		old: "AppendUint32(b, uint32(i))", new: "AppendUint32(b[:len(b):len(b)], uint32(i))[:len(b)]",
 		pkg: "text", test: "TestTheCacheTellsTextsByWhatIsAskedOfThem",
 	}, {
-		name: "MEMIT's residual is not divided", in: "edit/memit",
+		name: "MEMIT's residual is not divided", in: "edit/spread",
 		old: "residual[i] = d / float64(left)", new: "residual[i] = d",
 		pkg: "edit/memit", test: "TestTheResidualIsDividedByTheSitesLeft",
 	}, {
-		name: "MEMIT's residual is divided by all sites", in: "edit/memit",
-		old: "factors[i], len(b.sites)-i)", new: "factors[i], len(b.sites))",
+		name: "MEMIT's residual is divided by all sites", in: "edit/spread",
+		old: "b.site(i, len(b.Sites)-i)", new: "b.site(i, len(b.Sites))",
 		pkg: "edit/memit", test: "TestTheResidualIsDividedByTheSitesLeft",
 	}, {
 		name: "eval's first block plus one", in: "eval",
