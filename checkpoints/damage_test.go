@@ -313,3 +313,43 @@ func tryReseal(text string) string {
 	}
 	return seal(text)
 }
+
+// TestLinksAreNoCheckpoints: whoever can make a link in a run's folder could have
+// anything read, or written over, through it.
+func TestLinksAreNoCheckpoints(t *testing.T) {
+	for _, name := range []string{"step-000120", "step-000120/manifest.json", "step-000120/phi.safetensors", "last"} {
+		s := newStore(t)
+		save(t, s, 100)
+		save(t, s, 120)
+		path, away := filepath.Join(s.Dir(), name), filepath.Join(t.TempDir(), "step-000120")
+		must(t, os.Rename(path, away))
+		must(t, os.Symlink(away, path))
+		_, err := s.Load("last")
+		var corrupt *checkpoints.CorruptError
+		if !errors.As(err, &corrupt) || !strings.Contains(err.Error(), filepath.Base(name)) || !strings.Contains(corrupt.Use, "step-000") {
+			t.Errorf("%s is a link: %v", name, err)
+		}
+		must(t, s.Close())
+	}
+}
+
+func TestAPointerIsReadWithoutASumAndWithTheRightOne(t *testing.T) {
+	s := newStore(t)
+	for _, step := range []int{20, 40, 60} {
+		save(t, s, step)
+	}
+	last := filepath.Join(s.Dir(), "last")
+	whole := read(t, last)
+	for bit := range 8 * len(whole) {
+		bad := []byte(string(whole))
+		bad[bit/8] ^= 1 << (bit % 8)
+		must(t, os.WriteFile(last, bad, 0o600))
+		if name, err := s.Last(); err == nil {
+			t.Errorf("%q names %s", bad, name)
+		}
+	}
+	must(t, os.WriteFile(last, []byte("step-000040\n"), 0o600)) // as the first version wrote it
+	if name, err := s.Last(); err != nil || name != "step-000040" {
+		t.Errorf("%s, %v", name, err)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+
+	"keyhole.example/keyhole/internal/lock"
 )
 
 // ErrNone says that a folder holds no checkpoint yet, or none of that role.
@@ -44,17 +46,5 @@ func (e *CorruptError) Error() string {
 // Unwrap gives the cause.
 func (e *CorruptError) Unwrap() error { return e.Err }
 
-// InUseError says that another process holds a folder's lock.
-type InUseError struct {
-	Folder string
-	PID    int // 0 if unknown
-}
-
-// Error names the process and the way out.
-func (e *InUseError) Error() string {
-	who := "another process"
-	if e.PID > 0 {
-		who = fmt.Sprintf("process %d", e.PID)
-	}
-	return fmt.Sprintf("run folder %s in use by %s; wait for it, stop it, or choose another folder", e.Folder, who)
-}
+// InUseError says which process holds a folder's lock.
+type InUseError = lock.InUseError

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"keyhole.example/keyhole/internal/regular"
 )
 
 // Checkpoint is a step folder whose every byte has been checked.
@@ -77,6 +79,9 @@ func (s *Store) intact(except string) string {
 
 // verify reads a step folder and checks each byte of it.
 func verify(dir string) (*Checkpoint, error) {
+	if info, err := os.Lstat(dir); err == nil && !info.IsDir() { // a folder's link may lead anywhere
+		return nil, corrupt(filepath.Dir(dir), filepath.Base(dir), -1, errors.New("is a link or file, not a folder"))
+	}
 	m, err := readManifest(dir)
 	if err != nil {
 		return nil, err
@@ -92,22 +97,28 @@ func verify(dir string) (*Checkpoint, error) {
 	return &Checkpoint{Manifest: m, Dir: dir}, nil
 }
 
+// cause is what is wrong with a file that the error's reader is told of already.
+func cause(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return fmt.Errorf("is %w", at.Err)
+	}
+	return err
+}
+
 func corrupt(dir, file string, offset int64, err error) *CorruptError {
 	return &CorruptError{Folder: dir, File: file, Offset: offset, Err: err}
 }
 
 func readManifest(dir string) (Manifest, error) {
-	f, err := os.Open(filepath.Join(dir, manifestName))
-	if errors.Is(err, fs.ErrNotExist) {
+	text, err := regular.ReadOwn(filepath.Join(dir, manifestName), maxManifest)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return Manifest{}, corrupt(dir, manifestName, -1, errors.New("missing"))
-	}
-	if err != nil {
+	case errors.Is(err, regular.ErrNot), errors.Is(err, regular.ErrTooLarge):
+		return Manifest{}, corrupt(dir, manifestName, -1, cause(err))
+	case err != nil:
 		return Manifest{}, fmt.Errorf("checkpoint: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	if err != nil {
-		return Manifest{}, fmt.Errorf("checkpoint: read %s: %w", f.Name(), err)
 	}
 	m, err := ParseManifest(text)
 	switch {
@@ -132,7 +143,7 @@ func verifyFile(dir string, want File) error {
 	case info.Size() != want.Size:
 		return corrupt(dir, want.Name, min(info.Size(), want.Size), fmt.Errorf("has %d bytes, the manifest says %d", info.Size(), want.Size))
 	}
-	f, err := os.Open(path)
+	f, err := regular.OpenOwn(path)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/regular"
 )
 
 // deletingName marks a step folder whose deletion has begun, so that a kill in
@@ -49,7 +50,7 @@ func (s *Store) Prune(keep int) ([]string, error) {
 		if _, err := readManifest(dir); err != nil {
 			continue
 		}
-		mark, err := os.Create(filepath.Join(dir, deletingName))
+		mark, err := regular.OpenFileOwn(filepath.Join(dir, deletingName), os.O_WRONLY|os.O_CREATE, 0o666)
 		if err == nil {
 			err = mark.Close()
 		}

@@ -13,6 +13,9 @@ import (
 	"strings"
 
 	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/lock"
+	"keyhole.example/keyhole/internal/regular"
+	"keyhole.example/keyhole/internal/seal"
 )
 
 const (
@@ -38,7 +41,7 @@ func stepOf(name string) (int, bool) {
 // Store is a folder of checkpoints. It is not safe for concurrent use.
 type Store struct {
 	dir  string
-	lock *Lock // nil for a view
+	lock *lock.Lock // nil for a view
 }
 
 // Open makes the folder dir if need be, takes its lock and sweeps away what
@@ -48,13 +51,13 @@ func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("open checkpoints: %w", err)
 	}
-	lock, err := LockFolder(dir)
+	held, err := lock.Folder(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, lock: lock}
+	s := &Store{dir: dir, lock: held}
 	if err := s.sweep(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open checkpoints %s: %w", dir, err), lock.Unlock())
+		return nil, errors.Join(fmt.Errorf("open checkpoints %s: %w", dir, err), held.Unlock())
 	}
 	return s, nil
 }
@@ -147,7 +150,7 @@ func (s *Store) SetBest(ref string) error {
 // point writes a pointer.
 func (s *Store) point(pointer, name string) error {
 	err := atomicfile.Write(filepath.Join(s.dir, pointer), func(w io.Writer) error {
-		_, err := io.WriteString(w, name+"\n")
+		_, err := fmt.Fprintf(w, "%s %s\n", name, seal.Sum([]byte(name)))
 		return err
 	})
 	if err != nil {
@@ -159,24 +162,21 @@ func (s *Store) point(pointer, name string) error {
 // pointer reads and checks a pointer. With an error that wraps errGone comes the
 // missing folder's name.
 func (s *Store) pointer(pointer string) (string, error) {
-	f, err := os.Open(filepath.Join(s.dir, pointer))
-	if errors.Is(err, fs.ErrNotExist) {
+	const longest = 64
+	text, err := regular.ReadOwn(filepath.Join(s.dir, pointer), longest)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return "", s.noPointer(pointer)
-	}
-	if err != nil {
+	case errors.Is(err, regular.ErrNot), errors.Is(err, regular.ErrTooLarge):
+		return "", &CorruptError{Folder: s.dir, File: pointer, Offset: -1, Err: cause(err), Use: s.intact("")}
+	case err != nil:
 		return "", fmt.Errorf("checkpoint pointer: %w", err)
 	}
-	defer f.Close()
-	const longest = 64
-	text, err := io.ReadAll(io.LimitReader(f, longest))
-	if err != nil {
-		return "", fmt.Errorf("checkpoint pointer %s: %w", f.Name(), err)
+	name, sum, sealed := strings.Cut(strings.TrimSuffix(string(text), "\n"), " ") // the first version wrote no sum
+	if _, ok := stepOf(name); !ok || sealed && sum != seal.Sum([]byte(name)) {
+		return "", &CorruptError{Folder: s.dir, File: pointer, Offset: -1, Err: fmt.Errorf("says %q, which names no checkpoint", text), Use: s.intact("")}
 	}
-	name := strings.TrimSuffix(string(text), "\n")
-	if _, ok := stepOf(name); !ok {
-		return "", &CorruptError{Folder: s.dir, File: pointer, Offset: -1, Err: fmt.Errorf("names %q, which is no checkpoint", name), Use: s.intact("")}
-	}
-	if info, err := os.Stat(filepath.Join(s.dir, name)); err != nil || !info.IsDir() {
+	if _, err := os.Lstat(filepath.Join(s.dir, name)); err != nil {
 		return name, &CorruptError{Folder: s.dir, File: pointer, Offset: -1, Err: fmt.Errorf("names %s, %w", name, errGone), Use: s.intact("")}
 	}
 	return name, nil

@@ -7,10 +7,8 @@ import (
 	"io"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -267,44 +265,6 @@ func TestAFolderHasOneWriter(t *testing.T) {
 	reopen(t, s.Dir())
 }
 
-// TestLockOfAnotherProcess starts this test binary once more to hold the lock,
-// and kills it: the lock must go with it.
-func TestLockOfAnotherProcess(t *testing.T) {
-	if dir := os.Getenv("CHECKPOINTS_TEST_HOLD"); dir != "" {
-		if _, err := checkpoints.LockFolder(dir); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		fmt.Println("held")
-		select {}
-	}
-	if runtime.GOOS == "windows" {
-		t.Skip("without flock a kill leaves the lock file")
-	}
-	dir := t.TempDir()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestLockOfAnotherProcess$")
-	cmd.Env = append(os.Environ(), "CHECKPOINTS_TEST_HOLD="+dir)
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	said := make([]byte, 4)
-	if _, err := io.ReadFull(out, said); err != nil || string(said) != "held" {
-		t.Fatalf("holder says %q, %v", said, err)
-	}
-	_, err = checkpoints.LockFolder(dir)
-	var used *checkpoints.InUseError
-	if !errors.As(err, &used) || used.PID != cmd.Process.Pid {
-		t.Errorf("got %v, want process %d", err, cmd.Process.Pid)
-	}
-	must(t, cmd.Process.Kill())
-	if err := cmd.Wait(); err == nil {
-		t.Error("the holder ended in peace")
-	}
-	lock, err := checkpoints.LockFolder(dir)
-	must(t, err)
-	must(t, lock.Unlock())
-}
-
 func TestReadOnlyFolders(t *testing.T) {
 	s := newStore(t)
 	save(t, s, 120)
@@ -323,7 +283,6 @@ func TestReadOnlyFolders(t *testing.T) {
 		t.Skip("this user may write everywhere")
 	}
 	before := snapshot(t, s.Dir())
-	must(t, os.Remove(filepath.Join(s.Dir(), ".lock")))
 	must(t, os.Chmod(s.Dir(), 0o500))
 	t.Cleanup(func() { must(t, os.Chmod(s.Dir(), 0o700)) })
 	if _, err := checkpoints.Open(s.Dir()); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), s.Dir()) {
@@ -347,9 +306,6 @@ func TestFoldersThatAreNone(t *testing.T) {
 	}
 	if _, err := checkpoints.Open(file); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("open: %v", err)
-	}
-	if _, err := checkpoints.LockFolder(file + "-missing"); err == nil {
-		t.Error("locked a missing folder")
 	}
 }
 

@@ -1,15 +1,19 @@
 package train
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/regular"
+	"keyhole.example/keyhole/internal/seal"
 	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/train/tensorboard"
 )
@@ -20,16 +24,20 @@ type logs struct {
 	tb   *tensorboard.Writer
 }
 
-// openLogs opens the logs of a run that goes on behind step done; lines of
-// later steps, which a killed run had written, are dropped.
-func openLogs(dir string, done int) (*logs, error) {
+// maxLog bounds log.jsonl: a line has some hundred bytes.
+const maxLog = 1 << 30
+
+// openLogs opens the logs of a run that goes on behind step done. Lines of later
+// steps, and a last one without its end, which a killed run had written, are
+// dropped. Others that cannot be read stay as they are; notes tells of them.
+func openLogs(dir string, done int) (l *logs, notes []string, err error) {
 	path := filepath.Join(dir, "log.jsonl")
-	if err := cutLog(path, done); err != nil {
-		return nil, err
+	if notes, err = cutLog(path, done); err != nil {
+		return nil, nil, err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	f, err := regular.OpenFileOwn(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("log: %w", err)
+		return nil, nil, fmt.Errorf("log: %w", err)
 	}
 	first := int64(0)
 	if done > 0 {
@@ -38,39 +46,54 @@ func openLogs(dir string, done int) (*logs, error) {
 	tb, err := tensorboard.Create(filepath.Join(dir, "tb"), first, time.Now)
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, nil, err
 	}
-	return &logs{f, tb}, nil
+	return &logs{f, tb}, notes, nil
 }
 
-// cutLog rewrites the log without lines of steps beyond done.
-func cutLog(path string, done int) error {
-	f, err := os.Open(path)
-	if os.IsNotExist(err) {
-		return nil
+// cutLog rewrites the log without lines of steps beyond done, if it has any.
+func cutLog(path string, done int) (notes []string, err error) {
+	raw, err := regular.ReadOwn(path, maxLog)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("log: %w", err)
+		return nil, fmt.Errorf("log: %w", err)
 	}
-	defer f.Close()
-	return atomicfile.Write(path, func(w io.Writer) error {
-		in := bufio.NewScanner(f)
-		in.Buffer(nil, 1<<20)
-		for in.Scan() {
-			var m Metrics
-			if json.Unmarshal(in.Bytes(), &m) != nil || m.Step > done {
-				continue
-			}
-			if _, err := fmt.Fprintf(w, "%s\n", in.Bytes()); err != nil {
-				return err
-			}
+	whole := raw[:bytes.LastIndexByte(raw, '\n')+1]
+	kept := make([]byte, 0, len(whole))
+	n := 0
+	for line := range bytes.Lines(whole) {
+		n++
+		m, err := readLine(line)
+		if err != nil {
+			notes = append(notes, fmt.Sprintf("%s line %d: %v; the line stays as it is, and no result depends on it", path, n, err))
 		}
-		return in.Err()
-	})
+		if err != nil || m.Step <= done {
+			kept = append(kept, line...)
+		}
+	}
+	if len(kept) == len(raw) {
+		return notes, nil
+	}
+	return notes, writeBytes(path, kept)
+}
+
+// readLine reads a line of log.jsonl. The first version wrote no sums.
+func readLine(line []byte) (Metrics, error) {
+	var m Metrics
+	text, _, err := seal.Open(bytes.TrimSuffix(line, []byte("\n")))
+	if err == nil {
+		err = json.Unmarshal(text, &m)
+	}
+	return m, err
 }
 
 func (l *logs) write(m Metrics) error {
 	b, err := json.Marshal(m)
+	if err == nil {
+		b, err = seal.Line(b)
+	}
 	if err != nil {
 		return fmt.Errorf("log of step %d: %w", m.Step, err)
 	}
@@ -157,20 +180,19 @@ func writeBytes(path string, b []byte) error {
 // ReadLog reads a run's log.jsonl.
 func ReadLog(dir string) ([]Metrics, error) {
 	path := filepath.Join(dir, "log.jsonl")
-	f, err := os.Open(path)
+	raw, err := regular.ReadFile(path, maxLog)
 	if err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
-	defer f.Close()
 	var out []Metrics
-	in := bufio.NewScanner(f)
-	in.Buffer(nil, 1<<20)
-	for line := 1; in.Scan(); line++ {
-		var m Metrics
-		if err := json.Unmarshal(in.Bytes(), &m); err != nil {
-			return nil, fmt.Errorf("%s line %d: %w", path, line, err)
+	n := 0
+	for line := range bytes.Lines(raw) {
+		n++
+		m, err := readLine(line)
+		if err != nil {
+			return nil, fmt.Errorf("%s line %d: %w", path, n, err)
 		}
 		out = append(out, m)
 	}
-	return out, in.Err()
+	return out, nil
 }

@@ -13,6 +13,8 @@ import (
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/hypernet"
+	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/train/optim"
 )
@@ -49,7 +51,7 @@ type Loop struct {
 	resolved *configs.Resolved
 	dir      string
 	observer Observer
-	lock     *checkpoints.Lock
+	lock     *lock.Lock
 	store    *checkpoints.Store
 	log      *logs
 
@@ -61,6 +63,7 @@ type Loop struct {
 	optim       optim.State
 	grads       []float32 // like Net.Flat
 	savedAt     int
+	notes       []string
 	lastMetrics map[string]float64
 }
 
@@ -71,15 +74,20 @@ func Start(cfg Config, r *configs.Resolved, dir string, resume bool, src Sources
 	if !resume && holdsRun(dir) {
 		return nil, fmt.Errorf("%s already holds a run; go on with it by `keyhole resume %s`, or choose another --out", dir, dir)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	forget, err := atomicfile.MakeDir(dir)
+	if err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
-	var err error
-	if l.lock, err = checkpoints.LockFolder(dir); err != nil {
-		return nil, err
+	if l.lock, err = lock.Folder(dir); err == nil {
+		err = l.prepare(cfg, src, resume)
 	}
-	if err := l.prepare(cfg, src, resume); err != nil {
-		l.Close()
+	if err != nil {
+		// What stopped the run matters more than what cannot be closed.
+		_ = l.Close()
+		if l.store != nil {
+			_ = os.Remove(l.store.Dir()) // a folder with something in it stays
+		}
+		forget()
 		return nil, err
 	}
 	return l, nil
@@ -127,7 +135,7 @@ func (l *Loop) prepare(cfg Config, src Sources, resume bool) error {
 			return err
 		}
 	}
-	l.log, err = openLogs(l.dir, l.state.Step)
+	l.log, l.notes, err = openLogs(l.dir, l.state.Step)
 	return err
 }
 
@@ -184,6 +192,9 @@ func (l *Loop) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Notes are faults of the run's files that did not stop it, each a sentence.
+func (l *Loop) Notes() []string { return l.notes }
 
 // Step is how many optimiser steps are done.
 func (l *Loop) Step() int { return l.state.Step }

@@ -16,6 +16,8 @@ import (
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/embedded"
 	"keyhole.example/keyhole/hypernet"
+	"keyhole.example/keyhole/internal/lock"
+	"keyhole.example/keyhole/internal/seal"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/train"
 )
@@ -151,10 +153,10 @@ func TestARunKilledWhileSavingWritesTheSameBytes(t *testing.T) {
 			must(t, os.RemoveAll(folder(dir, step)))
 		}
 		must(t, os.Remove(filepath.Join(dir, "summary.json")))
-		must(t, os.WriteFile(filepath.Join(dir, "checkpoints", "last"), []byte(checkpoints.FolderName(at)+"\n"), 0o666))
+		must(t, os.WriteFile(filepath.Join(dir, "checkpoints", "last"), pointer(at), 0o666))
 		must(t, os.Remove(filepath.Join(dir, "checkpoints", "best")))
 		if best := bestStep(t, folder(dir, at-1)); best > 0 {
-			must(t, os.WriteFile(filepath.Join(dir, "checkpoints", "best"), []byte(checkpoints.FolderName(best)+"\n"), 0o666))
+			must(t, os.WriteFile(filepath.Join(dir, "checkpoints", "best"), pointer(best), 0o666))
 		}
 		run(t, c, dir, true, 0)
 		names := []string{"summary.json", "checkpoints/best", "checkpoints/last"}
@@ -171,6 +173,12 @@ func TestARunKilledWhileSavingWritesTheSameBytes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// pointer is the text of a pointer to a step's checkpoint.
+func pointer(step int) []byte {
+	name := checkpoints.FolderName(step)
+	return []byte(name + " " + seal.Sum([]byte(name)) + "\n")
 }
 
 // bestStep is the best step so far, by a checkpoint's state.
@@ -231,20 +239,24 @@ func TestRefusals(t *testing.T) {
 	_, err = start(t, changed, dir, true, sources(), &quiet{})
 	expect("another config", err, "train.lr", "another config")
 
-	lock, err := checkpoints.LockFolder(dir)
+	held, err := lock.Folder(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = start(t, small(), dir, true, sources(), &quiet{})
 	expect("a run in use", err, "in use")
-	if err := lock.Unlock(); err != nil {
+	if err := held.Unlock(); err != nil {
 		t.Fatal(err)
 	}
 
 	tight := small()
 	tight.Memory.Limit = 1
-	_, err = start(t, tight, filepath.Join(t.TempDir(), "x"), false, sources(), &quiet{})
+	none := filepath.Join(t.TempDir(), "deep", "x")
+	_, err = start(t, tight, none, false, sources(), &quiet{})
 	expect("too little memory", err, "memory.limit", "MiB")
+	if _, err := os.Stat(filepath.Dir(none)); err == nil {
+		t.Error("a refused run leaves a folder")
+	}
 
 	large := tight
 	large.Hypernet.Rank = 256
@@ -343,6 +355,51 @@ func TestOpenEditorTakesTheBestCheckpoint(t *testing.T) {
 	}
 	if _, _, err := train.OpenEditor(t.TempDir(), sources(), nil); err == nil || !strings.Contains(err.Error(), "neither a run folder") {
 		t.Errorf("an empty folder: %v", err)
+	}
+}
+
+// TestDamageIsNoReasonToTakeSomethingElse: a damaged or missing pointer to the
+// best does not mean the last, and a damaged line of the log stays.
+func TestDamageIsNoReasonToTakeSomethingElse(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	c := small()
+	c.Train.Steps, c.Train.ValEvery = 6, 3
+	run(t, c, dir, false, 0)
+	best := filepath.Join(dir, "checkpoints", "best")
+	whole, err := os.ReadFile(best)
+	must(t, err)
+	for bit := range 8 * len(whole) {
+		bad := bytes.Clone(whole)
+		bad[bit/8] ^= 1 << (bit % 8)
+		must(t, os.WriteFile(best, bad, 0o666))
+		if _, _, err := train.OpenEditor(dir, sources(), nil); err == nil || !strings.Contains(err.Error(), "best") {
+			t.Fatalf("bit %d of best flipped: %v", bit, err)
+		}
+	}
+	must(t, os.Remove(best))
+	if _, _, err := train.OpenEditor(dir, sources(), nil); err == nil || !strings.Contains(err.Error(), "best is missing") {
+		t.Errorf("without best: %v", err)
+	}
+	log := filepath.Join(dir, "log.jsonl")
+	lines, err := os.ReadFile(log)
+	must(t, err)
+	bad := bytes.Clone(lines)
+	bad[len(bad)/2] ^= 1 << 6
+	must(t, os.WriteFile(log, bad, 0o666))
+	l, err := start(t, c, dir, true, sources(), &quiet{})
+	must(t, err)
+	if notes := l.Notes(); len(notes) != 1 || !strings.Contains(notes[0], "log.jsonl line") {
+		t.Errorf("notes %q", notes)
+	}
+	must(t, l.Close())
+	if after, err := os.ReadFile(log); err != nil || !bytes.Equal(after, bad) {
+		t.Errorf("the log of %d bytes became one of %d (%v)", len(bad), len(after), err)
+	}
+	if back, err := os.ReadFile(best); err != nil || !bytes.Equal(back, whole) {
+		t.Errorf("resume puts best back as %q, %v", back, err)
+	}
+	if _, err := train.ReadLog(dir); err == nil || !strings.Contains(err.Error(), "line") {
+		t.Errorf("the damaged log is read: %v", err)
 	}
 }
 

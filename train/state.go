@@ -137,6 +137,19 @@ func (l *Loop) markBest() error {
 	return l.store.SetBest(checkpoints.FolderName(l.state.Step))
 }
 
+// findBest points at the best checkpoint again, if the run was killed just before
+// it did or the pointer was deleted since.
+func (l *Loop) findBest() error {
+	if _, err := l.store.Best(); l.state.BestStep != l.state.Step && !errors.Is(err, checkpoints.ErrNone) || l.state.BestStep == 0 {
+		return nil
+	}
+	name := checkpoints.FolderName(l.state.BestStep)
+	if !exists(filepath.Join(l.store.Dir(), name, "manifest.json")) {
+		return nil // deleted with it; the next best takes its place
+	}
+	return l.store.SetBest(name)
+}
+
 // free are the config keys that a resumed run may change, since no result of
 // a step depends on them.
 var free = []string{"threads", "train.steps", "train.save_every", "train.keep", "memory.limit", "memory.cache", "memory.stream"}
@@ -151,8 +164,9 @@ func (l *Loop) restore(c *checkpoints.Checkpoint) error {
 	if err := checkModel(c, l.Editor); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(c.State, &l.state); err != nil {
-		return fmt.Errorf("%s: state: %w", c.Dir, err)
+	var err error
+	if l.state, err = stateOf(c); err != nil {
+		return err
 	}
 	if err := l.Editor.load(c, &l.state); err != nil {
 		return err
@@ -174,7 +188,7 @@ func (l *Loop) restore(c *checkpoints.Checkpoint) error {
 	}
 	l.savedAt, l.optim.Steps = l.state.Step, l.state.Step
 	maps.Copy(l.lastMetrics, c.Metrics)
-	if err := l.markBest(); err != nil { // the run may have been killed just before
+	if err := l.findBest(); err != nil {
 		return err
 	}
 	return l.sampler.Restore(l.state.Cursor)
@@ -340,9 +354,9 @@ func OpenEditor(path string, src Sources, change func(*Config)) (*Editor, *check
 	if err := checkModel(c, e); err != nil {
 		return nil, nil, err
 	}
-	var st state
-	if err := json.Unmarshal(c.State, &st); err != nil {
-		return nil, nil, fmt.Errorf("%s: state: %w", c.Dir, err)
+	st, err := stateOf(c)
+	if err != nil {
+		return nil, nil, err
 	}
 	return e, c, e.load(c, &st)
 }
@@ -362,11 +376,38 @@ func findCheckpoint(path string) (*checkpoints.Checkpoint, error) {
 		return nil, err
 	}
 	defer s.Close()
-	ref := "best"
-	if _, err := s.Best(); err != nil {
-		ref = "last"
+	if _, err := s.Best(); !errors.Is(err, checkpoints.ErrNone) {
+		return s.Load("best")
 	}
-	return s.Load(ref)
+	c, err := s.Load("last")
+	if err != nil {
+		return nil, err
+	}
+	if st, err := stateOf(c); err != nil || st.BestStep > 0 {
+		best, out := filepath.Join(dir, checkpoints.FolderName(st.BestStep)), fmt.Sprintf("keyhole resume %s puts it back", path)
+		if !exists(best) {
+			out = "so is its checkpoint; name another one, such as " + c.Dir
+		}
+		return nil, orElse(err, fmt.Errorf("%s: best is missing, though step %d was the best by validation; %s", dir, st.BestStep, out))
+	}
+	return c, nil
+}
+
+// stateOf reads a checkpoint's state.
+func stateOf(c *checkpoints.Checkpoint) (state, error) {
+	var st state
+	if err := json.Unmarshal(c.State, &st); err != nil {
+		return st, fmt.Errorf("%s: state: %w", c.Dir, err)
+	}
+	return st, nil
+}
+
+// orElse is err, or other if there is none.
+func orElse(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
 }
 
 // holdsRun reports whether a run was begun in dir that resume goes on with. One

@@ -137,6 +137,9 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 	}
 	defer l.Close()
 	printNotes(c.ErrOrStderr(), l.Editor.Model)
+	for _, note := range l.Notes() {
+		fmt.Fprintln(c.ErrOrStderr(), note)
+	}
 	if gone != "" {
 		fmt.Fprintf(c.ErrOrStderr(), "%s, saved last, was deleted; going on from step %d\n", gone, l.Step())
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -163,33 +164,83 @@ func TestWrite_refuses_what_is_no_file_name(t *testing.T) {
 	}
 }
 
-func TestWrite_passes_by_names_that_a_crash_left(t *testing.T) {
+// TestWritesSweepWhatKilledWritersLeft has another write under way, what killed
+// ones left, and files of others whose names are nearly alike.
+func TestWritesSweepWhatKilledWritersLeft(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
+	touch := func(name string) error { return os.WriteFile(name, nil, 0o600) }
 	var left []string
+	var held []io.Closer
 	for range 2 {
-		name, err := claim(path, func(name string) error {
-			f, err := create(name)
-			if err == nil {
-				err = f.Close()
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
+		name, h, err := claim(path, touch)
+		if err != nil || h == nil {
+			t.Fatalf("held by %v: %v", h, err)
 		}
-		left = append(left, name)
+		left, held = append(left, name), append(held, h)
 	}
 	if left[0] == left[1] || !IsTemporary(left[0]) || IsTemporary(path) {
 		t.Errorf("temporary names %q", left)
 	}
+	others := []string{".f.unfinished-x", "f.unfinished-1-2", ".f.unfinished-1-2.txt", ".unfinished-1-2"}
+	for _, name := range append(others, ".f.unfinished-99999-0", ".other.unfinished-1-7") {
+		if err := touch(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, ".d.unfinished-3-0", "sub"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(t.TempDir(), filepath.Join(dir, ".l.unfinished-3-0")); err != nil {
+		t.Fatal(err)
+	}
+	if err := held[1].Close(); err != nil { // its writer is gone
+		t.Fatal(err)
+	}
 	if err := Write(path, text("x")); err != nil {
 		t.Fatal(err)
 	}
-	if err := RemoveTemporary(dir); err != nil {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
 		t.Fatal(err)
 	}
-	wantFolder(t, dir, map[string]string{"f": "x"})
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	want := append(others, "f", filepath.Base(left[0]), ".l.unfinished-3-0")
+	slices.Sort(want)
+	if !slices.Equal(names, want) {
+		t.Errorf("there are %q, want %q", names, want)
+	}
+	if err := held[0].Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteDir(filepath.Join(dir, "folder"), func(string) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(left[0]); err == nil {
+		t.Errorf("%s stays though its writer is gone", left[0])
+	}
+}
+
+func TestMakeDirForgetsWhatItMade(t *testing.T) {
+	dir := t.TempDir()
+	deep := filepath.Join(dir, "a", "b", "c")
+	forget, err := MakeDir(deep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "a", "kept"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	forget()
+	if _, err := os.Stat(filepath.Join(dir, "a", "b")); err == nil {
+		t.Error("an empty folder stays")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "a", "kept")); err != nil {
+		t.Error(err)
+	}
 }
 
 // twoFiles builds a folder with a file and a file in a subfolder.

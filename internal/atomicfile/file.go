@@ -36,12 +36,18 @@ func write(path string, create func(path string) (file, error), fill func(w io.W
 		return fmt.Errorf("there is a folder or device of that name: %w", fs.ErrExist)
 	}
 	var out file
-	temporary, err := claim(path, func(name string) (err error) {
+	temporary, held, err := claim(path, func(name string) (err error) {
+		if out != nil { // that of a name that was lost
+			_ = out.Close()
+		}
 		out, err = create(name)
 		return err
 	})
 	if err != nil {
 		return err
+	}
+	if held != nil {
+		defer held.Close()
 	}
 	open := true
 	defer func() {

@@ -8,6 +8,28 @@ import (
 	"path/filepath"
 )
 
+// MakeDir makes a folder with those that it lies in. forget removes the ones that
+// it made, as far as they are empty.
+func MakeDir(dir string) (forget func(), err error) {
+	var made []string // the innermost first
+	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
+		if _, err := os.Lstat(d); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		made = append(made, d)
+	}
+	forget = func() {
+		for _, d := range made {
+			_ = os.Remove(d) // one with something in it stays
+		}
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		forget()
+		return nil, err
+	}
+	return forget, nil
+}
+
 // WriteDir creates the folder path with what build puts into dir, a temporary
 // folder beside it. It refuses with an error that wraps fs.ErrExist if there is
 // something at path, except an empty folder. If build fails, nothing stays.
@@ -38,9 +60,12 @@ func writeDir(path string, build func(dir string) error, move func(from, to stri
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		return fmt.Errorf("there is a file of that name: %w", fs.ErrExist)
 	}
-	temporary, err := claim(path, func(name string) error { return os.Mkdir(name, 0o777) })
+	temporary, held, err := claim(path, func(name string) error { return os.Mkdir(name, 0o777) })
 	if err != nil {
 		return err
+	}
+	if held != nil {
+		defer held.Close()
 	}
 	// After success this removes the replaced folder, if the two were swapped.
 	defer func() {
