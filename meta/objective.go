@@ -496,10 +496,17 @@ func mean(s kernel.Matrix, at, n int) (loss, hit float64) {
 	return loss, hit / float64(max(n, 1))
 }
 
-// Factors computes the updates that the editor makes of the tasks' edits,
-// with a frozen normaliser: [site][task], as additions to the site's linear
-// layer. They stay valid.
-func (o *Objective) Factors(tasks []Task) ([][]nn.Delta, error) {
+// Rows are what the editor makes of one edit at one site: the update, as an
+// addition to the site's linear layer, and, where rows are solved for, the inputs
+// of the layer that they were solved from.
+type Rows struct {
+	nn.Delta
+	Keys kernel.Matrix // [rows, in]
+}
+
+// Rows computes the updates of the tasks' edits, with a frozen normaliser:
+// [site][task]. They stay valid.
+func (o *Objective) Rows(tasks []Task) ([][]Rows, error) {
 	o.Mode.Training = false
 	if err := o.pack(tasks, false); err != nil {
 		return nil, err
@@ -508,8 +515,13 @@ func (o *Objective) Factors(tasks []Task) ([][]nn.Delta, error) {
 		return nil, err
 	}
 	g := o.g
+	solved := o.Net.Config.Update.Rule == hypernet.Solve
 	if g.editing == nil {
-		m, err := g.b.CompileIn(&o.memory, append([]graph.Node{g.innerS.Rows}, g.factors...)...)
+		outputs := append([]graph.Node{g.innerS.Rows}, g.factors...)
+		if solved {
+			outputs = append(outputs, g.gathered...)
+		}
+		m, err := g.b.CompileIn(&o.memory, outputs...)
 		if err != nil {
 			return nil, err
 		}
@@ -518,7 +530,7 @@ func (o *Objective) Factors(tasks []Task) ([][]nn.Delta, error) {
 	if err := o.run(g.editing, false); err != nil {
 		return nil, err
 	}
-	deltas := make([][]nn.Delta, len(o.sites))
+	rows := make([][]Rows, len(o.sites))
 	for gi, grp := range o.Net.Groups {
 		z, layout := g.editing.Value(g.factors[gi]), g.layouts[gi]
 		for m, i := range grp.Sites {
@@ -527,12 +539,22 @@ func (o *Objective) Factors(tasks []Task) ([][]nn.Delta, error) {
 				return nil, err
 			}
 			for _, q := range layout.Tasks[m] {
-				deltas[i] = append(deltas[i], copyDelta(z, q, grp.In, grp.Out, o.Sign()*rate[0]))
+				r := Rows{Delta: copyDelta(z, q, grp.In, grp.Out, o.Sign()*rate[0])}
+				if solved {
+					r.Keys = copyDelta(g.editing.Value(g.gathered[gi]), q, grp.In, grp.Out, 1).U
+				}
+				rows[i] = append(rows[i], r)
 			}
 		}
 	}
-	return deltas, nil
+	return rows, nil
 }
+
+// Site is an edited weight.
+func (o *Objective) Site(i int) lm.Site { return o.sites[i] }
+
+// Engine is what the objective computes with.
+func (o *Objective) Engine() *kernel.Engine { return o.e }
 
 func copyDelta(z kernel.Matrix, q nn.Range, in, out int, scale float32) nn.Delta {
 	n := q.Hi - q.Lo

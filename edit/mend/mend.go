@@ -12,6 +12,7 @@ import (
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tokenizer"
 	"keyhole.example/keyhole/meta"
@@ -26,9 +27,15 @@ type Editor struct {
 	name string
 	text text.Options
 	tok  tokenizer.Tokenizer
+
+	base    [][]float32 // weights of the sites where the present sequence began
+	history history
 }
 
-var _ edit.Editor = (*Editor)(nil)
+var (
+	_ edit.Continuer = (*Editor)(nil)
+	_ edit.Opener    = (*Editor)(nil)
+)
 
 // New returns an editor called name that computes with o. Prompts and targets
 // become tokens by tok; prompts are cut as text says, and targets that would be
@@ -59,7 +66,8 @@ func (e *Editor) ApplyEach(ctx context.Context, m *lm.Model, requests []edit.Req
 	return e.run(ctx, m, groups)
 }
 
-func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) ([]*edit.Edited, error) {
+// tasks are the texts of edits, one for each group.
+func (e *Editor) tasks(ctx context.Context, m *lm.Model, groups [][]edit.Request) ([]meta.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -92,20 +100,34 @@ func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) 
 			tasks[i].Inner = append(tasks[i].Inner, t)
 		}
 	}
-	deltas, err := e.o.Factors(tasks)
+	return tasks, nil
+}
+
+func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) ([]*edit.Edited, error) {
+	tasks, err := e.tasks(ctx, m, groups)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := e.o.Rows(tasks)
 	if err != nil {
 		return nil, fmt.Errorf("editor %s: %w", e.name, err)
 	}
 	out := make([]*edit.Edited, len(groups))
 	for t, g := range groups {
 		d := &edit.Edited{Editor: e.name, Requests: g}
+		h := &memory{}
 		norm := 0.0
 		for i, s := range e.o.Net.Sites {
-			delta := deltas[i][t]
+			made := rows[i][t]
+			delta := made.Delta
 			d.Changes = append(d.Changes, edit.Change{Weight: s.Name, Delta: &delta})
 			norm += squaredNorm(delta)
+			h.names, h.keys, h.values = append(h.names, s.Name), append(h.keys, made.Keys), append(h.values, scaled(delta.D, delta.Scale))
 		}
-		d.Add("rank", deltas[0][t].U.Rows)
+		if e.o.Net.Config.Update.Rule == hypernet.Solve {
+			d.Memory = h
+		}
+		d.Add("rank", rows[0][t].U.Rows)
 		d.Add("update_norm", math.Sqrt(norm))
 		out[t] = d
 	}

@@ -25,6 +25,12 @@ import (
 // seen two tasks.
 func tiny(t *testing.T, kind string) (*lm.Model, *kernel.Engine, *Editor) {
 	t.Helper()
+	return tinyWith(t, kind, func(*hypernet.Config) {}, func(*Editor) {})
+}
+
+// tinyWith is tiny with another network, and something done before it learns.
+func tinyWith(t *testing.T, kind string, change func(*hypernet.Config), before func(*Editor)) (*lm.Model, *kernel.Engine, *Editor) {
+	t.Helper()
 	tok, err := tokenizer.Train([]string{"the capital of the land is the city of the king"}, 270, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +56,7 @@ func tiny(t *testing.T, kind string) (*lm.Model, *kernel.Engine, *Editor) {
 	}
 	cfg := hypernet.Default()
 	cfg.Kind, cfg.Rank, cfg.EditLR = kind, 8, 0.5
+	change(&cfg)
 	net, err := hypernet.New(cfg, ns, rng)
 	if err != nil {
 		t.Fatal(err)
@@ -59,10 +66,12 @@ func tiny(t *testing.T, kind string) (*lm.Model, *kernel.Engine, *Editor) {
 		t.Fatal(err)
 	}
 	text := text.Options{MaxLen: 32, Locality: "text"}
+	editor := New(o, kind, text, tok)
+	before(editor)
 	if err := learn(o, m, text, set(4).Edits); err != nil {
 		t.Fatal(err)
 	}
-	return m, e, New(o, kind, text, tok)
+	return m, e, editor
 }
 
 // learn lets o's network see edits, so that its normaliser has statistics.

@@ -1,0 +1,123 @@
+package mend
+
+import (
+	"context"
+	"math"
+	"slices"
+	"testing"
+
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/hypernet"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/text"
+)
+
+// solver is tiny with rows that are solved for under a moment.
+func solver(t *testing.T) (*lm.Model, *kernel.Engine, *Editor) {
+	t.Helper()
+	m, k, e := tinyWith(t, "mend", func(c *hypernet.Config) {
+		c.Update.Rule, c.Update.Prior, c.Update.Ridge, c.Update.Shrink = hypernet.Solve, hypernet.Moment, 0.01, 0.05
+	}, func(e *Editor) {
+		var texts []text.Text
+		for _, r := range set(4).Edits {
+			x, err := text.Kept(e.tok, r.Prompt, r.TargetNew, e.text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts = append(texts, x)
+		}
+		if err := e.o.TakePrior(texts); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return m, k, e
+}
+
+// siteValues are copies of the edited weights.
+func siteValues(t *testing.T, m *lm.Model, e *Editor) [][]float32 {
+	t.Helper()
+	var out [][]float32
+	for _, s := range e.o.Net.Sites {
+		p, _ := m.Param(s.Name)
+		v, err := p.Values()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, slices.Clone(v))
+	}
+	return out
+}
+
+// inSequence makes the requests' edits one after the other, with the memory
+// packed and opened by another editor behind edit reopen, and returns the
+// weights that they leave.
+func inSequence(t *testing.T, m *lm.Model, k *kernel.Engine, e *Editor, requests []edit.Request, reopen int) [][]float32 {
+	t.Helper()
+	var last *edit.Edited
+	for i := range requests {
+		next, err := e.Continue(context.Background(), m, last, requests[i:i+1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		undo, err := next.Install(m, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer undo()
+		last = next
+		if i == reopen {
+			p, err := last.Memory.Pack()
+			if err != nil {
+				t.Fatal(err)
+			}
+			e = New(e.o, e.name, e.text, e.tok)
+			if last.Memory, err = e.Open(context.Background(), m, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return siteValues(t, m, e)
+}
+
+// TestASequenceEndsWhereOneSolveDoes: edits made one after the other, in another
+// order, and by an editor that goes on with the memory from a file, all leave the
+// weights of one edit of all of them.
+func TestASequenceEndsWhereOneSolveDoes(t *testing.T) {
+	m, k, e := solver(t)
+	requests := requests(4)
+	base := siteValues(t, m, e)
+	whole, err := e.Apply(context.Background(), m, requests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	undo, err := whole.Install(m, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := siteValues(t, m, e)
+	undo()
+	backwards := slices.Clone(requests)
+	slices.Reverse(backwards)
+	for name, got := range map[string][][]float32{
+		"in a row":  inSequence(t, m, k, e, requests, -1),
+		"backwards": inSequence(t, m, k, e, backwards, -1),
+		"from file": inSequence(t, m, k, e, requests, 1),
+	} {
+		for i := range want {
+			moved, gap := 0.0, 0.0
+			for j := range want[i] {
+				moved = math.Max(moved, math.Abs(float64(want[i][j]-base[i][j])))
+				gap = math.Max(gap, math.Abs(float64(got[i][j]-want[i][j])))
+			}
+			if moved == 0 || gap > 2e-3*moved {
+				t.Errorf("%s: %s differs by %.2g from one solve, which moved it by %.2g", name, e.o.Net.Sites[i].Name, gap, moved)
+			}
+		}
+	}
+	for i, v := range siteValues(t, m, e) {
+		if !slices.Equal(v, base[i]) {
+			t.Errorf("%s is not put back", e.o.Net.Sites[i].Name)
+		}
+	}
+}
