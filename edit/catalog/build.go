@@ -10,6 +10,7 @@ import (
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/alphaedit"
 	"keyhole.example/keyhole/edit/ft"
 	"keyhole.example/keyhole/edit/ike"
 	"keyhole.example/keyhole/edit/memit"
@@ -100,6 +101,15 @@ func makeMEMIT(ctx context.Context, in Ingredients, config any, b *Built) error 
 		return err
 	}
 	b.Editor, err = memit.New(in.Engine, *config.(*memit.Config), moments)
+	return err
+}
+
+func makeAlphaEdit(ctx context.Context, in Ingredients, config any, b *Built) error {
+	moments, err := b.moments(ctx, in)
+	if err != nil {
+		return err
+	}
+	b.Editor, err = alphaedit.New(in.Engine, *config.(*alphaedit.Config), moments)
 	return err
 }
 

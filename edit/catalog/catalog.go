@@ -8,6 +8,7 @@ import (
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/alphaedit"
 	"keyhole.example/keyhole/edit/ft"
 	"keyhole.example/keyhole/edit/ike"
 	"keyhole.example/keyhole/edit/memit"
@@ -36,6 +37,8 @@ func Entries() []Entry {
 			Fresh: func() any { c := rome.Default(); return &c }, make: makeROME},
 		{Name: "memit", About: "ROME over several layers, for many edits at once", Subject: true,
 			Fresh: func() any { c := memit.Default(); return &c }, make: makeMEMIT},
+		{Name: "alphaedit", About: "MEMIT in directions that old facts hardly use, for batch after batch", Subject: true,
+			Fresh: func() any { c := alphaedit.Default(); return &c }, make: makeAlphaEdit},
 	}
 	for _, v := range ft.Variants() {
 		list = append(list, Entry{Name: v, About: "fine-tuning: " + ftAbout(v),

@@ -140,16 +140,11 @@ func (h *History) sameSubject(requests []edit.Request) int {
 	return n
 }
 
-// columns are rows as columns in float64.
-func columns(x kernel.Matrix) *mat.Dense {
-	if x.Rows == 0 {
-		return nil
-	}
-	out := mat.NewDense(x.Cols, x.Rows, nil)
-	for i := range x.Rows {
-		for j := range x.Cols {
-			out.Set(j, i, float64(x.Data[i*x.Stride+j]))
-		}
+// column is row i as a column in float64.
+func column(x kernel.Matrix, i int) *mat.Dense {
+	out := mat.NewDense(x.Cols, 1, nil)
+	for j := range x.Cols {
+		out.Set(j, 0, float64(x.Data[i*x.Stride+j]))
 	}
 	return out
 }

@@ -288,14 +288,14 @@ func (b *batch) site(i, left int) (c edit.Change, missing float64, err error) {
 
 // solve gives X of the requests' keys at a site, and adds them to the history.
 func (b *batch) solve(i int, keys kernel.Matrix) (*mat.Dense, error) {
-	own, err := b.system.Transform(i, columns(keys))
+	own, err := b.transform(i, keys)
 	if err != nil {
 		return nil, err
 	}
 	all := own
 	if h := b.history; h != nil {
 		if h.transformed[i] == nil && h.Keys[i].Rows > 0 {
-			if h.transformed[i], err = b.system.Transform(i, columns(h.Keys[i])); err != nil {
+			if h.transformed[i], err = b.transform(i, h.Keys[i]); err != nil {
 				return nil, err
 			}
 		}
@@ -305,6 +305,26 @@ func (b *batch) solve(i int, keys kernel.Matrix) (*mat.Dense, error) {
 		h.Keys[i] = kernel.Mat(append(slices.Clone(h.Keys[i].Data[:rows*keys.Cols]), keys.Data...), rows+keys.Rows, keys.Cols)
 	}
 	return b.system.Solve(i, all, keys.Rows)
+}
+
+// transform goes key by key, so that a key's bytes do not depend on those beside
+// it: a history from a file is the one that was collected.
+func (b *batch) transform(i int, keys kernel.Matrix) (*mat.Dense, error) {
+	var out *mat.Dense
+	for j := range keys.Rows {
+		column, err := b.system.Transform(i, column(keys, j))
+		if err != nil {
+			return nil, err
+		}
+		rows, _ := column.Dims()
+		if out == nil {
+			out = mat.NewDense(rows, keys.Rows, nil)
+		}
+		for r := range rows {
+			out.Set(r, j, column.At(r, 0))
+		}
+	}
+	return out, nil
 }
 
 // states are the requests' keys at a block, [requests, in], each the mean of the

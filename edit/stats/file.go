@@ -108,7 +108,7 @@ func Load(path string) (m *Moment, err error) {
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	m = &Moment{}
+	m = &Moment{path: path}
 	if m.Info, err = infoOf(path, f.Metadata(), format); err != nil {
 		return nil, err
 	}
@@ -244,7 +244,8 @@ func (p *pass) save() error {
 		return fmt.Errorf("folder of statistics: %w", err)
 	}
 	for _, m := range p.moments {
-		if err := m.Save(filepath.Join(p.opts.Dir, m.fileName())); err != nil {
+		m.path = filepath.Join(p.opts.Dir, m.fileName())
+		if err := m.Save(m.path); err != nil {
 			return err
 		}
 	}

@@ -31,9 +31,11 @@ type Moment struct {
 	// Sum is Σ k·kᵀ, [Width, Width], of which the upper triangle counts.
 	Sum []float64
 
-	mu      sync.Mutex
-	factors map[float64]*Factor
-	block   []float32
+	mu       sync.Mutex
+	factors  map[float64]*Factor
+	spectrum *Spectrum
+	path     string // of the file that it lies in; "": none
+	block    []float32
 }
 
 // Source finds the statistics of a site's inputs.

@@ -1,0 +1,143 @@
+package alphaedit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/keyvalue"
+	"keyhole.example/keyhole/edit/spread"
+	"keyhole.example/keyhole/edit/stats"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+)
+
+// Editor makes edits by AlphaEdit. It may be used by several goroutines, one
+// model at a time each.
+type Editor struct {
+	e        *kernel.Engine
+	cfg      Config
+	moments  stats.Source
+	contexts keyvalue.ContextCache
+}
+
+var (
+	_ edit.Continuer = (*Editor)(nil)
+	_ edit.Opener    = (*Editor)(nil)
+)
+
+// New returns an editor that computes with e.
+func New(e *kernel.Engine, c Config, moments stats.Source) (*Editor, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("alphaedit: %w", err)
+	}
+	if moments == nil {
+		return nil, errors.New("alphaedit: statistics of the layers' inputs are needed; collect them first")
+	}
+	return &Editor{e: e, cfg: c, moments: moments}, nil
+}
+
+// Name implements edit.Editor.
+func (ed *Editor) Name() string { return "alphaedit" }
+
+// Apply implements edit.Editor: one change of each edited weight from all
+// requests together.
+func (ed *Editor) Apply(ctx context.Context, m *lm.Model, requests []edit.Request) (*edit.Edited, error) {
+	return ed.Continue(ctx, m, nil, requests)
+}
+
+// Continue implements edit.Continuer: the keys of earlier edits are held.
+func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, requests []edit.Request) (*edit.Edited, error) {
+	sites, err := ed.cfg.EditedSites(m)
+	if err != nil {
+		return nil, fmt.Errorf("alphaedit: %w", err)
+	}
+	var used *system
+	out, err := spread.Run(ctx, m, spread.Job{
+		Editor: ed.Name(), Engine: ed.e, Config: ed.cfg.Config, LossLayer: ed.cfg.LossLayer, Contexts: &ed.contexts, Sites: sites,
+		System: func(m *lm.Model, sites []lm.Site, report *edit.Edited) (spread.System, error) {
+			var err error
+			used, err = ed.system(m, sites, report, len(requests))
+			return used, err
+		},
+		History: true, Replace: ed.cfg.Replace,
+	}, last, requests)
+	if err != nil {
+		return nil, fmt.Errorf("alphaedit: %w", err)
+	}
+	h := out.Memory.(*spread.History)
+	for i, site := range sites {
+		out.Add(fmt.Sprintf("kept_share_of_keys[%d]", site.Block), used.survives(i, h.Keys[i], len(requests)))
+	}
+	return out, nil
+}
+
+// Open implements edit.Opener.
+func (ed *Editor) Open(ctx context.Context, m *lm.Model, p edit.Packed) (edit.Memory, error) {
+	sites, err := ed.cfg.EditedSites(m)
+	if err != nil {
+		return nil, fmt.Errorf("alphaedit: %w", err)
+	}
+	h, err := spread.Open(ctx, m, p, sites)
+	if err != nil {
+		return nil, fmt.Errorf("alphaedit: %w", err)
+	}
+	return h, nil
+}
+
+// system finds the kept directions of all sites.
+func (ed *Editor) system(m *lm.Model, sites []lm.Site, report *edit.Edited, requests int) (*system, error) {
+	s := &system{lambda: ed.cfg.L2}
+	for _, site := range sites {
+		moment, err := ed.moments(m, site)
+		if err != nil {
+			return nil, err
+		}
+		if err := moment.Check(m, site); err != nil {
+			return nil, err
+		}
+		spectrum, err := moment.Spectrum(ed.e)
+		if err != nil {
+			return nil, err
+		}
+		kept, err := ed.kept(spectrum, site, requests)
+		if err != nil {
+			return nil, err
+		}
+		s.sites = append(s.sites, basis{kept: spectrum.Lowest(kept), width: moment.Width, block: site.Block})
+		add := func(name string, value any) { report.Add(fmt.Sprintf("%s[%d]", name, site.Block), value) }
+		add("statistics", fmt.Sprintf("%d tokens of text %.8s", moment.Tokens, moment.Corpus))
+		add("kept_directions", fmt.Sprintf("%d of %d", kept, moment.Width))
+		if kept > 0 {
+			add("largest_kept_eigenvalue", spectrum.Values[kept-1])
+		}
+		if kept < moment.Width {
+			add("smallest_dropped_eigenvalue", spectrum.Values[kept])
+		}
+		add("kept_share_of_trace", spectrum.Sum(kept)/spectrum.Sum(moment.Width))
+	}
+	return s, nil
+}
+
+// kept is the number of directions that the config keeps of a spectrum.
+func (ed *Editor) kept(s *stats.Spectrum, site lm.Site, requests int) (int, error) {
+	key, kept := "nullspace_share", s.Share(ed.cfg.Share)
+	if ed.cfg.Threshold > 0 {
+		key, kept = "nullspace_threshold", s.Below(ed.cfg.Threshold)
+	}
+	n := len(s.Values)
+	problem, way := "", "larger"
+	switch {
+	case kept == 0:
+		problem = fmt.Sprintf("keeps none of the %d directions of %s, so nothing can be written there", n, site.Name)
+	case kept == n:
+		problem, way = fmt.Sprintf("keeps all %d directions of %s, so nothing is preserved there", n, site.Name), "smaller"
+	case kept < requests:
+		problem = fmt.Sprintf("keeps %d of the %d directions of %s, fewer than the %d requests", kept, n, site.Name, requests)
+	}
+	if problem == "" || ed.cfg.Force {
+		return kept, nil
+	}
+	return 0, fmt.Errorf("%s: it %s (eigenvalues from %.3g to %.3g, median %.3g); set a %s one, or force", key, problem, s.Values[0], s.Values[n-1], s.Values[n/2], way)
+}
