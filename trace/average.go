@@ -62,13 +62,11 @@ func (a *Average) N() int { return a.n }
 // Add takes in one result. All must be of one model and one configuration.
 func (a *Average) Add(r *Result) error {
 	settings := fmt.Sprintf("restore %s, window %d, sever %s, corrupt %s, noise %s, %d samples", r.Restore, r.Window, r.Sever, r.Corrupt, r.Noise, r.Samples)
-	layers := 0
-	if len(r.Scores) > 0 {
-		layers = len(r.Scores[0])
+	if err := r.check(); err != nil {
+		return fmt.Errorf("average: %w", err)
 	}
+	layers := len(r.Scores[0])
 	switch {
-	case layers == 0:
-		return errors.New("average: a result without scores")
 	case a.n == 0:
 		a.restore, a.window, a.sever, a.settings = r.Restore, r.Window, r.Sever, settings
 		for b := range a.cells {
@@ -93,6 +91,22 @@ func (a *Average) Add(r *Result) error {
 				sum += r.Scores[t][l]
 			}
 			a.cells[b][l].add(sum/float64(len(tokens)) - r.Corrupted)
+		}
+	}
+	return nil
+}
+
+// check refuses what is no table of a fact, as a damaged file may hold.
+func (r *Result) check() error {
+	if len(r.Scores) == 0 || len(r.Scores[0]) == 0 {
+		return errors.New("a result without scores")
+	}
+	if first, end := r.SubjectRange[0], r.SubjectRange[1]; first < 0 || end <= first || end > len(r.Scores) {
+		return fmt.Errorf("a result whose subject is tokens %d to %d of %d", first, end, len(r.Scores))
+	}
+	for t, row := range r.Scores {
+		if len(row) != len(r.Scores[0]) {
+			return fmt.Errorf("a result with scores of %d blocks for token %d, and of %d for the first", len(row), t, len(r.Scores[0]))
 		}
 	}
 	return nil
