@@ -23,7 +23,7 @@ func fuzzLoad(f *testing.F, prefixes ...string) {
 		}
 	}
 	for i, name := range names {
-		paths, err := filepath.Glob(filepath.Join("testdata", name, "*", "*.json*"))
+		paths, err := filepath.Glob(filepath.Join("testdata", name, "*", "*.[jcy]*")) // json, jsonl, csv, yaml
 		if err != nil || len(paths) == 0 {
 			f.Fatalf("no seeds for %s: %v", name, err)
 		}
@@ -64,7 +64,7 @@ func FuzzLoadOwn(f *testing.F)         { fuzzLoad(f, "keyhole") }
 // FuzzLoadOthers reads files of facts, patterns, questions and neighbours.
 func FuzzLoadOthers(f *testing.F) {
 	for _, name := range []string{"known-facts", "pararel-facts", "pararel-patterns", "nq-locality", "nq-lists", "counterfact-neighbors"} {
-		paths, err := filepath.Glob(filepath.Join("testdata", name, "*", "*.json*"))
+		paths, err := filepath.Glob(filepath.Join("testdata", name, "*", "*.[jcy]*")) // json, jsonl, csv, yaml
 		if err != nil || len(paths) == 0 {
 			f.Fatalf("no seeds for %s: %v", name, err)
 		}
@@ -114,3 +114,5 @@ func FuzzDocuments(f *testing.F) {
 		}
 	})
 }
+
+func FuzzByHand(f *testing.F) { fuzzLoad(f, "facts") }

@@ -96,6 +96,12 @@ func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
 	return &Editor{Config: cfg, Model: m, Engine: e, Sites: sites, Net: net, Objective: o}, nil
 }
 
+// fewEdits is how many edits are needed to set a tenth aside for validation.
+const fewEdits = 10
+
+// Validates says whether the run has edits to validate on.
+func (l *Loop) Validates() bool { return l.val != nil }
+
 // loadData reads the training and validation edits, disjoint by subject.
 func loadData(cfg Config, src Sources) (train, val *data.Set, err error) {
 	d := cfg.Data
@@ -111,7 +117,7 @@ func loadData(cfg Config, src Sources) (train, val *data.Set, err error) {
 		val, err = src.load(d.Val, "val", valOptions)
 	case d.ValSplit != "":
 		err = fmt.Errorf("data.val_split is %q, but data.val names no file that it is a split of", d.ValSplit)
-	case cfg.Train.ValEvery > 0:
+	case cfg.Train.ValEvery > 0 && len(train.Edits) >= fewEdits:
 		var parts []*data.Set
 		if parts, err = train.SplitBySubject(cfg.Seed, 0.9, 0.1); err == nil {
 			train, val = parts[0], parts[1]

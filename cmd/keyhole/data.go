@@ -12,8 +12,8 @@ import (
 
 func dataCommand(o *options) *cobra.Command {
 	return group("data", "Look at data sets",
-		"  keyhole data info zsre_train.jsonl.gz\n  keyhole data check my-edits.jsonl\n  keyhole data formats",
-		dataInfoCommand(o), dataCheckCommand(o), dataFormatsCommand(o))
+		"  keyhole data new facts.yaml\n  keyhole data info zsre\n  keyhole data check my-edits.jsonl\n  keyhole data formats",
+		dataNewCommand(o), dataInfoCommand(o), dataCheckCommand(o), dataFormatsCommand(o))
 }
 
 // dataFlags are the flags that say how a data file is read.

@@ -144,6 +144,9 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 		fmt.Fprintf(c.ErrOrStderr(), "%s, saved last, was deleted; going on from step %d\n", gone, l.Step())
 	}
 	need := l.Estimate().Total()
+	if cfg.Train.ValEvery > 0 && !l.Validates() {
+		fmt.Fprintf(c.ErrOrStderr(), "%s holds too few edits to set some aside: there is no validation, and the last checkpoint counts; --set data.val=FILE names edits to validate on\n", cfg.Data.Train)
+	}
 	if !l.Done() {
 		fmt.Fprintf(c.ErrOrStderr(), "this run will need about %s of memory\n", report.Bytes(need))
 	} else {
