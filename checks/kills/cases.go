@@ -71,7 +71,7 @@ editors:
 `
 
 const recipe = `model: {layers: 2, width: 32, heads: 2, ffn: 64, context: 32, vocab: 400}
-train: {epochs: 40, batch: 30, lr: 1e-2, warmup: 10}
+train: {epochs: 25, batch: 30, lr: 1e-2, warmup: 10}
 edits: {test: 6, val: 4, per_fact: 3, paraphrases: 2, neighborhood: 2, unrelated: 1, same_subject: 1}
 relations:
   - {id: P1, patterns: ["[X] lives in [Y]", "The home of [X] is [Y]", "[X] stays in [Y]"]}

@@ -29,8 +29,8 @@ func (n *names) look() {
 	})
 }
 
-// seconds is what a training log tells of time.
-var seconds = regexp.MustCompile(`,"seconds":[^,}]*`)
+// seconds is what a line of a training log tells of time, and the line's sum.
+var seconds = regexp.MustCompile(`,"(seconds|sum)":[^,}]*`)
 
 // files reads all files below dir, by their names from there.
 func (k kind) files(dir string) (map[string][]byte, error) {

@@ -100,16 +100,18 @@ func (t *tries) all(k kind, n int) (count, error) {
 // undisturbed runs a command to its end, and returns how long it took and how
 // many names appeared.
 func (t *tries) undisturbed(dir string, k kind) (time.Duration, int, error) {
+	seen := names{dir: dir, known: map[string]bool{}}
+	seen.look()
+	before := len(seen.known)
 	begin := time.Now()
 	p, err := t.spawn(dir, k.command)
 	if err != nil {
 		return 0, 0, err
 	}
-	seen := names{dir: dir, known: map[string]bool{}}
 	for {
 		select {
 		case err := <-p.ended:
-			return time.Since(begin), len(seen.known), p.fault(err)
+			return time.Since(begin), len(seen.known) - before, p.fault(err)
 		case <-time.After(look):
 			seen.look()
 		}
