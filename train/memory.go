@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"keyhole.example/keyhole/hypernet"
+	"keyhole.example/keyhole/internal/resident"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
 )
@@ -29,27 +31,35 @@ func (e Estimate) Total() int64 { return e.Network + e.Model + e.Graph + e.Cache
 // Estimate says what the run will need. It looks at which weights are decoded
 // already, so it holds before the first step. Text lengths are those of a
 // sample of the training edits.
-func (l *Loop) Estimate() Estimate {
+func (l *Loop) Estimate() Estimate { return l.estimate(l.Config, l.Sites) }
+
+// estimate is that of another config of the same model and data, and the sites
+// that it edits.
+func (l *Loop) estimate(cfg Config, sites []lm.Site) Estimate {
 	m := l.Model.Config
+	first := m.Layers
+	for _, s := range sites {
+		first = min(first, s.Block)
+	}
 	var e Estimate
-	e.Network = networkBytes * int64(len(l.Net.Flat))
+	e.Network = networkBytes * hypernet.Count(cfg.Hypernet, netSites(sites))
 	for _, p := range l.Net.Priors {
 		e.Network += hypernet.PriorBytes(p.Width)
 	}
-	e.Model = l.modelBytes()
-	e.Graph = l.graphBytes() + graph.HeadScratch(m.Width, m.Vocab)
-	e.Cache = int64(l.Config.Memory.Cache) << 20
+	e.Model = l.modelBytes(cfg, first)
+	e.Graph = l.graphBytes(cfg, sites, first) + graph.HeadScratch(m.Width, m.Vocab)
+	e.Cache = int64(cfg.Memory.Cache) << 20
 	e.Other = 64 << 20 // runtime, tokenizer, packing buffers
 	return e
 }
 
 // modelBytes is the size of the weight files, which are mapped, and of the
 // weights that are decoded from them and kept.
-func (l *Loop) modelBytes() int64 {
+func (l *Loop) modelBytes(cfg Config, first int) int64 {
 	file := l.Model.FileBytes()
 	streamed := map[*nn.Param]bool{}
 	for _, s := range l.Model.Sites() {
-		streamed[s.Linear.W] = l.Config.Memory.Stream && s.Block < l.Objective.Prefix.First
+		streamed[s.Linear.W] = cfg.Memory.Stream && s.Block < first
 	}
 	decoded := int64(0)
 	for _, p := range l.Model.Params() {
@@ -65,21 +75,21 @@ func (l *Loop) modelBytes() int64 {
 // suffix keeps of each token of the rephrasings and locality texts, and what
 // the network keeps of each factor row, one for each token of the edits and
 // each site. Of the last block, little is computed but the wanted rows.
-func (l *Loop) graphBytes() int64 {
+func (l *Loop) graphBytes(cfg Config, sites []lm.Site, first int) int64 {
 	m := l.Model.Config
-	edits, rest := l.tokens()
-	perToken := (float64(m.Layers-l.Objective.Prefix.First) - 0.5) * float64(13*m.Width+2*m.FFN)
+	edits, rest := l.tokens(cfg)
+	perToken := (float64(m.Layers-first) - 0.5) * float64(13*m.Width+2*m.FFN)
 	perRow := 0.0
-	for _, s := range l.Net.Sites {
-		d := s.In + s.Out
-		perRow += 5*float64(d) + 2*float64(min(l.Net.Config.Rank, d))
+	for _, s := range sites {
+		d := s.Linear.In + s.Linear.Out
+		perRow += 5*float64(d) + 2*float64(min(cfg.Hypernet.Rank, d))
 	}
 	return int64(4 * (rest*max(perToken, 0) + edits*perRow))
 }
 
 // tokens is how many tokens a batch has in its edits, and in its rephrasings
 // and locality texts, with the room that graphs leave for longer ones.
-func (l *Loop) tokens() (edits, rest float64) {
+func (l *Loop) tokens(cfg Config) (edits, rest float64) {
 	const sample, room = 64, 1.2
 	records := l.train.Edits
 	n := min(len(records), sample)
@@ -99,11 +109,11 @@ func (l *Loop) tokens() (edits, rest float64) {
 			rest += float64(len(x.IDs))
 		}
 	}
-	batch := l.Config.Train.Batch
+	batch := cfg.Train.Batch
 	if batch == 0 {
-		batch = l.Config.Train.Accumulate
+		batch = cfg.Train.Accumulate
 	}
-	scale := room * float64(batch*l.Config.Train.Edits) / max(made, 1)
+	scale := room * float64(batch*cfg.Train.Edits) / max(made, 1)
 	return edits * scale, rest * scale
 }
 
@@ -111,21 +121,45 @@ func (l *Loop) tokens() (edits, rest float64) {
 // gradient, and Adam's two moments.
 const networkBytes = 16
 
-// refuseNetwork refuses a network whose training alone exceeds the limit,
-// before any of it is made.
-func refuseNetwork(cfg Config, parameters int64) error {
-	limit := int64(cfg.Memory.Limit) << 20
-	if limit > 0 && parameters > limit/networkBytes {
-		return fmt.Errorf("memory.limit: training the network's %d parameters takes %d bytes each, more than %d MiB; lower hypernet.rank, edit fewer blocks, or raise the limit", parameters, networkBytes, cfg.Memory.Limit)
+// allowed is how much memory a run may take, in bytes, and what says so: the
+// limit of the config, or else the machine. 0: nobody knows.
+func allowed(cfg Config) (bytes int64, says string) {
+	if cfg.Memory.Limit > 0 {
+		return int64(cfg.Memory.Limit) << 20, fmt.Sprintf("memory.limit allows %d MiB", cfg.Memory.Limit)
 	}
-	return nil
+	have := resident.Machine()
+	return have, fmt.Sprintf("this machine has %d MiB; memory.limit=N allows N MiB all the same", have>>20)
 }
 
-// checkMemory refuses a run whose estimate exceeds the limit.
-func (l *Loop) checkMemory() error {
-	limit := int64(l.Config.Memory.Limit) << 20
-	if need := l.Estimate().Total(); limit > 0 && need > limit {
-		return fmt.Errorf("memory.limit: this run will need about %d MiB, more than %d; lower hypernet.rank or train.batch, edit fewer blocks, set memory.stream: true, or raise the limit", need>>20, limit>>20)
+// refuseNetwork refuses a network whose training alone exceeds what there is,
+// before any of it is made.
+func refuseNetwork(cfg Config, sites []hypernet.Site) error {
+	have, says := allowed(cfg)
+	parameters := hypernet.Count(cfg.Hypernet, sites)
+	if have == 0 || parameters <= have/networkBytes {
+		return nil
 	}
-	return nil
+	advice := "edit fewer blocks"
+	for smaller := cfg.Hypernet; smaller.Rank > 1; {
+		smaller.Rank /= 2
+		if hypernet.Count(smaller, sites) <= have/networkBytes/2 {
+			advice = fmt.Sprintf("--set hypernet.rank=%d would fit, or edit fewer blocks", smaller.Rank)
+			break
+		}
+	}
+	return fmt.Errorf("memory: training the network's %d parameters takes %d bytes each, %d MiB, and %s; %s", parameters, networkBytes, parameters/(1<<20)*networkBytes, says, advice)
+}
+
+// checkMemory refuses a run whose estimate exceeds what there is.
+func (l *Loop) checkMemory() error {
+	have, says := allowed(l.Config)
+	need := l.Estimate().Total()
+	if have == 0 || need <= have {
+		return nil
+	}
+	fits := l.fitting(have)
+	if fits == "" {
+		return fmt.Errorf("memory: this run will need about %d MiB, and %s; even with hypernet.rank=8 on one block it would not fit: take a smaller model", need>>20, says)
+	}
+	return fmt.Errorf("memory: this run will need about %d MiB, and %s; the smallest change that fits: %s", need>>20, says, fits)
 }

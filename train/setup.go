@@ -70,14 +70,11 @@ func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
 	if m.Tokenizer == nil {
 		return nil, fmt.Errorf("%s: the model has no tokenizer; put tokenizer.json beside its weights", m.Path)
 	}
-	ns := make([]hypernet.Site, len(sites))
-	for i, s := range sites {
-		ns[i] = hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out}
-	}
+	ns := netSites(sites)
 	if err := cfg.Hypernet.Validate(); err != nil {
 		return nil, fmt.Errorf("hypernet: %w", err)
 	}
-	if err := refuseNetwork(cfg, hypernet.Count(cfg.Hypernet, ns)); err != nil {
+	if err := refuseNetwork(cfg, ns); err != nil {
 		return nil, err
 	}
 	net, err := hypernet.New(cfg.Hypernet, ns, rand.New(rand.NewPCG(cfg.Seed, 1)))
@@ -101,6 +98,15 @@ const fewEdits = 10
 
 // Validates says whether the run has edits to validate on.
 func (l *Loop) Validates() bool { return l.val != nil }
+
+// netSites are sites as the network sees them.
+func netSites(sites []lm.Site) []hypernet.Site {
+	out := make([]hypernet.Site, len(sites))
+	for i, s := range sites {
+		out[i] = hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out}
+	}
+	return out
+}
 
 // loadData reads the training and validation edits, disjoint by subject.
 func loadData(cfg Config, src Sources) (train, val *data.Set, err error) {

@@ -99,7 +99,7 @@ func kindOf(kind, name string) (configKind, error) {
 func configCommand(o *options) *cobra.Command {
 	return group("config", "Look at configurations",
 		"  keyhole config show quickstart --set train.lr=1e-5\n  keyhole config check my.yaml\n  keyhole config explain train.lr",
-		configShowCommand(o), configCheckCommand(o), configExplainCommand(o))
+		configShowCommand(o), configCheckCommand(o), configExplainCommand(o), configSchemaCommand(o))
 }
 
 // configFlags are what the three commands have in common.
@@ -203,6 +203,33 @@ func configExplainCommand(o *options) *cobra.Command {
 				return printJSON(c.OutOrStdout(), explained(picked))
 			}
 			return printRows(c.OutOrStdout(), picked)
+		},
+	}
+	c.Flags().StringVar(&kind, "kind", kind, "train, pretrain or compare")
+	return c
+}
+
+func configSchemaCommand(_ *options) *cobra.Command {
+	kind := "train"
+	c := &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of a configuration, for editors",
+		Long: `Print the JSON Schema of a configuration. An editor that speaks the YAML language
+server's protocol checks and completes a file that begins with
+
+  # yaml-language-server: $schema=keyhole.schema.json`,
+		Example: "  keyhole config schema > keyhole.schema.json\n  keyhole config schema --kind compare > compare.schema.json",
+		Args:    nothing,
+		RunE: func(c *cobra.Command, _ []string) error {
+			k, err := kindOf(kind, "")
+			if err != nil {
+				return err
+			}
+			s, err := configs.JSONSchema(k.fresh(), "keyhole "+k.name)
+			if err != nil {
+				return err
+			}
+			return printJSON(c.OutOrStdout(), s)
 		},
 	}
 	c.Flags().StringVar(&kind, "kind", kind, "train, pretrain or compare")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,20 +22,32 @@ func trainCommand(o *options) *cobra.Command {
 	var set []string
 	var out, model, edits string
 	var steps int
+	var plan bool
+	var limit time.Duration
 	c := &cobra.Command{
 		Use:   "train CONFIG",
 		Short: "Meta-train an editor",
 		Long: `Meta-train an editor as CONFIG (a YAML file, or the name of a preset) says.
+
+--plan tries two steps and says what the run will cost: memory by its parts, time,
+and disk; nothing stays of it. --time chooses as many steps as fit. A run that
+would not fit into the machine's memory is refused, with the smallest change that
+does.
 
 The run folder holds config.yaml, log.jsonl, tb/, checkpoints/ and summary.json.
 Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 		Example: `  keyhole train quickstart --out runs/first
   keyhole train smollm2-zsre --steps 200
   keyhole train smollm2-zsre --model Qwen/Qwen2.5-0.5B --data my-edits.jsonl
-  keyhole train my.yaml --set train.lr=1e-5 --set hypernet.rank=256 --steps 500`,
+  keyhole train my.yaml --set train.lr=1e-5 --set hypernet.rank=256 --steps 500
+  keyhole train smollm2-zsre --plan --json
+  keyhole train smollm2-zsre --time 30m`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg := train.Default()
+			if limit < 0 || (limit > 0 && steps > 0) {
+				return wrongUse("--time chooses the steps: give it a positive time, and leave out --steps")
+			}
 			number, err := stepsKey(c, steps)
 			if err != nil {
 				return err
@@ -48,6 +61,24 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 			if err != nil {
 				return err
 			}
+			if plan || limit > 0 {
+				p, err := makePlan(c, cfg, r)
+				if err != nil {
+					return err
+				}
+				if limit > 0 {
+					number = append(number, within(limit, p, cfg, r)...)
+					cfg = train.Default()
+					if r, err = readConfig(args[0], &cfg, append(set, number...)); err != nil {
+						return err
+					}
+					p.Reach(cfg)
+				}
+				if plan {
+					return printPlan(c.OutOrStdout(), o, p)
+				}
+				fmt.Fprintln(c.ErrOrStderr(), timeLine(*p))
+			}
 			if out == "" {
 				name := strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0]))
 				out = filepath.Join("runs", name)
@@ -60,6 +91,8 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 	c.Flags().StringVar(&model, "model", "", "base `model`, instead of model.path: a folder, a GGUF file, or a name (keyhole pull --help)")
 	c.Flags().StringVar(&edits, "data", "", "`file` of edits, or a data set's name, instead of data.train")
 	c.Flags().IntVar(&steps, "steps", 0, "optimiser steps, instead of train.steps")
+	c.Flags().BoolVar(&plan, "plan", false, "say what the run will cost, after two steps, and stop")
+	c.Flags().DurationVar(&limit, "time", 0, "choose as many steps as fit into this `time` (30m, 2h)")
 	return c
 }
 
@@ -131,7 +164,8 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 		return err
 	}
 	p := newScreen(c.ErrOrStderr())
-	l, err := train.Start(cfg, r, dir, resume, workbench.Sources(), p)
+	clock := &timer{Observer: p, w: c.ErrOrStderr()}
+	l, err := train.Start(cfg, r, dir, resume, workbench.Sources(), clock)
 	if err != nil {
 		return err
 	}
@@ -148,7 +182,8 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 		fmt.Fprintf(c.ErrOrStderr(), "%s holds too few edits to set some aside: there is no validation, and the last checkpoint counts; --set data.val=FILE names edits to validate on\n", cfg.Data.Train)
 	}
 	if !l.Done() {
-		fmt.Fprintf(c.ErrOrStderr(), "this run will need about %s of memory\n", report.Bytes(need))
+		clock.plan = l.Outline()
+		fmt.Fprintln(c.ErrOrStderr(), memoryLine(clock.plan))
 	} else {
 		fmt.Fprintf(c.ErrOrStderr(), "%s %s, so there is nothing to do\n", dir, whyDone(l.Summary()))
 	}
