@@ -113,7 +113,7 @@ func onePerPrompt(m *lm.Model, e *kernel.Engine, x *data.Edit, ed *edit.Edited) 
 	}
 	o := eager.New(e)
 	for _, a := range asks {
-		t, err := text.Answer(m.Tokenizer, a.prompt, a.answer, text.Options{MaxLen: 32})
+		t, err := text.Answer(m.Tokenizer, a.prompt, a.answer, data.JoinAuto, 32)
 		if err != nil {
 			return err
 		}

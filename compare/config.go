@@ -22,7 +22,7 @@ type Config struct {
 	Batch    int             `yaml:"batch" doc:"edits made together, for protocol batch, 0: 10, and rounds of sequential ones, 0: 1"`
 	Rounds   int             `yaml:"rounds" doc:"rounds of a sequence before the next begins with the base model; 0: all"`
 	Ability  string          `yaml:"ability" doc:"text on which the model at the end of a sequence is compared with the base: a file, or embedded; empty: none"`
-	MaxLen   int             `yaml:"max_len" doc:"cut prompts and answers at so many tokens; 0: 32; -1: never"`
+	MaxLen   int             `yaml:"max_len" doc:"cut prompts to their last and answers to their first so many tokens; 0: never"`
 	Metrics  []string        `yaml:"metrics" doc:"families of metrics; empty: those that the data allow"`
 	Corpus   string          `yaml:"corpus" doc:"text for the editors' statistics; empty: the embedded text"`
 	Demos    workbench.Demos `yaml:"demos" doc:"edits for ike's demonstrations"`
@@ -31,12 +31,14 @@ type Config struct {
 
 // Data names the edits.
 type Data struct {
-	Path      string `yaml:"path" doc:"file of edits; empty: the embedded held-out edits"`
-	Split     string `yaml:"split" doc:"split of the file, where it has splits"`
-	Neighbors string `yaml:"neighbors" doc:"CounterFact neighbours to merge"`
-	Locality  string `yaml:"locality" doc:"unrelated questions to borrow where edits have none"`
-	Limit     int    `yaml:"limit" doc:"evaluate so many first edits; 0: all"`
-	SkipBad   bool   `yaml:"skip_bad" doc:"count bad records instead of stopping"`
+	Path       string `yaml:"path" doc:"file of edits; empty: the embedded held-out edits"`
+	Split      string `yaml:"split" doc:"split of the file, where it has splits"`
+	Neighbors  string `yaml:"neighbors" doc:"CounterFact neighbours to merge"`
+	Locality   string `yaml:"locality" doc:"unrelated questions to borrow where edits have none"`
+	Join       string `yaml:"join" doc:"how answers follow prompts, where records do not say: auto, a space where the writing has one; space; none"`
+	Occurrence string `yaml:"occurrence" doc:"which one is meant where a subject stands in its prompt more than once: first or last"`
+	Limit      int    `yaml:"limit" doc:"evaluate so many first edits; 0: all"`
+	SkipBad    bool   `yaml:"skip_bad" doc:"count bad records instead of stopping"`
 }
 
 // Entry is one editor of a comparison.

@@ -89,7 +89,7 @@ func (m *Runner) load() (*data.Set, error) {
 	if d.Path == "" {
 		d.Path = workbench.Embedded
 	}
-	return workbench.LoadEdits(d.Path, data.Options{Split: d.Split, Neighbors: d.Neighbors, Locality: d.Locality, SkipBad: d.SkipBad, SkipBadBy: "data.skip_bad: true"})
+	return workbench.LoadEdits(d.Path, data.Options{Split: d.Split, Neighbors: d.Neighbors, Locality: d.Locality, Join: data.Join(d.Join), Occurrence: d.Occurrence, SkipBad: d.SkipBad, SkipBadBy: "data.skip_bad: true"})
 }
 
 func (m *Runner) close() error {
@@ -150,7 +150,7 @@ func (m *Runner) open(ctx context.Context, e Entry) (*workbench.Bench, error) {
 				return nil, err
 			}
 		}
-		return workbench.OpenTrained(dir, model, m.Threads, false)
+		return workbench.OpenTrained(dir, model, m.Threads)
 	}
 	if m.shared == nil {
 		b, err := workbench.Open(model, m.Threads, lm.LoadOptions{})

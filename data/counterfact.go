@@ -46,6 +46,9 @@ func parseRewrite(f *fields) Edit {
 		TargetTrue: []string{truth.text("str")},
 	}
 	e.Prompt = f.filled("prompt", e.Subject)
+	if e.Subject != "" && strings.Count(e.Prompt, e.Subject) > 1 { // the file knows which place is meant
+		e.Template = strings.TrimSpace(f.text("prompt"))
+	}
 	return e
 }
 

@@ -53,7 +53,7 @@ type Edit struct {
 	// Prompt is the question or sentence start, with the subject filled in.
 	Prompt string `json:"prompt"`
 	// Template is Prompt with {} for the subject, or "" unless the subject occurs
-	// in Prompt exactly once.
+	// in Prompt exactly once or the file says where.
 	Template  string `json:"template,omitempty"`
 	TargetNew string `json:"target_new"`
 	// TargetAlternatives are all the targets that a trainer may draw from instead
@@ -74,8 +74,13 @@ type Edit struct {
 	RelationID        string   `json:"relation_id,omitempty"` // Wikidata property
 	TargetNewID       string   `json:"target_new_id,omitempty"`
 	// Chain is set where several edits belong together (MQuAKE, Pitfalls).
-	Chain  *Chain `json:"chain,omitempty"`
-	Source Source `json:"source"`
+	Chain *Chain `json:"chain,omitempty"`
+	// Join says how answers follow the record's prompts.
+	Join Join `json:"join,omitempty"`
+	// Occurrence says which place is meant where the subject stands in Prompt
+	// more than once: first or last; "" is the place that Template has.
+	Occurrence string `json:"occurrence,omitempty"`
+	Source     Source `json:"source"`
 }
 
 // Chain is what a case of several edits holds beyond its first edit.

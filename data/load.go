@@ -99,6 +99,7 @@ func Read(r io.Reader, name string, o Options) (*Set, error) {
 		if e.Template == "" {
 			e.Template = templateOf(e.Prompt, e.Subject)
 		}
+		e.settle(o)
 		if !ids.give(&e, at.Line, f) {
 			return false
 		}
@@ -174,7 +175,9 @@ func (t *ids) give(e *Edit, line int, f *fields) bool {
 		for i := range e.Chain.Edits {
 			next := &e.Chain.Edits[i]
 			next.ID = fmt.Sprintf("%s.%d", e.ID, i+1)
-			next.Template = templateOf(next.Prompt, next.Subject)
+			if next.Template == "" {
+				next.Template = templateOf(next.Prompt, next.Subject)
+			}
 		}
 	}
 	return true

@@ -20,7 +20,7 @@ type ownRecord struct {
 // handKeys are the keys that a record without the mark may have: what one
 // writes by hand.
 func handKeys() []string {
-	return []string{"id", "subject", "prompt", "target_new", "target_true", "paraphrases", "relation_id"}
+	return []string{"id", "subject", "prompt", "target_new", "target_true", "paraphrases", "relation_id", "join", "occurrence"}
 }
 
 // ownKeys are all keys of an Edit.
@@ -74,8 +74,20 @@ func parseOwn(f *fields) Edit {
 	}
 	e := rec.Edit
 	e.ID, e.Subject, e.Prompt, e.TargetNew = strings.TrimSpace(e.ID), strings.TrimSpace(e.Subject), prompt, target
-	if e.Template != "" && e.Template != templateOf(prompt, e.Subject) {
+	if !f.has("keyhole") && e.Subject != "" && strings.Count(prompt, "{}") == 1 { // by hand: the subject's place is marked
+		e.Template, prompt = prompt, strings.Replace(prompt, "{}", e.Subject, 1)
+		e.Prompt = prompt
+	}
+	if e.Template != "" && (e.Subject == "" || strings.Count(e.Template, "{}") != 1 || strings.Replace(e.Template, "{}", e.Subject, 1) != prompt) {
 		f.fail("template", "does not give the prompt when the subject is filled in")
+	}
+	join, err := ParseJoin(string(e.Join))
+	if err != nil {
+		f.fail("join", "%q is none of auto, space, none", string(e.Join))
+	}
+	e.Join = join
+	if !slices.Contains(occurrences(), e.Occurrence) {
+		f.fail("occurrence", "%q is neither first nor last", e.Occurrence)
 	}
 	checkOwn(f, &e)
 	if e.Chain != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Options say how a file is read. The zero value reads all records and stops at
@@ -30,6 +31,9 @@ type Options struct {
 	// Exclude are paths of files of edits; records about one of their subjects are
 	// left out.
 	Exclude []string
+	// Join and Occurrence are the set's, for records without one of their own.
+	Join       Join
+	Occurrence string
 	// MaxRecord is the most bytes of one record; 0 means DefaultMaxRecord.
 	MaxRecord int
 }
@@ -104,6 +108,12 @@ func (s *scanner) run(r io.Reader) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		s.found = true
+	}
+	if _, err := ParseJoin(string(s.o.Join)); err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	if !slices.Contains(occurrences(), s.o.Occurrence) {
+		return fmt.Errorf("%s: occurrence %q is neither first nor last", s.name, s.o.Occurrence)
 	}
 	s.seen = make(map[[16]byte]bool)
 	if err := s.readAll(in); err != nil {

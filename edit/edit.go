@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/text"
 )
 
 // Request asks for one edit: after Prompt the model shall say Target.
@@ -15,10 +17,33 @@ type Request struct {
 	Subject string // as it stands in Prompt; some editors need it
 	Target  string // the new answer, without a leading space
 	True    string // the old answer, if known; only evaluation uses it
+	// Join says how Target follows Prompt.
+	Join data.Join
+	// Occurrence says which place is meant where Subject stands in Prompt more
+	// than once.
+	Occurrence text.Occurrence
+}
+
+// Requests are the edits of a record: its own, and those chained to it.
+func Requests(e *data.Edit) []Request {
+	r := Request{
+		ID: e.ID, Prompt: e.Prompt, Subject: e.Subject, Target: e.TargetNew,
+		Join: e.Join, Occurrence: text.Place(e),
+	}
+	if len(e.TargetTrue) > 0 {
+		r.True = e.TargetTrue[0]
+	}
+	out := []Request{r}
+	if e.Chain != nil {
+		for i := range e.Chain.Edits {
+			out = append(out, Requests(&e.Chain.Edits[i])...)
+		}
+	}
+	return out
 }
 
 // Validate checks what every editor needs; subject tells whether the editor
-// needs the subject, which then must stand in the prompt exactly once.
+// needs the subject, which then must stand in the prompt, as Occurrence says.
 func (r *Request) Validate(subject bool) error {
 	switch {
 	case strings.TrimSpace(r.Prompt) == "":
@@ -30,11 +55,8 @@ func (r *Request) Validate(subject bool) error {
 	case r.Subject == "":
 		return fmt.Errorf("edit %s: this editor needs a subject; name the words of %q that the fact is about", r.ID, r.Prompt)
 	}
-	switch n := strings.Count(r.Prompt, r.Subject); {
-	case n == 0:
-		return fmt.Errorf("edit %s: subject %q does not stand in the prompt %q; spell it as it stands there", r.ID, r.Subject, r.Prompt)
-	case n > 1:
-		return fmt.Errorf("edit %s: subject %q stands %d times in the prompt %q; rephrase the prompt so that it stands once", r.ID, r.Subject, n, r.Prompt)
+	if _, _, err := text.Find(r.Prompt, r.Subject, r.Occurrence); err != nil {
+		return fmt.Errorf("edit %s: %w", r.ID, err)
 	}
 	return nil
 }

@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strings"
 
+	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm/hf"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/text"
 )
 
 // FileFormat is the version of the edit files that this package writes, and the
@@ -53,6 +55,9 @@ type fileRequest struct {
 	Subject string `json:"subject,omitempty"`
 	Target  string `json:"target"`
 	True    string `json:"true,omitempty"`
+
+	Join       data.Join       `json:"join,omitempty"`
+	Occurrence text.Occurrence `json:"occurrence,omitempty"`
 }
 
 type changeHeader struct {

@@ -70,7 +70,7 @@ func BenchmarkEdits(b *testing.B) {
 		set := benchSet(edits)
 		each := map[string]*edit.Edited{}
 		for i := range set.Edits {
-			ed, err := random{}.Apply(context.Background(), m, requests(&set.Edits[i]))
+			ed, err := random{}.Apply(context.Background(), m, edit.Requests(&set.Edits[i]))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func BenchmarkEdits(b *testing.B) {
 		b.Run(name+"/one_forward_per_prompt", func(b *testing.B) {
 			o := eager.New(e)
 			for b.Loop() {
-				p := &planner{model: m, set: set, families: families()[:2], maxLen: 32, terms: newTerms(nil)}
+				p := &planner{model: m, set: set, families: families()[:2], terms: newTerms(nil)}
 				for i := range set.Edits {
 					c, err := p.plan(i)
 					if err != nil {

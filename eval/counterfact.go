@@ -11,7 +11,7 @@ import (
 // failure. Prompts are not cut.
 func counterFact() family {
 	metric := func(name, about string, better int) Metric {
-		return Metric{Name: name, About: about, Better: better, Match: "prob_compare", Locality: "ground_truth", Whole: true}
+		return Metric{Name: name, About: about, Better: better, Match: "prob_compare", Locality: "ground_truth"}
 	}
 	return family{
 		name: "counterfact", about: "ES, EM, PS, PM, NS, NM, S of CounterFact, NS+ of CounterFact+, forgetting",
@@ -25,7 +25,7 @@ func counterFact() family {
 			metric("S", "harmonic mean of ES, PS and NS", 1),
 			metric("NS_plus", "NS on neighbours behind the stated edit", 1),
 			metric("NM_plus", "NM on neighbours behind the stated edit", 1),
-			{Name: "NKL", About: "KL(base ‖ edited) of the next token on neighbours, in nats", Better: -1, Match: "divergence", Locality: "pre_edit_prediction", Whole: true},
+			{Name: "NKL", About: "KL(base ‖ edited) of the next token on neighbours, in nats", Better: -1, Match: "divergence", Locality: "pre_edit_prediction"},
 			metric("ES_before", "ES of the base model", 0),
 			metric("PS_before", "PS of the base model", 0),
 			metric("NS_before", "NS of the base model", 0),
@@ -54,7 +54,7 @@ type rivals struct{ wanted, other *Probe }
 
 // rivals asks a prompt for both answers.
 func (p *planner) rivals(c *Case, prompt, wanted, other string) (rivals, bool) {
-	r := rivals{p.askWhole(c, prompt, wanted), p.askWhole(c, prompt, other)}
+	r := rivals{p.ask(c, prompt, wanted), p.ask(c, prompt, other)}
 	return r, r.wanted != nil && r.other != nil
 }
 
@@ -121,8 +121,8 @@ func attributes() family {
 	return family{
 		name: "attribute", about: "CounterFact's attribute prompts: other subjects that have the new value already",
 		metrics: []Metric{
-			{Name: "AS", About: "new answer more probable than the true one on attribute prompts", Match: "prob_compare", Locality: "ground_truth", Whole: true},
-			{Name: "AM", About: "P(new) − P(true) on attribute prompts", Match: "prob_compare", Locality: "ground_truth", Whole: true},
+			{Name: "AS", About: "new answer more probable than the true one on attribute prompts", Match: "prob_compare", Locality: "ground_truth"},
+			{Name: "AM", About: "P(new) − P(true) on attribute prompts", Match: "prob_compare", Locality: "ground_truth"},
 		},
 		plan: func(p *planner, c *Case) scoring {
 			r := c.Record

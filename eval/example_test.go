@@ -51,8 +51,8 @@ func ExampleRun() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(report.N, report.Locality, report.LocalityKL, report.Missing)
-	// Output: 2 1 0 [generalization]
+	fmt.Println(report.N, report.Metrics["locality.borrowed"].Mean, report.Missing)
+	// Output: 2 1 [generalization locality locality_kl]
 }
 
 // Fine-tuning on three held-out edits of the embedded model.

@@ -8,6 +8,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/text"
 )
 
 // stopTokens is the largest number of new tokens of a greedy answer.
@@ -34,10 +35,10 @@ const sampledLength = 100
 // are and the given additions.
 func (s *Scorer) run(g *Generation, context string, deltas map[string][]nn.Delta) ([]int32, error) {
 	tok := s.model.Tokenizer
-	prompt := tok.EncodeSpecial(context + g.Prompt)
+	prompt := text.Prompt(tok, context+g.Prompt)
 	opts := lm.GenerateOptions{Tokens: max(stopTokens, g.Least), StopAtEOS: true}
 	if g.Sampled {
-		opts.Tokens = max(0, sampledLength-len(tok.EncodeSpecial(g.Prompt)))
+		opts.Tokens = max(0, sampledLength-len(text.Prompt(tok, g.Prompt)))
 		opts.Sampler = lm.Sampler{Temperature: 1, TopK: 5, Seed: g.Seed}
 	} else {
 		var seen []int32
@@ -146,9 +147,9 @@ func generated() family {
 		plan: func(p *planner, c *Case) scoring {
 			r := c.Record
 			type answer struct {
-				g    *Generation
-				want []int32
-				kind string
+				g            *Generation
+				want         []int32
+				target, kind string
 			}
 			var list []answer
 			for i, prompt := range append([]string{r.Prompt}, r.Paraphrases...) {
@@ -161,7 +162,7 @@ func generated() family {
 					kind = "gen_para_"
 				}
 				g := c.generate(Generation{Prompt: q.Prompt, Least: q.tokens()})
-				list = append(list, answer{g, q.answer(), kind})
+				list = append(list, answer{g, q.answer(), q.Answer, kind})
 			}
 			var kept []*Generation
 			for _, l := range p.locality(c) {
@@ -178,9 +179,9 @@ func generated() family {
 			tok := p.model.Tokenizer
 			return func(v Values) {
 				for _, a := range list {
-					text, _ := untilStop(tok.DecodeSkip(a.g.Edited))
-					v.add(a.kind+"exact", indicator(Normalise(text) == Normalise(r.TargetNew)))
-					v.add(a.kind+"contains", indicator(ContainsAlias(text, r.TargetNew)))
+					said, _ := untilStop(tok.DecodeSkip(a.g.Edited))
+					v.add(a.kind+"exact", indicator(Normalise(said) == Normalise(a.target)))
+					v.add(a.kind+"contains", indicator(ContainsAlias(said, a.target)))
 					n := len(a.want)
 					v.add(a.kind+"tokens", indicator(len(a.g.Edited) >= n && slices.Equal(a.g.Edited[:n], a.want)))
 				}
@@ -189,8 +190,8 @@ func generated() family {
 				}
 				if len(questions) > 0 {
 					v.add("gen_multihop", indicator(slices.ContainsFunc(questions, func(g *Generation) bool {
-						text, _ := untilStop(tok.DecodeSkip(g.Edited))
-						return ContainsAlias(text, r.Chain.NewAnswer...)
+						said, _ := untilStop(tok.DecodeSkip(g.Edited))
+						return ContainsAlias(said, r.Chain.NewAnswer...)
 					})))
 				}
 			}

@@ -82,7 +82,7 @@ func TestSharedBeginningsGiveTheBytesOfEachTextAlone(t *testing.T) {
 				{"the capital of the land is", "rome"}, {"the capital of the land is", "the city"}, {"the capital of the land", "is rome"},
 				{"the capital of the land is rome and", "the king"}, {"the", "capital of " + id}, {"who is " + id, "the king"},
 			} {
-				p, err := newProbe(m, q[0], q[1], 0)
+				p, err := newProbe(m, q[0], q[1], "")
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -48,6 +48,9 @@ func locality() family {
 	}
 }
 
+// borrowed is the kind of another record's prompt.
+const borrowed = "borrowed"
+
 // kept is a locality prompt.
 type kept struct {
 	probe    *Probe
@@ -57,7 +60,8 @@ type kept struct {
 
 // locality asks the record's locality prompts. Those of another kind than
 // attribute and distracting make the headline figures. A record without any
-// borrows another record's prompt with its true answer.
+// borrows another record's prompt with its true answer, whose figures stand
+// apart, as those of the kind borrowed.
 func (p *planner) locality(c *Case) []kept {
 	var out []kept
 	for _, kind := range data.Kinds(c.Record.Locality) {
@@ -82,7 +86,7 @@ func (p *planner) locality(c *Case) []kept {
 	}
 	if probe := p.borrow(c); probe != nil {
 		probe.KL = true
-		out = append(out, kept{probe, "borrowed", true})
+		out = append(out, kept{probe, borrowed, false})
 	}
 	return out
 }
@@ -99,7 +103,7 @@ func (p *planner) borrow(c *Case) *Probe {
 		if len(o.TargetTrue) > 0 {
 			answer = o.TargetTrue[0]
 		}
-		if probe := p.ask(c, o.Prompt, answer); probe != nil {
+		if probe := c.add(p.probe(o.Prompt, answer, o.Join)); probe != nil {
 			return probe
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/text"
 )
 
 // compare multiplies the final states of both models by the head, so many
@@ -57,10 +59,10 @@ func (s *Scorer) compareRows(list []asked) error {
 	for _, a := range list {
 		n := a.probe.tokens()
 		if a.probe.base.outcome == nil {
-			a.probe.base.outcome = outcome(a.probe, baseNLL[baseAt:baseAt+n], baseGot[baseAt:baseAt+n])
+			a.probe.base.outcome = outcome(s.model, a.probe, baseNLL[baseAt:baseAt+n], baseGot[baseAt:baseAt+n])
 		}
 		a.probe.Base = a.probe.base.outcome
-		a.probe.Edited = outcome(a.probe, editNLL[at:at+n], editGot[at:at+n])
+		a.probe.Edited = outcome(s.model, a.probe, editNLL[at:at+n], editGot[at:at+n])
 		if a.probe.KL {
 			kl = make([]float32, n)
 			lse := make([]float32, 2*n)
@@ -92,6 +94,7 @@ func score(e *kernel.Engine, logits kernel.Matrix, labels []int32) (nll []float3
 	return nll, got
 }
 
-func outcome(p *Probe, nll []float32, got []int32) *Outcome {
-	return &Outcome{NLL: slices.Clone(nll), Got: slices.Clone(got), Want: p.answer()}
+func outcome(m *lm.Model, p *Probe, nll []float32, got []int32) *Outcome {
+	want := p.answer()
+	return &Outcome{NLL: slices.Clone(nll), Got: slices.Clone(got), Want: want, said: text.Said(m.Tokenizer, want, got)}
 }

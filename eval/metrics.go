@@ -8,6 +8,7 @@ import (
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/text"
 )
 
 // families lists every metric family: the one place to add another.
@@ -25,7 +26,6 @@ type Metric struct {
 	Better int // 1: more is better; -1: less is; 0: neither
 	// What differs from the evaluation's record; "" means nothing does.
 	Decode, Match, Locality string
-	Whole                   bool // prompts and answers are never cut
 }
 
 // family is a group of metrics that are asked for together.
@@ -133,7 +133,7 @@ type Case struct {
 
 	scorings []scoring
 	skipped  []string // reasons for prompts that were left out
-	cut      int      // prompts that were cut
+	cut      int      // prompts and answers that were cut
 }
 
 func (c *Case) generate(g Generation) *Generation {
@@ -170,7 +170,7 @@ type planner struct {
 	model    *lm.Model
 	set      *data.Set
 	families []family
-	maxLen   int
+	short    text.Shortener
 	style    string
 	seed     uint64
 	terms    *terms
@@ -180,8 +180,8 @@ type planner struct {
 // plan is the case of record i, or the reason why it cannot be evaluated.
 func (p *planner) plan(i int) (*Case, error) {
 	r := &p.set.Edits[i]
-	c := &Case{Record: r, Requests: requests(r)}
-	if _, err := p.probe(r.Prompt, r.TargetNew, p.maxLen); err != nil {
+	c := &Case{Record: r, Requests: p.requests(r)}
+	if _, err := p.probe(r.Prompt, r.TargetNew, r.Join); err != nil {
 		return nil, err
 	}
 	for _, f := range p.families {
@@ -190,37 +190,39 @@ func (p *planner) plan(i int) (*Case, error) {
 	return c, nil
 }
 
-// requests are the edits of a record.
-func requests(r *data.Edit) []edit.Request {
-	out := []edit.Request{{ID: r.ID, Prompt: r.Prompt, Subject: r.Subject, Target: r.TargetNew}}
-	if len(r.TargetTrue) > 0 {
-		out[0].True = r.TargetTrue[0]
-	}
-	if r.Chain != nil {
-		for i := range r.Chain.Edits {
-			out = append(out, requests(&r.Chain.Edits[i])...)
+// requests are the edits of a record, made on the very texts that are asked.
+func (p *planner) requests(r *data.Edit) []edit.Request {
+	out := edit.Requests(r)
+	for i := range out {
+		q := &out[i]
+		q.Target, _ = p.short.Answer(q.Prompt, q.Target, q.Join)
+		prompt, cut := p.short.Prompt(q.Prompt)
+		if cut && strings.HasPrefix(string(q.Occurrence), "@") {
+			q.Occurrence = text.Last // the end stays
 		}
+		q.Prompt = prompt
 	}
 	return out
 }
 
-func (p *planner) probe(prompt, answer string, maxLen int) (*Probe, error) {
-	return newProbe(p.model, styled(p.style, prompt), answer, maxLen)
+func (p *planner) probe(prompt, answer string, join data.Join) (*Probe, error) {
+	a, cutAnswer := p.short.Answer(prompt, answer, join)
+	q, cutPrompt := p.short.Prompt(prompt)
+	out, err := newProbe(p.model, styled(p.style, q), a, join)
+	if err != nil {
+		return nil, err
+	}
+	out.cut = cutAnswer || cutPrompt
+	return out, nil
 }
 
 // ask adds a probe to the case, or returns the one that is there. It returns
 // nil, and notes the reason, if the model cannot be asked.
 func (p *planner) ask(c *Case, prompt, answer string) *Probe {
-	return p.askCut(c, prompt, answer, p.maxLen)
+	return c.add(p.probe(prompt, answer, c.Record.Join))
 }
 
-// askWhole is ask for a prompt that must not be cut.
-func (p *planner) askWhole(c *Case, prompt, answer string) *Probe {
-	return p.askCut(c, prompt, answer, 0)
-}
-
-func (p *planner) askCut(c *Case, prompt, answer string, maxLen int) *Probe {
-	q, err := p.probe(prompt, answer, maxLen)
+func (c *Case) add(q *Probe, err error) *Probe {
 	if err != nil {
 		c.skipped = append(c.skipped, err.Error())
 		return nil
@@ -231,7 +233,7 @@ func (p *planner) askCut(c *Case, prompt, answer string, maxLen int) *Probe {
 			return old
 		}
 	}
-	if q.cut > 0 {
+	if q.cut {
 		c.cut++
 	}
 	c.Probes = append(c.Probes, q)

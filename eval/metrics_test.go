@@ -35,7 +35,7 @@ func made(nll, kl float64, right ...bool) *Outcome {
 // outcomes.
 func scored(t *testing.T, set *data.Set, i int, f family, answer func(prompt, answer string) (base, edited *Outcome)) Values {
 	t.Helper()
-	p := &planner{model: tinyModel(t, "gpt2"), set: set, families: []family{f}, maxLen: 32, terms: newTerms(nil)}
+	p := &planner{model: tinyModel(t, "gpt2"), set: set, families: []family{f}, terms: newTerms(nil)}
 	c, err := p.plan(i)
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestLocalityByHand(t *testing.T) {
 		}
 		return made(0, 0, true), made(0, 0, true)
 	})
-	if borrowed["locality"].N != 1 || borrowed["locality.borrowed"].N != 1 {
+	if borrowed["locality"].N != 0 || borrowed["locality.borrowed"].N != 1 {
 		t.Errorf("got %v", borrowed)
 	}
 }
@@ -244,7 +244,7 @@ func TestMultiHopByHand(t *testing.T) {
 func TestGeneratedAnswersByHand(t *testing.T) {
 	set := tinySet(1)
 	m := tinyModel(t, "gpt2")
-	p := &planner{model: m, set: set, families: []family{generated()}, maxLen: 32, terms: newTerms(nil)}
+	p := &planner{model: m, set: set, families: []family{generated()}, terms: newTerms(nil)}
 	c, err := p.plan(0)
 	if err != nil {
 		t.Fatal(err)
@@ -445,12 +445,14 @@ func TestEveryFigureHasADescription(t *testing.T) {
 func TestLongPromptsAreCutAndCounted(t *testing.T) {
 	set := tinySet(2)
 	set.Edits[0].Paraphrases[0] = strings.Repeat("xyz ", 40) + "is"
-	r := evaluate(t, Options{Model: tinyModel(t, "gpt2"), Editor: none{}, Set: set, Metrics: []string{}})
-	if r.Cut != 1 {
-		t.Errorf("%d prompts were cut, want 1", r.Cut)
+	for maxLen, want := range map[int]int{0: 0, -1: 0, 32: 1} {
+		r := evaluate(t, Options{Model: tinyModel(t, "gpt2"), Editor: none{}, Set: set, Metrics: []string{}, MaxLen: maxLen})
+		if r.Cut != want {
+			t.Errorf("max_len %d: %d prompts were cut, want %d", maxLen, r.Cut, want)
+		}
 	}
 	set.Edits[0].Paraphrases[0] = strings.Repeat("xyz ", 400)
-	r = evaluate(t, Options{Model: tinyModel(t, "gpt2"), Editor: none{}, Set: set, Metrics: []string{}, MaxLen: -1})
+	r := evaluate(t, Options{Model: tinyModel(t, "gpt2"), Editor: none{}, Set: set, Metrics: []string{}, MaxLen: -1})
 	if len(r.Skipped) != 1 || !strings.Contains(r.Skipped[0].Reason, "longer than the context") || r.Cut != 0 {
 		t.Errorf("skipped %v, cut %d", r.Skipped, r.Cut)
 	}

@@ -11,10 +11,13 @@ type Outcome struct {
 	Got  []int32   // the most probable token; −1 if the model computed no number
 	Want []int32
 	KL   []float32 // KL(base ‖ edited) in nats; nil where it was not asked for
+
+	said bool // by its text, see text.Said
 }
 
-// Right tells whether every token is the most probable one.
-func (o *Outcome) Right() bool { return o.Accuracy() == 1 }
+// Right tells whether every token is the most probable one, or whether the most
+// probable ones say the answer though they cut it otherwise.
+func (o *Outcome) Right() bool { return o.said || o.Accuracy() == 1 }
 
 // Accuracy is the share of tokens that are the most probable ones.
 func (o *Outcome) Accuracy() float64 {

@@ -30,5 +30,5 @@ func plainWith(t testing.TB, o *eager.Ops, m *lm.Model, p *Probe, deltas map[str
 	}
 	k := p.tokens()
 	nll, got := score(o.Engine(), kernel.Mat(logits.Data[(n-k)*logits.Cols:n*logits.Cols], k, logits.Cols), p.answer())
-	return outcome(p, nll, got)
+	return outcome(m, p, nll, got)
 }

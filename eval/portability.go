@@ -2,6 +2,7 @@ package eval
 
 import (
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/text"
 )
 
 // reverse asks for the subject by the new object.
@@ -43,6 +44,15 @@ func (p *planner) prompts(c *Case, list []data.Prompt) []*Probe {
 	return out
 }
 
+// told is a question behind the stated edit.
+func told(r *data.Edit, question string) string {
+	stop := ". "
+	if text.Behind(r.TargetNew, question, data.JoinAuto) == question {
+		stop = "。" // no space, so a script without spaces
+	}
+	return r.Prompt + text.Behind(r.Prompt, r.TargetNew, r.Join) + stop + question
+}
+
 // portability is what follows from the edit, by kind.
 //
 // A one-hop question is fair only if the base model knows the second hop. The
@@ -81,7 +91,7 @@ func portability() family {
 						continue
 					}
 					if kind == data.OneHop {
-						it.told = p.askWhole(c, r.Prompt+" "+r.TargetNew+". "+q.Prompt, alias(q))
+						it.told = c.add(newProbe(p.model, styled(p.style, told(r, q.Prompt)), alias(q), r.Join))
 					}
 					list = append(list, it)
 				}

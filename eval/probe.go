@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/text"
 )
@@ -17,34 +18,21 @@ type Probe struct {
 	KL             bool      // also compare the two models' distributions
 	Base, Edited   *Outcome
 
-	cut  int // tokens that were cut off the prompt
+	cut  bool // the prompt or the answer was cut
 	base *baseEntry
 }
 
 // newProbe tokenises, and refuses what the model cannot be asked.
-func newProbe(m *lm.Model, prompt, answer string, maxLen int) (*Probe, error) {
-	t, err := text.Answer(m.Tokenizer, prompt, answer, text.Options{MaxLen: maxLen})
+func newProbe(m *lm.Model, prompt, answer string, join data.Join) (*Probe, error) {
+	t, err := text.Ask(m, prompt, answer, join)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.CheckLength(len(t.IDs)); err != nil {
-		return nil, err
-	}
-	p := &Probe{Prompt: prompt, Answer: answer, Text: t}
-	p.cut = len(m.Tokenizer.EncodeSpecial(prompt)) - (len(t.IDs) - p.tokens() + 1)
-	return p, nil
+	return &Probe{Prompt: prompt, Answer: answer, Text: t}, nil
 }
 
 // tokens is the number of the answer's tokens.
-func (p *Probe) tokens() int {
-	n := 0
-	for _, l := range p.Text.Labels {
-		if l >= 0 {
-			n++
-		}
-	}
-	return n
-}
+func (p *Probe) tokens() int { return p.Text.Wanted() }
 
 // answer is the answer's tokens.
 func (p *Probe) answer() []int32 {
@@ -66,21 +54,11 @@ func (p *Probe) key() string {
 // inContext is the probe's text with context in front of its prompt. The
 // answer's tokens are those of the probe, so the rows of both can be compared.
 func (p *Probe) inContext(m *lm.Model, context string) (text.Text, error) {
-	ids := m.Tokenizer.EncodeSpecial(context + p.Prompt)
-	ids = ids[:max(1, len(ids)-p.cut)]
-	a := p.answer()
-	t := text.Text{IDs: append(ids, a[:len(a)-1]...)}
-	if err := m.CheckLength(len(t.IDs)); err != nil {
-		return t, fmt.Errorf("context and prompt %q: %w; use fewer demonstrations", p.Prompt, err)
+	ids, a := text.Prompt(m.Tokenizer, context+p.Prompt), p.answer()
+	if err := text.Fits(m, len(ids), len(a)); err != nil {
+		return text.Text{}, fmt.Errorf("context and prompt %q: %w; use fewer demonstrations", p.Prompt, err)
 	}
-	t.Labels = make([]int32, len(t.IDs))
-	for i := range t.Labels {
-		t.Labels[i] = -1
-		if j := i - (len(t.IDs) - len(a)); j >= 0 {
-			t.Labels[i] = a[j]
-		}
-	}
-	return t, nil
+	return text.Asked(ids, a), nil
 }
 
 // finite tells whether both models computed numbers.

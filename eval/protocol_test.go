@@ -37,7 +37,7 @@ func TestAnEditThatChangesNothingKeepsEverything(t *testing.T) {
 			if a, b := r.Metrics["reliability"].Mean, r.Metrics["reliability_before"].Mean; a != b {
 				t.Errorf("reliability %v, but %v before", a, b)
 			}
-			if d := r.Metrics["drawdown"]; d.Mean != 0 || d.Cases != 7 {
+			if d := r.Metrics["drawdown"]; d.Mean != 0 || d.Cases+r.Metrics["drawdown.borrowed"].Cases != 7 {
 				t.Errorf("drawdown %+v", d)
 			}
 			if a, b := r.Metrics["NS"].Mean, r.Metrics["NS_before"].Mean; a != b {
@@ -88,7 +88,7 @@ func TestPackedEditsGiveTheBytesOfEditsOneByOne(t *testing.T) {
 func TestOutcomesAreThoseOfOneForwardPassPerPrompt(t *testing.T) {
 	m, e := tinyModel(t, "llama"), testEngine(t)
 	set := tinySet(3)
-	p := &planner{model: m, set: set, families: families()[:4], maxLen: 32, terms: newTerms(nil)}
+	p := &planner{model: m, set: set, families: families()[:4], terms: newTerms(nil)}
 	for i := range set.Edits {
 		c, err := p.plan(i)
 		if err != nil {
@@ -178,7 +178,7 @@ func TestContextGoesInFrontOfEveryPrompt(t *testing.T) {
 	}
 	e := testEngine(t)
 	s := NewScorer(m, e, 0)
-	p := &planner{model: m, set: set, families: families()[:2], maxLen: 32, terms: newTerms(nil)}
+	p := &planner{model: m, set: set, families: families()[:2], terms: newTerms(nil)}
 	c, err := p.plan(0)
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func TestContextGoesInFrontOfEveryPrompt(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, q := range c.Probes {
-		whole, err := newProbe(m, long+q.Prompt, q.Answer, 0)
+		whole, err := newProbe(m, long+q.Prompt, q.Answer, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/text"
 )
 
 // Record says how a figure was measured. Figures with different records are
@@ -33,6 +38,15 @@ type Record struct {
 	// MaxLen is the number of tokens at which prompts and answers were cut; 0:
 	// never.
 	MaxLen int `json:"max_len"`
+	// Join is auto where that puts anything else than one space between some
+	// prompt of the data and its answer; else empty.
+	Join string `json:"join,omitempty"`
+	// Borrowed is apart where a record of the data has no unrelated prompt and the
+	// figures of one that it borrows stand apart; else empty.
+	Borrowed string `json:"borrowed,omitempty"`
+	// Ends is text where an answer of the data ends in a sign that a model's token
+	// may have more behind, so that it counts as right by its text; else empty.
+	Ends string `json:"ends,omitempty"`
 }
 
 // Different lists where two records differ, as "match: token_all and
@@ -53,6 +67,9 @@ func (r Record) Different(o Record) []string {
 		{"edits of a round", r.Batch, o.Batch},
 		{"rounds", r.Rounds, o.Rounds},
 		{"max_len", r.MaxLen, o.MaxLen},
+		{"join", r.Join, o.Join},
+		{"borrowed prompts", r.Borrowed, o.Borrowed},
+		{"ends of answers", r.Ends, o.Ends},
 	} {
 		if f.a != f.b {
 			out = append(out, fmt.Sprintf("%s: %v and %v", f.name, f.a, f.b))
@@ -130,4 +147,82 @@ func Mixed(reports ...*Report) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// joinOf is Record.Join for a set.
+func joinOf(s *data.Set) string {
+	for i := range s.Edits {
+		r := &s.Edits[i]
+		if r.Join != data.JoinAuto {
+			continue // the record says so itself
+		}
+		for _, p := range pairs(r) {
+			if text.Behind(p[0], p[1], r.Join) != " "+p[1] {
+				return "auto"
+			}
+		}
+	}
+	return ""
+}
+
+// pairs are the prompts of a record with the answers looked for behind them.
+func pairs(r *data.Edit) [][2]string {
+	out := [][2]string{{r.Prompt, r.TargetNew}}
+	for _, s := range r.Paraphrases {
+		out = append(out, [2]string{s, r.TargetNew})
+	}
+	for _, t := range r.TargetTrue {
+		out = append(out, [2]string{r.Prompt, t})
+	}
+	for _, m := range []map[string][]data.Prompt{r.Locality, r.Portability, {"": r.Reverse}} {
+		for _, kind := range data.Kinds(m) {
+			for _, q := range m[kind] {
+				for _, a := range q.Answers {
+					out = append(out, [2]string{q.Prompt, a[0]})
+				}
+			}
+		}
+	}
+	if r.Chain == nil {
+		return out
+	}
+	for i := range r.Chain.Edits {
+		out = append(out, pairs(&r.Chain.Edits[i])...)
+	}
+	for _, q := range r.Chain.Questions {
+		for _, a := range r.Chain.NewAnswer {
+			out = append(out, [2]string{q, a})
+		}
+	}
+	for _, h := range r.Chain.NewHops {
+		out = append(out, [2]string{h.Question, h.Answer[0]}, [2]string{h.Cloze, h.Answer[0]})
+	}
+	return out
+}
+
+// borrows is Record.Borrowed for a set.
+func borrows(s *data.Set) string {
+	for i := range s.Edits {
+		own := false
+		for kind := range s.Edits[i].Locality {
+			own = own || kind != data.Attribute && kind != data.Distracting
+		}
+		if !own {
+			return "apart"
+		}
+	}
+	return ""
+}
+
+// endsOf is Record.Ends for a set.
+func endsOf(s *data.Set) string {
+	for i := range s.Edits {
+		for _, p := range pairs(&s.Edits[i]) {
+			last, _ := utf8.DecodeLastRuneInString(strings.TrimSpace(p[1]))
+			if !unicode.In(last, unicode.L, unicode.M, unicode.N) {
+				return "text"
+			}
+		}
+	}
+	return ""
 }

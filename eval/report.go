@@ -29,7 +29,7 @@ type Report struct {
 
 	Dropped   []Drop `json:"dropped,omitempty"`    // cases, by reason
 	Skipped   []Drop `json:"skipped,omitempty"`    // prompts of evaluated cases, by reason
-	Cut       int    `json:"cut,omitempty"`        // prompts that were cut at the maximal length
+	Cut       int    `json:"cut,omitempty"`        // prompts and answers that were cut at the maximal length
 	NotFinite int    `json:"not_finite,omitempty"` // cases whose edited model computed NaN or infinity
 
 	// Sequence is what only edits in a row have; nil for other protocols.
@@ -164,9 +164,6 @@ func (r *Report) recordOf(name string) Record {
 			if o.from != "" {
 				*o.to = o.from
 			}
-		}
-		if m.Whole {
-			rec.MaxLen = 0
 		}
 	}
 	return rec

@@ -17,6 +17,7 @@ import (
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/internal/resident"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/text"
 )
 
 // Protocols lists the orders in which edits are made and evaluated.
@@ -47,7 +48,7 @@ type Options struct {
 	Batch    int      // edits made together: for protocol batch, 0: 10, and for rounds of a sequence, 0: 1
 	Rounds   int      // of a sequence; 0: as many as the edits make
 	Pack     int      // single edits that share graph runs and passes; 0: 10. Results do not depend on it
-	MaxLen   int      // cut prompts and answers at so many tokens; 0: 32; −1: never
+	MaxLen   int      // cut prompts to their last, answers to their first so many tokens, for making and for asking edits; 0 or −1: never
 	Metrics  []string // families, see Families; nil: those that fit the set
 	Style    string   // of prompts: "" or plain, or qa_instruction
 	Seed     uint64   // of borrowed prompts and sampled texts
@@ -167,7 +168,6 @@ func (r *run) prepare() (Header, error) {
 	}
 	orDefault(&r.Batch, map[bool]int{true: 1, false: 10}[r.inSequence()])
 	orDefault(&r.Pack, 10)
-	orDefault(&r.MaxLen, 32)
 	r.MaxLen = max(r.MaxLen, 0)
 	if r.Style == "" {
 		r.Style = "plain"
@@ -183,7 +183,7 @@ func (r *run) prepare() (Header, error) {
 		return h, errors.New("the scorer is of another model")
 	}
 	r.plan = &planner{
-		model: r.Model, set: r.Set, families: list, maxLen: r.MaxLen, style: r.Style, seed: r.Seed,
+		model: r.Model, set: r.Set, families: list, short: text.Shortener{Tok: r.Model.Tokenizer, Max: r.MaxLen}, style: r.Style, seed: r.Seed,
 		refs: r.References, terms: newTerms(allTexts(r.References)),
 	}
 	r.n = len(r.Set.Edits)
@@ -206,6 +206,7 @@ func (r *run) header(list []family) (Header, error) {
 	rec := Record{
 		Target: targetOf(r.Set.Format), Decode: "teacher_forced", Match: "token_all", PromptStyle: r.Style,
 		LocalityReference: "pre_edit_prediction", Average: "macro", Protocol: r.Protocol, MaxLen: r.MaxLen,
+		Join: joinOf(r.Set), Borrowed: borrows(r.Set), Ends: endsOf(r.Set),
 	}
 	h := Header{Version: resultsVersion, Record: rec, Data: r.Set.Name, Editor: r.Editor.Name(), Seed: r.Seed}
 	var names []string

@@ -30,8 +30,9 @@ func TestEveryDataSetCanBeEvaluated(t *testing.T) {
 		seen++
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			r := evaluate(t, Options{Model: m, Engine: e, Editor: none{}, Set: set})
-			if r.Locality != 1 || r.LocalityKL != 0 {
-				t.Errorf("locality %v, KL %v, missing %v", r.Locality, r.LocalityKL, r.Missing)
+			own, apart := r.Metrics["locality"], r.Metrics["locality.borrowed"]
+			if own.Cases+apart.Cases != r.N || own.Cases > 0 && own.Mean != 1 || apart.Cases > 0 && apart.Mean != 1 || r.LocalityKL != 0 {
+				t.Errorf("locality %+v, borrowed %+v, KL %v, missing %v", own, apart, r.LocalityKL, r.Missing)
 			}
 			t.Logf("%s: n %d, %d figures, skipped %v, cut %d, %s", set.Format, r.N, len(r.Metrics), r.Skipped, r.Cut, strings.Join(sortedKeys(r.Metrics), " "))
 		})

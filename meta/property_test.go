@@ -249,7 +249,7 @@ func TestMetaGradient(t *testing.T) {
 			if o.Net.Config.Update.Rows == hypernet.AnswerRows {
 				for _, x := range tasks {
 					for i := range x.Inner {
-						if err := Mark(nil, &x.Inner[i], hypernet.AnswerRows, "", ""); err != nil {
+						if err := Mark(nil, &x.Inner[i], hypernet.AnswerRows, "", "", ""); err != nil {
 							t.Fatal(err)
 						}
 					}

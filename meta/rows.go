@@ -12,7 +12,7 @@ import (
 // Mark makes t, the text of an edit, say which of its rows change weights: one
 // of hypernet's choices of rows. prompt and subject are those that t was made
 // of.
-func Mark(tok tokenizer.Tokenizer, t *text.Text, rows, prompt, subject string) error {
+func Mark(tok tokenizer.Tokenizer, t *text.Text, rows, prompt, subject string, which text.Occurrence) error {
 	switch rows {
 	case hypernet.AnswerRows:
 		lo := 0
@@ -21,7 +21,7 @@ func Mark(tok tokenizer.Tokenizer, t *text.Text, rows, prompt, subject string) e
 		}
 		t.Rows = nn.Range{Lo: lo, Hi: len(t.IDs)}
 	case hypernet.SubjectRows, hypernet.SubjectLast:
-		r, err := text.Subject(tok, prompt, subject)
+		r, err := text.Subject(tok, prompt, subject, which)
 		if err != nil {
 			return fmt.Errorf("update.rows is %s: %w", rows, err)
 		}

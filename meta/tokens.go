@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -37,16 +38,20 @@ func (m *Maker) Task(records []data.Edit, visit int) (Task, error) {
 	t := Task{ID: records[0].ID}
 	for i := range records {
 		r := &records[i]
-		inner, err := text.Answer(m.Tok, r.Prompt, r.TargetNew, m.Text)
+		inner, err := text.Answer(m.Tok, r.Prompt, r.TargetNew, r.Join, 0)
 		if err != nil {
 			return t, fmt.Errorf("%s: %w", where(r), err)
 		}
-		if err := Mark(m.Tok, &inner, m.Rows, r.Prompt, r.Subject); err != nil {
+		if err := Mark(m.Tok, &inner, m.Rows, r.Prompt, r.Subject, cmp.Or(text.Place(r), text.First)); err != nil {
 			return t, fmt.Errorf("%s: %w", where(r), err)
 		}
 		t.Inner = append(t.Inner, inner)
 		for _, prompt := range m.asked(r, visit) {
-			outer, err := text.Answer(m.Tok, prompt, r.TargetNew, m.Text)
+			maxLen := 0
+			if prompt != r.Prompt { // an edit is asked on the text that it is made on
+				maxLen = m.Text.MaxLen
+			}
+			outer, err := text.Answer(m.Tok, prompt, r.TargetNew, r.Join, maxLen)
 			if err != nil {
 				return t, fmt.Errorf("%s: rephrasing: %w", where(r), err)
 			}
@@ -86,7 +91,7 @@ func (m *Maker) locality(r *data.Edit, visit int) ([]text.Text, error) {
 		if err != nil {
 			return nil, err
 		}
-		pool = []data.Prompt{p}
+		pool = []unrelated{p}
 	}
 	var out []text.Text
 	for _, i := range m.draw("locality", r.ID, visit, len(pool), m.Localities) {
@@ -99,19 +104,27 @@ func (m *Maker) locality(r *data.Edit, visit int) ([]text.Text, error) {
 	return out, nil
 }
 
-func (m *Maker) kept(r *data.Edit, p data.Prompt) (text.Text, error) {
-	t, err := text.Kept(m.Tok, p.Prompt, p.Answers[0][0], m.Text)
+func (m *Maker) kept(r *data.Edit, p unrelated) (text.Text, error) {
+	t, err := text.Kept(m.Tok, p.prompt, p.answer, p.join, m.Text)
 	if err != nil {
 		return t, fmt.Errorf("%s: locality: %w", where(r), err)
 	}
 	return t, nil
 }
 
+// unrelated is a prompt whose answer has to stay.
+type unrelated struct {
+	prompt, answer string
+	join           data.Join
+}
+
 // prompts are all locality prompts of a record.
-func prompts(r *data.Edit) []data.Prompt {
-	var pool []data.Prompt
+func prompts(r *data.Edit) []unrelated {
+	var pool []unrelated
 	for _, kind := range data.Kinds(r.Locality) {
-		pool = append(pool, r.Locality[kind]...)
+		for _, p := range r.Locality[kind] {
+			pool = append(pool, unrelated{p.Prompt, p.Answers[0][0], r.Join})
+		}
 	}
 	return pool
 }
@@ -147,7 +160,7 @@ func (m *Maker) Kept(tokens int) ([]text.Text, error) {
 			if err != nil {
 				return nil, err
 			}
-			pool = []data.Prompt{p}
+			pool = []unrelated{p}
 		}
 		for _, p := range pool {
 			t, err := m.kept(r, p)
@@ -164,7 +177,7 @@ func (m *Maker) Kept(tokens int) ([]text.Text, error) {
 }
 
 // borrow is another record's own prompt with its answer.
-func (m *Maker) borrow(r *data.Edit, visit int) (data.Prompt, error) {
+func (m *Maker) borrow(r *data.Edit, visit int) (unrelated, error) {
 	for try := range 100 {
 		o := &m.Records[data.Choose(m.Seed, fmt.Sprintf("borrow/%d/%s", try, r.ID), visit, len(m.Records))]
 		if o.ID != r.ID && (o.Subject == "" || o.Subject != r.Subject) {
@@ -172,10 +185,10 @@ func (m *Maker) borrow(r *data.Edit, visit int) (data.Prompt, error) {
 			if len(o.TargetTrue) > 0 {
 				answer = o.TargetTrue[0]
 			}
-			return data.Prompt{Prompt: o.Prompt, Answers: [][]string{{answer}}}, nil
+			return unrelated{o.Prompt, answer, o.Join}, nil
 		}
 	}
-	return data.Prompt{}, fmt.Errorf("%s: it has no locality prompt and the data holds no other subject to borrow one from; give a file of unrelated questions", where(r))
+	return unrelated{}, fmt.Errorf("%s: it has no locality prompt and the data holds no other subject to borrow one from; give a file of unrelated questions", where(r))
 }
 
 func where(r *data.Edit) string {

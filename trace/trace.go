@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
+	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/text"
 )
 
 // ErrUnknown says that the model does not give the expected answer, so that
@@ -20,8 +21,12 @@ var ErrUnknown = errors.New("the model does not know the fact")
 // Query is a fact to be traced.
 type Query struct {
 	Prompt  string // the subject filled in
-	Subject string // as it stands in Prompt, once
+	Subject string // as it stands in Prompt
 	Answer  string // the expected answer; "" takes the model's own
+	// Join says how Answer follows Prompt, Occurrence which place is meant where
+	// Subject stands in Prompt more than once.
+	Join       data.Join
+	Occurrence text.Occurrence
 }
 
 // Tracer traces facts in one model. It is for one goroutine at a time.
@@ -74,8 +79,10 @@ func (t *Tracer) Trace(ctx context.Context, q Query) (*Result, error) {
 		return nil, fmt.Errorf("trace %q: %w", q.Prompt, err)
 	}
 	res := r.result
-	if q.Answer != "" && !t.known(q.Answer, res) {
-		return nil, fmt.Errorf("trace %q: the answer is %q, not %q: %w", q.Prompt, res.Answer, q.Answer, ErrUnknown)
+	if q.Answer != "" {
+		if err := t.know(q, r); err != nil {
+			return nil, fmt.Errorf("trace %q: %w", q.Prompt, err)
+		}
 	}
 	c, err := t.corruption(q, r.first, r.end, res)
 	if err == nil {
@@ -88,15 +95,6 @@ func (t *Tracer) Trace(ctx context.Context, q Query) (*Result, error) {
 		return nil, fmt.Errorf("trace %q: %w", q.Prompt, err)
 	}
 	return res, nil
-}
-
-// known reports whether the run's answer is the expected one.
-func (t *Tracer) known(want string, r *Result) bool {
-	if strings.TrimSpace(r.Answer) == strings.TrimSpace(want) {
-		return true
-	}
-	ids := t.m.Tokenizer.Encode(" " + strings.TrimSpace(want))
-	return t.cfg.FirstToken && len(ids) > 0 && ids[0] == r.AnswerID
 }
 
 func (t *Tracer) corruption(q Query, first, end int, res *Result) (Corruption, error) {
@@ -140,17 +138,17 @@ type run struct {
 }
 
 func (t *Tracer) start(q Query) (*run, error) {
-	lo, hi, err := Find(q.Prompt, q.Subject)
+	lo, hi, err := text.Find(q.Prompt, q.Subject, q.Occurrence)
 	if err != nil {
 		return nil, err
 	}
-	ids, spans := Encode(t.m.Tokenizer, q.Prompt)
+	ids, spans := text.Spans(t.m.Tokenizer, q.Prompt)
 	if err := t.m.CheckLength(len(ids)); err != nil {
 		return nil, err
 	}
 	r := &run{m: t.m, o: &ops{Ops: eager.New(t.e)}, ids: ids, cfg: t.cfg, window: t.cfg.window(t.m.Config.Layers)}
 	var ok bool
-	if r.first, r.end, ok = Range(spans, lo, hi); !ok {
+	if r.first, r.end, ok = text.Range(spans, lo, hi); !ok {
 		return nil, fmt.Errorf("subject %q has no tokens of its own", q.Subject)
 	}
 	r.result = &Result{
@@ -164,8 +162,7 @@ func (t *Tracer) start(q Query) (*run, error) {
 		r.result.Window = r.window
 	}
 	for i := range ids {
-		text := t.m.Tokenizer.Decode(ids[i : i+1])
-		r.result.Tokens = append(r.result.Tokens, text)
+		r.result.Tokens = append(r.result.Tokens, t.m.Tokenizer.Decode(ids[i:i+1]))
 	}
 	return r, nil
 }

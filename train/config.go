@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/meta"
 )
@@ -39,12 +40,13 @@ type DataConfig struct {
 	Exclude     []string `yaml:"exclude" doc:"files of edits, such as those for the test, about whose subjects nothing is learned"`
 	Limit       int      `yaml:"limit" doc:"read at most so many edits; 0: all"`
 	SkipBad     bool     `yaml:"skip_bad" doc:"count bad records instead of stopping"`
+	Join        string   `yaml:"join" absent:"space" doc:"how answers follow prompts, where records do not say: auto, a space where the writing has one; space; none"`
 	Order       string   `yaml:"order" doc:"shuffle: another order each epoch; file: as they stand"`
 	Rephrase    bool     `yaml:"rephrase" doc:"score a rephrasing; false: the edit prompt itself"`
 	OwnPrompt   bool     `yaml:"own_prompt" doc:"count the edit prompt among the rephrasings that are drawn from; needed where unrelated prompts look like it, as in CounterFact"`
 	Paraphrases int      `yaml:"paraphrases" absent:"1" doc:"rephrasings of an edit that are scored together"`
 	Localities  int      `yaml:"localities" absent:"1" doc:"locality texts of an edit that are scored together"`
-	MaxLen      int      `yaml:"max_len" doc:"cut prompts and answers at so many tokens each; 0: never"`
+	MaxLen      int      `yaml:"max_len" doc:"cut rephrasings to their last and unrelated answers to their first so many tokens; edits are never cut; 0: never"`
 	Locality    string   `yaml:"locality" doc:"rows whose distribution has to stay: text, answer, or all (as the reference)"`
 }
 
@@ -79,7 +81,7 @@ func Default() Config {
 	return Config{
 		Compat: "keyhole",
 		Model:  ModelConfig{Blocks: 3},
-		Data:   DataConfig{Order: "shuffle", Rephrase: true, Paraphrases: 1, Localities: 1, MaxLen: 32, Locality: "text"},
+		Data:   DataConfig{Join: "auto", Order: "shuffle", Rephrase: true, Paraphrases: 1, Localities: 1, MaxLen: 32, Locality: "text"},
 		Train: LoopConfig{
 			Steps: 1000, Accumulate: 10, Edits: 1, LR: 1e-6, LRLR: 1e-4, Schedule: "constant", GradClip: 100,
 			ValEvery: 100, ValEdits: 100, Patience: 20, SaveEvery: 100, Keep: 2, MaxSkips: 10,
@@ -103,6 +105,9 @@ func (c *Config) Validate() error {
 
 // Validate reports the first impossible value.
 func (c *DataConfig) Validate() error {
+	if _, err := data.ParseJoin(c.Join); err != nil {
+		return err
+	}
 	switch {
 	case !slices.Contains([]string{"shuffle", "file"}, c.Order):
 		return fmt.Errorf("order: %q is neither shuffle nor file", c.Order)

@@ -111,7 +111,7 @@ func netSites(sites []lm.Site) []hypernet.Site {
 // loadData reads the training and validation edits, disjoint by subject.
 func loadData(cfg Config, src Sources) (train, val *data.Set, err error) {
 	d := cfg.Data
-	o := data.Options{SkipBad: d.SkipBad, SkipBadBy: "data.skip_bad: true", Neighbors: d.Neighbors, Exclude: d.Exclude}
+	o := data.Options{SkipBad: d.SkipBad, SkipBadBy: "data.skip_bad: true", Neighbors: d.Neighbors, Exclude: d.Exclude, Join: data.Join(d.Join)}
 	trainOptions, valOptions := o, o
 	trainOptions.Split, trainOptions.Limit = d.Split, d.Limit
 	valOptions.Split = d.ValSplit

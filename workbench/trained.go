@@ -8,18 +8,13 @@ import (
 )
 
 // OpenTrained loads a trained editor from a run or checkpoint folder. model, if
-// not empty, is where its base model lies now. whole: edits are of whole prompts,
-// not cut as in training (data.max_len) and in evaluations.
-func OpenTrained(path, model string, threads int, whole bool) (*Bench, error) {
+// not empty, is where its base model lies now.
+func OpenTrained(path, model string, threads int) (*Bench, error) {
 	e, _, err := train.OpenEditor(path, Sources(), BaseModel(model, threads))
 	if err != nil {
 		return nil, err
 	}
-	text := e.TextOptions()
-	if whole {
-		text.MaxLen = 0
-	}
-	ed := mend.New(e.Objective, e.Config.Hypernet.Kind, text, e.Model.Tokenizer)
+	ed := mend.New(e.Objective, e.Config.Hypernet.Kind, e.TextOptions(), e.Model.Tokenizer)
 	return &Bench{Base: cmp.Or(e.Config.Model.Path, Embedded), Model: e.Model, Engine: e.Engine, Editor: ed, Config: e.Config}, nil
 }
 

@@ -24,8 +24,20 @@ func dataFlags(c *cobra.Command) *data.Options {
 	f.StringVar(&d.Split, "split", "", "keep one split, where the file names splits")
 	f.StringVar(&d.Neighbors, "neighbors", "", "`file` of CounterFact neighbours to merge")
 	f.StringVar(&d.Locality, "locality", "", "`file` of unrelated questions to borrow where edits have none")
+	addJoin(c, (*string)(&d.Join))
+	addOccurrence(c, &d.Occurrence)
 	f.StringSliceVar(&d.Exclude, "exclude", nil, "leave out edits about subjects of this `file`")
 	return d
+}
+
+// addJoin adds --join.
+func addJoin(c *cobra.Command, to *string) {
+	c.Flags().StringVar(to, "join", "auto", "how an answer follows its prompt: auto, a space where the writing has one; space; none")
+}
+
+// addOccurrence adds --occurrence.
+func addOccurrence(c *cobra.Command, to *string) {
+	c.Flags().StringVar(to, "occurrence", "", "which one is meant where the subject stands in the prompt more than once: first or last")
 }
 
 func dataInfoCommand(o *options) *cobra.Command {

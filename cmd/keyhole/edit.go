@@ -18,6 +18,7 @@ import (
 	"keyhole.example/keyhole/edit/saved"
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/report"
+	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -27,6 +28,7 @@ type editFlags struct {
 	file                   string
 	paraphrases, neighbors []string
 	tokens                 int
+	join, occurrence       string
 	save, dtype, keep      string
 	force                  bool
 }
@@ -60,7 +62,7 @@ type editResult struct {
 }
 
 func editCommand(o *options) *cobra.Command {
-	who := editorFlags{whole: true}
+	who := editorFlags{}
 	var f editFlags
 	c := &cobra.Command{
 		Use:   "edit [RUN_OR_CHECKPOINT]",
@@ -103,9 +105,11 @@ a file are made together, as one.`,
 	}
 	who.add(c)
 	fs := c.Flags()
-	fs.StringVar(&f.request.Prompt, "prompt", "", "text that asks for the fact, with the subject in it")
+	fs.StringVar(&f.request.Prompt, "prompt", "", "text that asks for the fact, with the subject in it; {} marks the subject's place")
 	fs.StringVar(&f.request.Target, "target", "", "what the model shall say behind it")
 	fs.StringVar(&f.request.Subject, "subject", "", "what the fact is about, as it stands in the prompt; rome needs it")
+	addJoin(c, &f.join)
+	addOccurrence(c, &f.occurrence)
 	fs.StringVar(&f.file, "edits", "", "`file` of edits to be made together, instead of --prompt and --target")
 	fs.StringArrayVar(&f.paraphrases, "paraphrase", nil, "another prompt that should change too; may be repeated")
 	fs.StringArrayVar(&f.neighbors, "neighbor", nil, "a prompt that should not change; may be repeated")
@@ -188,32 +192,24 @@ func (f *editFlags) requests() ([]edit.Request, error) {
 	if f.file == "" {
 		r := f.request
 		r.ID = "1"
-		return []edit.Request{r}, nil
+		var err error
+		if r.Join, err = data.ParseJoin(f.join); err == nil {
+			r.Prompt, r.Occurrence, err = text.Fill(r.Prompt, r.Subject)
+		}
+		if r.Occurrence == "" && err == nil {
+			r.Occurrence, err = text.ParseOccurrence(f.occurrence)
+		}
+		return []edit.Request{r}, err
 	}
-	set, err := workbench.LoadEdits(f.file, data.Options{})
+	set, err := workbench.LoadEdits(f.file, data.Options{Join: data.Join(f.join), Occurrence: f.occurrence})
 	if err != nil {
 		return nil, err
 	}
 	var out []edit.Request
 	for i := range set.Edits {
-		out = append(out, requestsOf(&set.Edits[i])...)
+		out = append(out, edit.Requests(&set.Edits[i])...)
 	}
 	return out, nil
-}
-
-// requestsOf are the requests of a record and those chained to it.
-func requestsOf(e *data.Edit) []edit.Request {
-	r := edit.Request{ID: e.ID, Prompt: e.Prompt, Subject: e.Subject, Target: e.TargetNew}
-	if len(e.TargetTrue) > 0 {
-		r.True = e.TargetTrue[0]
-	}
-	out := []edit.Request{r}
-	if e.Chain != nil {
-		for i := range e.Chain.Edits {
-			out = append(out, requestsOf(&e.Chain.Edits[i])...)
-		}
-	}
-	return out
 }
 
 // questions are the prompts to show answers to.
@@ -249,7 +245,7 @@ func (f *editFlags) run(c *cobra.Command, b *workbench.Bench) (*editResult, erro
 			return nil, err
 		}
 	}
-	if f.file == "" && !f.force && says(questions[0].Before, f.request.Target) {
+	if f.file == "" && !f.force && text.Begins(questions[0].Before, f.request.Target) {
 		return nil, fmt.Errorf("the model answers %q with %q already, so there is nothing to edit; choose another target, or add --force", f.request.Prompt, f.request.Target)
 	}
 	start := time.Now()
@@ -344,16 +340,6 @@ func (f *editFlags) writeKept(e *edit.Edited, hash string) error {
 		forget()
 	}
 	return err
-}
-
-// says reports whether an answer begins with the target, as whole words.
-func says(answer, target string) bool {
-	rest, ok := strings.CutPrefix(strings.TrimSpace(answer), strings.TrimSpace(target))
-	return ok && (rest == "" || !isWord(rest[0]))
-}
-
-func isWord(b byte) bool {
-	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b >= 0x80
 }
 
 func printEdit(w io.Writer, r *editResult) error {

@@ -14,7 +14,6 @@ import (
 // name together with a model.
 type editorFlags struct {
 	editor, model, corpus string
-	whole                 bool // a trained editor does not cut prompts
 	demos                 workbench.Demos
 	set                   []string
 	threads               *int
@@ -53,7 +52,7 @@ func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string)
 		if err != nil {
 			return nil, err
 		}
-		b, err := workbench.OpenTrained(args[0], model, *f.threads, f.whole)
+		b, err := workbench.OpenTrained(args[0], model, *f.threads)
 		if err == nil {
 			printNotes(c.ErrOrStderr(), b.Model)
 		}

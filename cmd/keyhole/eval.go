@@ -74,7 +74,7 @@ func (f *evalFlags) add(c *cobra.Command) {
 	fs.IntVar(&f.opts.Batch, "batch", 0, "edits made together: for --protocol batch (default 10), and rounds of sequential protocols (default 1)")
 	fs.IntVar(&f.opts.Rounds, "rounds", 0, "rounds in a row before the next sequence begins with the base model; 0: all")
 	fs.StringVar(&f.ability, "ability", "", `text on which the model at the end of a sequence is compared with the base: a file, or "embedded"`)
-	fs.IntVar(&f.opts.MaxLen, "max-len", 0, "cut prompts and answers at so many tokens (default 32); -1: never")
+	fs.IntVar(&f.opts.MaxLen, "max-len", 0, "cut prompts to their last and answers to their first so many tokens, for making and asking edits (default: never)")
 	fs.StringSliceVar(&f.opts.Metrics, "metrics", nil, "families of metrics (default: those that the data allow)")
 	fs.StringVar(&f.opts.Style, "style", "", "of prompts: plain or qa_instruction")
 	fs.Uint64Var(&f.opts.Seed, "seed", 0, "seed of borrowed prompts and sampled texts")
@@ -137,7 +137,7 @@ func printReport(w io.Writer, r *eval.Report, all bool) error {
 	}
 	var names []string
 	for name := range r.Metrics {
-		if !all && (baseName(name) != name || strings.HasSuffix(name, "_before")) {
+		if !all && (baseName(name) != name && !strings.HasSuffix(name, ".borrowed") || strings.HasSuffix(name, "_before")) {
 			continue
 		}
 		names = append(names, name)
@@ -173,6 +173,9 @@ func printReport(w io.Writer, r *eval.Report, all bool) error {
 	}
 	if len(left) > shown {
 		say("and %d further reasons; --json has them\n", len(left)-shown)
+	}
+	if r.Cut > 0 {
+		say("%d prompts or answers were cut at %d tokens (--max-len), for making and asking the edits alike\n", r.Cut, r.Record.MaxLen)
 	}
 	if r.NotFinite > 0 {
 		say("%d edited models computed values that are no numbers\n", r.NotFinite)

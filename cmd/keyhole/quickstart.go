@@ -152,7 +152,7 @@ func (q *quick) compare() (*compare.Result, error) {
 
 // edit makes one held-out edit with the trained editor.
 func (q *quick) edit(record *data.Edit) (*editResult, error) {
-	b, err := workbench.OpenTrained(q.run, "", 0, true)
+	b, err := workbench.OpenTrained(q.run, "", 0)
 	if err != nil {
 		return nil, err
 	}

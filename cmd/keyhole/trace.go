@@ -18,18 +18,21 @@ import (
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/report"
+	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/trace"
 	"keyhole.example/keyhole/workbench"
 )
 
 // traceFlags say what is traced.
 type traceFlags struct {
-	query    trace.Query
-	file     string
-	limit    int
-	out      string
-	restores []string
-	set      []string
+	query            trace.Query
+	file             string
+	limit            int
+	join, occurrence string
+	how              trace.Query // of each fact
+	out              string
+	restores         []string
+	set              []string
 }
 
 // traced is the JSON of trace: one entry for each kind of restored state.
@@ -88,6 +91,8 @@ The folder of --out gets a JSON file, a table, and a heat map (PNG and SVG) for 
 	fs := c.Flags()
 	fs.StringVar(&f.query.Prompt, "prompt", "", "text that asks for a fact")
 	fs.StringVar(&f.query.Subject, "subject", "", "what the fact is about, as it stands in the prompt")
+	addJoin(c, &f.join)
+	addOccurrence(c, &f.occurrence)
 	fs.StringVar(&f.query.Answer, "answer", "", "expected answer (default: whatever the model says)")
 	fs.StringVar(&f.file, "data", "", "`file` of facts to average over, instead of --prompt")
 	fs.IntVar(&f.limit, "limit", 100, "known facts of --data; 0: all")
@@ -110,6 +115,13 @@ func (f *traceFlags) check() (trace.Config, error) {
 		return cfg, wrongUse("--restore is empty: name hidden, mlp or attn")
 	case f.limit < 0:
 		return cfg, wrongUse("--limit %d is negative; 0 means all", f.limit)
+	}
+	var err error
+	if f.how.Join, err = data.ParseJoin(f.join); err != nil {
+		return cfg, wrongUse("--%v", err)
+	}
+	if f.how.Occurrence, err = text.ParseOccurrence(f.occurrence); err != nil {
+		return cfg, wrongUse("--occurrence: %v", err)
 	}
 	for _, r := range f.restores {
 		if !slices.Contains([]string{trace.Hidden, trace.MLP, trace.Attn}, r) {
@@ -168,7 +180,16 @@ func (f *traceFlags) one(c *cobra.Command, b *workbench.Bench, cfg trace.Config,
 	}
 	bar := newBar(c.ErrOrStderr(), "trace "+cfg.Restore, b.Model.Config.Layers)
 	t.Progress = func(done, _ int) { bar.set(done, "") }
-	r, err := t.Trace(c.Context(), f.query)
+	q := f.query
+	q.Join, q.Occurrence = f.how.Join, f.how.Occurrence
+	var marked text.Occurrence
+	if q.Prompt, marked, err = text.Fill(q.Prompt, q.Subject); err != nil {
+		return err
+	}
+	if marked != "" {
+		q.Occurrence = marked
+	}
+	r, err := t.Trace(c.Context(), q)
 	bar.finish()
 	if stop := stopped(c); stop != nil {
 		return stop
@@ -194,7 +215,7 @@ func (f *traceFlags) average(c *cobra.Command, b *workbench.Bench, cfg trace.Con
 	if f.limit > 0 {
 		limit = min(f.limit, limit)
 	}
-	log, err := openTraceLog(filepath.Join(f.out, cfg.Restore+".facts.jsonl"), traceHead{1, out.Model, facts.SHA256, cfg})
+	log, err := openTraceLog(filepath.Join(f.out, cfg.Restore+".facts.jsonl"), traceHead{Version: 1, Model: out.Model, Facts: facts.SHA256, Config: cfg, Known: "answer", Join: f.how.Join, Occurrence: f.how.Occurrence})
 	if err != nil {
 		return err
 	}
@@ -255,7 +276,7 @@ func (f *traceFlags) fact(c *cobra.Command, t *trace.Tracer, x data.Fact) (trace
 	if x.Prompt == "" {
 		return tracedFact{}, fmt.Errorf("%s: facts without prompts cannot be traced; give known facts (with prompt and subject)", f.file)
 	}
-	r, err := t.Trace(c.Context(), trace.Query{Prompt: x.Prompt, Subject: x.Subject, Answer: x.Object})
+	r, err := t.Trace(c.Context(), trace.Query{Prompt: x.Prompt, Subject: x.Subject, Answer: x.Object, Join: f.how.Join, Occurrence: f.how.Occurrence})
 	switch {
 	case stopped(c) != nil:
 		return tracedFact{}, stopped(c)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/trace"
 )
 
@@ -29,6 +31,10 @@ type traceHead struct {
 	Model   string       `json:"model"` // hash
 	Facts   string       `json:"facts"` // SHA-256 of their file
 	Config  trace.Config `json:"config"`
+	Known   string       `json:"known"` // by what a fact counts as known: its whole answer
+
+	Join       data.Join       `json:"join,omitempty"`
+	Occurrence text.Occurrence `json:"occurrence,omitempty"`
 }
 
 // tracedFact is a line: the table of fact number Fact, or why there is none.
@@ -47,13 +53,14 @@ func openTraceLog(path string, head traceHead) (*traceLog, error) {
 	if err != nil {
 		return fail(err)
 	}
-	text, err := os.ReadFile(path)
+	raw, err := os.ReadFile(path)
 	isNew := errors.Is(err, os.ErrNotExist)
 	if err != nil && !isNew {
 		return fail(err)
 	}
-	whole := text[:bytes.LastIndexByte(text, '\n')+1]
+	whole := raw[:bytes.LastIndexByte(raw, '\n')+1]
 	l := &traceLog{path: path, head: append(first, '\n'), keep: int64(len(whole)), done: map[int]tracedFact{}}
+	again := false
 	for n, line := range bytes.Split(bytes.TrimSuffix(whole, []byte("\n")), []byte("\n")) {
 		switch {
 		case len(whole) == 0:
@@ -62,6 +69,9 @@ func openTraceLog(path string, head traceHead) (*traceLog, error) {
 			if err != nil {
 				return fail(fmt.Errorf("line 1: %w; delete it, or choose another --out", err))
 			}
+			if again = was.Known == ""; again {
+				was.Known = head.Known
+			}
 			if was != head {
 				return fail(errors.New("it was made with another model, file of facts or settings; delete it, or choose another --out"))
 			}
@@ -69,6 +79,9 @@ func openTraceLog(path string, head traceHead) (*traceLog, error) {
 			var f tracedFact
 			if err := json.Unmarshal(line, &f); err != nil {
 				return fail(fmt.Errorf("line %d: %w; delete it, or choose another --out", n+1, err))
+			}
+			if again && f.Unknown {
+				continue // as an earlier version decided it, by the answer's first token
 			}
 			l.done[f.Fact] = f
 		}

@@ -12,7 +12,7 @@ import (
 
 func TestTraceLogForgetsATornLineAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hidden.facts.jsonl")
-	head := traceHead{1, "model", "facts", trace.Default()}
+	head := traceHead{Version: 1, Model: "model", Facts: "facts", Config: trace.Default(), Known: "answer"}
 	open := func() *traceLog {
 		t.Helper()
 		l, err := openTraceLog(path, head)

@@ -188,7 +188,7 @@ func edit(t testing.TB, e *data.Edit) {
 		t.Fatalf("id, prompt or target is blank: %+v", e)
 	}
 	once := e.Subject != "" && strings.Count(e.Prompt, e.Subject) == 1 && !strings.Contains(e.Prompt, "{}")
-	if (e.Template != "") != once || once && strings.Replace(e.Template, "{}", e.Subject, 1) != e.Prompt {
+	if once && e.Template == "" || e.Template != "" && strings.Replace(e.Template, "{}", e.Subject, 1) != e.Prompt {
 		t.Fatalf("edit %s: template %q does not fit subject %q and prompt %q", e.ID, e.Template, e.Subject, e.Prompt)
 	}
 	for _, texts := range [][]string{e.TargetTrue, e.TargetAlternatives, e.Paraphrases, e.GenerationPrompts} {

@@ -125,7 +125,7 @@ func sentences() []string {
 // model as it is.
 func NLL(t testing.TB, m *lm.Model, k *kernel.Engine, prompt, target string) float64 {
 	t.Helper()
-	text, err := text.Answer(m.Tokenizer, prompt, target, text.Options{})
+	text, err := text.Answer(m.Tokenizer, prompt, target, data.JoinAuto, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,11 +56,8 @@ func (e *Editor) addRequest(b *batch, m *lm.Model, r *edit.Request) error {
 	if err := r.Validate(false); err != nil {
 		return err
 	}
-	t, err := text.Answer(m.Tokenizer, r.Prompt, r.Target, text.Options{})
+	t, err := text.Ask(m, r.Prompt, r.Target, r.Join)
 	if err != nil {
-		return err
-	}
-	if err := m.CheckLength(len(t.IDs)); err != nil {
 		return err
 	}
 	var target []int32

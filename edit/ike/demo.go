@@ -9,6 +9,7 @@ import (
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/text"
 )
 
 // kind is what a demonstration teaches.
@@ -29,13 +30,15 @@ type demonstration struct {
 }
 
 // factLine and promptLine are the two lines of a demonstration.
-func factLine(prompt, target string) string { return "New Fact: " + prompt + " " + target + "\n" }
+func factLine(prompt, target string, j data.Join) string {
+	return "New Fact: " + prompt + text.Behind(prompt, target, j) + "\n"
+}
 
 const promptStart = "Prompt: "
 
 // demonstrate is one demonstration: the fact, then prompt x with answer y.
-func demonstrate(fact, x, y string) string {
-	return fact + promptStart + x + " " + y + "\n\n"
+func demonstrate(fact, x, y string, j data.Join) string {
+	return fact + promptStart + x + text.Behind(x, y, j) + "\n\n"
 }
 
 // neighbor is the first of a record's locality prompts, or the one that pick
@@ -123,7 +126,7 @@ func kindList(n int, r Ratio) []kind {
 // on what else is edited.
 func (e *Editor) draws(r *edit.Request) *rand.Rand {
 	h := fnv.New64a()
-	h.Write([]byte(factLine(r.Prompt, r.Target)))
+	h.Write([]byte(factLine(r.Prompt, r.Target, r.Join)))
 	return rand.New(rand.NewPCG(e.cfg.Seed, h.Sum64()))
 }
 
@@ -140,11 +143,11 @@ func (e *Editor) demonstrations(r *edit.Request, ranked []int) (out []demonstrat
 		list := kindList(len(ranked), e.cfg.Ratio)
 		rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		for rank, i := range ranked {
-			text, k := e.demonstration(&e.pool[e.items[i].record], list[rank], rng)
+			s, k := e.demonstration(&e.pool[e.items[i].record], list[rank], rng)
 			if k != list[rank] {
 				substituted++
 			}
-			out = append(out, demonstration{text, k, rank})
+			out = append(out, demonstration{s, k, rank})
 		}
 	}
 	switch e.cfg.Order {
@@ -154,7 +157,7 @@ func (e *Editor) demonstrations(r *edit.Request, ranked []int) (out []demonstrat
 		rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	}
 	if e.cfg.OwnCopy {
-		own := demonstrate(factLine(r.Prompt, r.Target), r.Prompt, r.Target)
+		own := demonstrate(factLine(r.Prompt, r.Target, r.Join), r.Prompt, r.Target, r.Join)
 		out = append(out, demonstration{own, copied, -1})
 	}
 	return out, substituted
@@ -162,16 +165,16 @@ func (e *Editor) demonstrations(r *edit.Request, ranked []int) (out []demonstrat
 
 // demonstration lets a record serve as kind k, or as copy if it can't.
 func (e *Editor) demonstration(r *data.Edit, k kind, rng *rand.Rand) (string, kind) {
-	fact := factLine(r.Prompt, r.TargetNew)
+	fact := factLine(r.Prompt, r.TargetNew, r.Join)
 	switch k {
 	case updated:
 		if x, ok := paraphrase(r, e.cfg.StripParaphrases, rng.IntN); ok {
-			return demonstrate(fact, x, r.TargetNew), updated
+			return demonstrate(fact, x, r.TargetNew, r.Join), updated
 		}
 	case retain:
 		if x, y, ok := neighbor(r, rng.IntN); ok {
-			return demonstrate(fact, x, y), retain
+			return demonstrate(fact, x, y, r.Join), retain
 		}
 	}
-	return demonstrate(fact, r.Prompt, r.TargetNew), copied
+	return demonstrate(fact, r.Prompt, r.TargetNew, r.Join), copied
 }

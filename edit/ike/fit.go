@@ -47,7 +47,7 @@ func (p *plan) with(n int) fitted {
 			b.WriteString(d.text)
 		}
 	}
-	b.WriteString(factLine(p.request.Prompt, p.request.Target))
+	b.WriteString(factLine(p.request.Prompt, p.request.Target, p.request.Join))
 	b.WriteString(promptStart)
 	text := b.String()
 	return fitted{text: text, tokens: p.tokens(text), dropped: n}

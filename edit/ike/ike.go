@@ -160,7 +160,7 @@ func (e *Editor) plans(ctx context.Context, m *lm.Model, requests []edit.Request
 		if err := requests[i].Validate(false); err != nil {
 			return nil, 0, err
 		}
-		queries[i] = query(e.cfg.Variant, requests[i].Prompt, requests[i].Target)
+		queries[i] = query(e.cfg.Variant, &requests[i])
 	}
 	ranked := make([][]int, len(requests))
 	if e.cfg.Demonstrations > 0 {

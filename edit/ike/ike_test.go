@@ -235,7 +235,7 @@ func ownCopies(text string, r edit.Request) int {
 
 func ranking(t *testing.T, e *Editor, r edit.Request) []int {
 	t.Helper()
-	ranked, err := e.find.rank(t.Context(), []string{query(Paper, r.Prompt, r.Target)}, 6, func(int, int) bool { return true })
+	ranked, err := e.find.rank(t.Context(), []string{query(Paper, &r)}, 6, func(int, int) bool { return true })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/encoder"
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/text"
 )
 
 // item is what is retrieved: a record, or for EasyEdit's variant one of the
@@ -28,29 +30,29 @@ func itemsOf(variant string, pool []data.Edit, strip bool) []item {
 	first := func(int) int { return 0 }
 	for i := range pool {
 		r := &pool[i]
-		fact := factLine(r.Prompt, r.TargetNew)
+		fact := factLine(r.Prompt, r.TargetNew, r.Join)
 		if variant != EasyEdit {
-			out = append(out, item{record: i, text: fact + promptStart + r.Prompt + " " + r.TargetNew})
+			out = append(out, item{record: i, text: fact + promptStart + r.Prompt + text.Behind(r.Prompt, r.TargetNew, r.Join)})
 			continue
 		}
-		out = append(out, item{i, copied, demonstrate(fact, r.Prompt, r.TargetNew)})
+		out = append(out, item{i, copied, demonstrate(fact, r.Prompt, r.TargetNew, r.Join)})
 		if x, ok := paraphrase(r, strip, first); ok {
-			out = append(out, item{i, updated, demonstrate(fact, x, r.TargetNew)})
+			out = append(out, item{i, updated, demonstrate(fact, x, r.TargetNew, r.Join)})
 		}
 		if x, y, ok := neighbor(r, first); ok {
-			out = append(out, item{i, retain, demonstrate(fact, x, y)})
+			out = append(out, item{i, retain, demonstrate(fact, x, y, r.Join)})
 		}
 	}
 	return out
 }
 
 // query is the text whose neighbours are wanted.
-func query(variant, prompt, target string) string {
-	text := factLine(prompt, target) + promptStart + prompt
+func query(variant string, r *edit.Request) string {
+	s := factLine(r.Prompt, r.Target, r.Join) + promptStart + r.Prompt
 	if variant == EasyEdit {
-		text += "\n\n"
+		s += "\n\n"
 	}
-	return text
+	return s
 }
 
 // retriever finds the texts that are nearest to queries.

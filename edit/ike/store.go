@@ -11,8 +11,10 @@ import (
 	"slices"
 	"strconv"
 
+	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/text"
 )
 
 // Store is a file of edits that are to be put in front of queries: the memory
@@ -40,28 +42,31 @@ type storeEntry struct {
 	Subject string `json:"subject,omitempty"`
 	Target  string `json:"target"`
 	True    string `json:"true,omitempty"`
+
+	Join       data.Join       `json:"join,omitempty"`
+	Occurrence text.Occurrence `json:"occurrence,omitempty"`
 }
 
 // OpenStore reads a store; without a file at path it is empty. A file that
 // breaks the format is an error that names it and the edit at fault.
 func OpenStore(path string) (*Store, error) {
 	s := &Store{path: path}
-	text, err := os.ReadFile(path)
+	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("edit store: %w", err)
 	}
-	if err := s.parse(text); err != nil {
+	if err := s.parse(raw); err != nil {
 		return nil, fmt.Errorf("edit store %s: %w", path, err)
 	}
 	return s, nil
 }
 
-func (s *Store) parse(text []byte) error {
+func (s *Store) parse(raw []byte) error {
 	var f storeFile
-	d := json.NewDecoder(bytes.NewReader(text))
+	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&f); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tokenizer"
 	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/text"
 )
 
 // ContextConfig says which texts are put in front of prompts.
@@ -106,7 +107,7 @@ func sampled(m *lm.Model, o *eager.Ops, c ContextConfig, length, i int, n uint64
 	}
 	var start []int32
 	if len(c.Starts) > 0 {
-		start = tok.EncodeSpecial(c.Starts[i%len(c.Starts)])
+		start = text.Prompt(tok, c.Starts[i%len(c.Starts)])
 	} else if id, ok := beginning(tok); ok {
 		start = []int32{id}
 	} else {
@@ -121,8 +122,8 @@ func sampled(m *lm.Model, o *eager.Ops, c ContextConfig, length, i int, n uint64
 	if err != nil {
 		return "", err
 	}
-	text := normal.NFKD.String(tok.DecodeSkip(append(start, ids...)))
-	return strings.ReplaceAll(text, "\n\n", " ") + ". ", nil
+	s := normal.NFKD.String(tok.DecodeSkip(append(start, ids...)))
+	return strings.ReplaceAll(s, "\n\n", " ") + ". ", nil
 }
 
 func beginning(tok tokenizer.Tokenizer) (int32, bool) {

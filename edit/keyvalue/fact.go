@@ -9,7 +9,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tokenizer"
-	"keyhole.example/keyhole/trace"
+	"keyhole.example/keyhole/text"
 )
 
 // Which token is looked up.
@@ -77,13 +77,13 @@ func NewFact(m *lm.Model, r edit.Request, contexts []string, factToken string) (
 	if err := check(&r); err != nil {
 		return nil, err
 	}
-	prompt := strings.TrimRight(r.Prompt, " ")
-	lo, hi, err := trace.Find(prompt, r.Subject)
+	prompt := r.Prompt
+	lo, hi, err := text.Find(prompt, r.Subject, r.Occurrence)
 	if err != nil {
 		return nil, fmt.Errorf("edit %s: %w", r.ID, err)
 	}
 	f := &Fact{}
-	if f.Target, err = targetTokens(m.Tokenizer, prompt, r.Target); err != nil {
+	if _, f.Target, err = text.Split(m.Tokenizer, prompt, r.Target, r.Join); err != nil {
 		return nil, fmt.Errorf("edit %s: %w", r.ID, err)
 	}
 	for _, c := range append([]string{""}, contexts...) {
@@ -91,9 +91,9 @@ func NewFact(m *lm.Model, r edit.Request, contexts []string, factToken string) (
 		if err != nil {
 			return nil, fmt.Errorf("edit %s: %w", r.ID, err)
 		}
-		if err := m.CheckLength(len(t.IDs) + len(f.Target)); err != nil {
+		if err := text.Fits(m, len(t.IDs), len(f.Target)); err != nil {
 			if c != "" {
-				err = fmt.Errorf("with the target and a text in front: %w; set contexts.lengths to less", err)
+				err = fmt.Errorf("with a text in front: %w; set contexts.lengths to less", err)
 			}
 			return nil, fmt.Errorf("edit %s: %w", r.ID, err)
 		}
@@ -106,13 +106,13 @@ func NewFact(m *lm.Model, r edit.Request, contexts []string, factToken string) (
 	return f, nil
 }
 
-// newText tokenises text, whose subject is bytes [lo, hi), and looks the token
+// newText tokenises s, whose subject is bytes [lo, hi), and looks the token
 // up.
-func newText(tok tokenizer.Tokenizer, text string, lo, hi int, factToken string) (Text, error) {
-	ids, spans := trace.Encode(tok, text)
-	first, end, ok := trace.Range(spans, lo, hi)
+func newText(tok tokenizer.Tokenizer, s string, lo, hi int, factToken string) (Text, error) {
+	ids, spans := text.Spans(tok, s)
+	first, end, ok := text.Range(spans, lo, hi)
 	if !ok {
-		return Text{}, fmt.Errorf("subject %q has no tokens of its own in %q", text[lo:hi], text)
+		return Text{}, fmt.Errorf("subject %q has no tokens of its own in %q", s[lo:hi], s)
 	}
 	t := Text{IDs: ids}
 	switch factToken {
@@ -126,20 +126,4 @@ func newText(tok tokenizer.Tokenizer, text string, lo, hi int, factToken string)
 		t.At = end - 1
 	}
 	return t, nil
-}
-
-// targetTokens are the tokens of the target where it follows the prompt, or, if
-// the two share a token, those of the target alone behind a space.
-func targetTokens(tok tokenizer.Tokenizer, prompt, target string) ([]int32, error) {
-	target = " " + strings.TrimSpace(target)
-	before, _ := trace.Encode(tok, prompt)
-	whole, _ := trace.Encode(tok, prompt+target)
-	if len(whole) > len(before) && slices.Equal(whole[:len(before)], before) {
-		return whole[len(before):], nil
-	}
-	alone := tok.Encode(target)
-	if len(alone) == 0 {
-		return nil, fmt.Errorf("the target %q has no tokens", target)
-	}
-	return alone, nil
 }

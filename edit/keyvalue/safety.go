@@ -9,7 +9,7 @@ import (
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
-	"keyhole.example/keyhole/trace"
+	"keyhole.example/keyhole/text"
 )
 
 // UnsafeError says that an edit would ruin the model.
@@ -35,7 +35,7 @@ const probe = "The town lies on the river, about twenty miles from the coast. Mo
 
 // Perplexity is that of the probe text in the model as it is.
 func Perplexity(m *lm.Model, e *kernel.Engine) (float64, error) {
-	ids, _ := trace.Encode(m.Tokenizer, probe)
+	ids := text.Prompt(m.Tokenizer, probe)
 	ids = ids[:min(len(ids), m.Limit())]
 	if len(ids) < 2 {
 		return 1, nil

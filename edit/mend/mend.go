@@ -1,6 +1,7 @@
 package mend
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -87,14 +88,11 @@ func (e *Editor) tasks(ctx context.Context, m *lm.Model, groups [][]edit.Request
 			if err := g[j].Validate(false); err != nil {
 				return nil, err
 			}
-			t, err := text.Whole(e.tok, g[j].Prompt, g[j].Target, e.text)
+			t, err := text.Ask(m, g[j].Prompt, g[j].Target, g[j].Join)
 			if err != nil {
 				return nil, fmt.Errorf("edit %s: %w", g[j].ID, err)
 			}
-			if err := meta.Mark(e.tok, &t, e.o.Net.Config.Update.Rows, g[j].Prompt, g[j].Subject); err != nil {
-				return nil, fmt.Errorf("edit %s: %w", g[j].ID, err)
-			}
-			if err := m.CheckLength(len(t.IDs)); err != nil {
+			if err := meta.Mark(e.tok, &t, e.o.Net.Config.Update.Rows, g[j].Prompt, g[j].Subject, cmp.Or(g[j].Occurrence, text.First)); err != nil {
 				return nil, fmt.Errorf("edit %s: %w", g[j].ID, err)
 			}
 			tasks[i].Inner = append(tasks[i].Inner, t)

@@ -21,7 +21,7 @@ func solver(t *testing.T) (*lm.Model, *kernel.Engine, *Editor) {
 	}, func(e *Editor) {
 		var texts []text.Text
 		for _, r := range set(4).Edits {
-			x, err := text.Kept(e.tok, r.Prompt, r.TargetNew, e.text)
+			x, err := text.Kept(e.tok, r.Prompt, r.TargetNew, r.Join, e.text)
 			if err != nil {
 				t.Fatal(err)
 			}
