@@ -2,6 +2,7 @@ package configs_test
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 
@@ -102,5 +103,32 @@ func TestTheIdentityDoesNotChangeWithNewKeys(t *testing.T) {
 	now.Loop.Beta = 0.5
 	if other, err := configs.Identity(*now); err != nil || string(other) == string(got) {
 		t.Errorf("a key that is used does not count: %s, %v", other, err)
+	}
+}
+
+// TestNumbersAreFinite wherever they stand and come from.
+func TestNumbersAreFinite(t *testing.T) {
+	type part struct {
+		Rate float32 `yaml:"rate"`
+	}
+	type whole struct {
+		LR    float64            `yaml:"lr"`
+		Clip  *float64           `yaml:"clip"`
+		Rates []float64          `yaml:"rates"`
+		By    map[string]float64 `yaml:"by"`
+		Parts []part             `yaml:"parts"`
+	}
+	for text, key := range map[string]string{
+		"lr: .inf": "x:1: lr = .inf", "clip: -.inf": "clip", "rates: [1, .inf]": "rates[1]", "by: {a: .inf}": "by[a]", "parts: [{rate: 1}, {rate: .inf}]": "parts[1].rate",
+	} {
+		if _, err := configs.Read("x", []byte(text), &whole{}, configs.Options{}); err == nil || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), "not finite") {
+			t.Errorf("%s: got %v", text, err)
+		}
+	}
+	if _, err := configs.Read("x", nil, &whole{}, configs.Options{Set: []string{"lr=.inf"}}); err == nil || !strings.Contains(err.Error(), "--set: lr") {
+		t.Errorf("--set: got %v", err)
+	}
+	if _, err := configs.Read("x", nil, &whole{LR: math.NaN()}, configs.Options{}); err == nil || !strings.Contains(err.Error(), "lr") {
+		t.Errorf("a default: got %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -41,9 +42,40 @@ func (l *loader) validate(c reflect.Value, origins map[string]Origin) {
 				continue
 			}
 			checkElements(v, f.key, check)
+			l.checkFinite(v, f.key, c, origins)
 		}
 	}
 	walk(l.schema.root.fields)
+}
+
+// checkFinite reports numbers that are not finite, which no setting means.
+func (l *loader) checkFinite(v reflect.Value, key string, c reflect.Value, origins map[string]Origin) {
+	switch v.Kind() {
+	case reflect.Float32, reflect.Float64:
+		if math.IsInf(v.Float(), 0) || math.IsNaN(v.Float()) {
+			e := &FieldError{Key: key, Value: canonical(v), Problem: "is not finite", Fix: "write a number"}
+			l.complete(e, c, "", origins)
+			l.file.faults.add(e)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			l.checkFinite(v.Elem(), key, c, origins)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			l.checkFinite(v.Index(i), fmt.Sprintf("%s[%d]", key, i), c, origins)
+		}
+	case reflect.Map:
+		for _, k := range sortedKeys(v) {
+			l.checkFinite(v.MapIndex(k), fmt.Sprintf("%s[%s]", key, k.String()), c, origins)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if name, _, err := nameOf(v.Type(), v.Type().Field(i)); err == nil && name != "" {
+				l.checkFinite(v.Field(i), join(key, name), c, origins)
+			}
+		}
+	}
 }
 
 // checkElements calls check for the structs inside a value, maps in key order.

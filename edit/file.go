@@ -13,6 +13,7 @@ import (
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/seal"
 	"keyhole.example/keyhole/lm/hf"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/nn"
@@ -91,7 +92,7 @@ func WriteFile(path string, e *Edited, model string) error {
 	if err != nil {
 		return fmt.Errorf("edit file %s: %w", path, err)
 	}
-	if err := hf.Write(path, tensors, map[string]string{manifestKey: string(text)}); err != nil {
+	if err := hf.WriteSealed(path, tensors, map[string]string{manifestKey: string(text)}); err != nil {
 		return fmt.Errorf("edit file: %w", err)
 	}
 	return nil
@@ -119,6 +120,10 @@ func ReadFile(path string) (*Kept, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: %w", path, ErrNoEdit)
 	}
+	sealed, err := f.CheckSeal(manifestKey)
+	if err != nil {
+		return nil, fmt.Errorf("edit file: %w", err)
+	}
 	m, err := parseManifest(text)
 	if err != nil {
 		return nil, fmt.Errorf("edit file %s: %w", path, err)
@@ -134,11 +139,19 @@ func ReadFile(path string) (*Kept, error) {
 		}
 		k.Edited.Changes = append(k.Edited.Changes, c)
 	}
+	if !sealed {
+		if err := k.Edited.checkNorm(); err != nil {
+			return nil, fmt.Errorf("edit file %s: %w", path, err)
+		}
+	}
 	return k, nil
 }
 
 func parseManifest(text string) (*manifest, error) {
 	var m manifest
+	if err := seal.CheckText([]byte(text)); err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}

@@ -9,6 +9,10 @@ import (
 	"math"
 	"os"
 	"strings"
+
+	"keyhole.example/keyhole/internal/lock"
+	"keyhole.example/keyhole/internal/regular"
+	"keyhole.example/keyhole/internal/seal"
 )
 
 // resultsVersion is the version of the results file's format.
@@ -107,20 +111,31 @@ func ReadResults(r io.Reader) (*Results, error) {
 		return nil, err
 	}
 	out := &Results{}
+	whole := false // the header has a sum, and so has every line
 	for n := 1; ; n++ {
 		line, rest, ok := bytes.Cut(raw, []byte("\n"))
 		if !ok {
 			break
 		}
+		text, sealed, err := seal.Open(line)
 		if n == 1 {
-			err = decode(line, &out.Header)
+			whole = sealed
+			if err == nil {
+				err = decode(text, &out.Header)
+			}
 			if err == nil && out.Header.Version != resultsVersion {
 				err = fmt.Errorf("results of version %d; this program writes %d", out.Header.Version, resultsVersion)
 			}
 		} else {
 			var l Line
-			if err = decode(line, &l); err == nil && l.ID == "" {
-				err = errors.New("it has no id")
+			if err == nil && whole && !sealed {
+				err = seal.ErrDamaged
+			}
+			if err == nil {
+				err = decode(text, &l)
+			}
+			if err == nil {
+				err = l.check()
 			}
 			out.Lines = append(out.Lines, l)
 		}
@@ -136,9 +151,25 @@ func ReadResults(r io.Reader) (*Results, error) {
 	return out, nil
 }
 
+// check refuses a line that no evaluation writes.
+func (l *Line) check() error {
+	if l.ID == "" {
+		return errors.New("it has no id")
+	}
+	for name := range l.Values {
+		if _, ok := metricNamed(name); !ok {
+			return fmt.Errorf("there is no metric %q: the line is damaged, or of a later version", name)
+		}
+	}
+	return nil
+}
+
 var errNoHeader = errors.New("the first line is missing or incomplete")
 
 func decode(line []byte, into any) error {
+	if err := seal.CheckText(line); err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
@@ -153,6 +184,7 @@ func decode(line []byte, into any) error {
 // resultsFile is a results file that lines are added to.
 type resultsFile struct {
 	file  *os.File
+	lock  *lock.Lock
 	lines []Line // that were there
 }
 
@@ -163,29 +195,42 @@ func openResults(path string, h Header) (*resultsFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	out := &resultsFile{}
+	if out.lock, err = lock.Beside(path); err != nil {
 		return nil, fmt.Errorf("results file: %w", err)
 	}
-	out := &resultsFile{}
+	if err := out.open(path, h, first); err != nil {
+		return nil, errors.Join(err, out.lock.Unlock())
+	}
+	return out, nil
+}
+
+// maxResults bounds results files: a line has some kilobytes.
+const maxResults = 4 << 30
+
+func (out *resultsFile) open(path string, h Header, first []byte) error {
+	raw, err := regular.ReadFile(path, maxResults)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("results file: %w", err)
+	}
 	keep := int64(0)
 	if !bytes.HasPrefix(first, raw) || len(raw) == len(first) { // more than the beginning of our first line
 		old, err := ReadResults(bytes.NewReader(raw))
 		if err != nil {
-			return nil, fmt.Errorf("results file %s: %w; choose another file, or remove this one", path, err)
+			return fmt.Errorf("results file %s: %w; choose another file, or remove this one", path, err)
 		}
 		if d := old.Header.Different(h); len(d) > 0 {
-			return nil, fmt.Errorf("results file %s belongs to another evaluation (%s); choose another file, or remove this one", path, strings.Join(d, "; "))
+			return fmt.Errorf("results file %s belongs to another evaluation (%s); choose another file, or remove this one", path, strings.Join(d, "; "))
 		}
 		out.lines, keep = old.Lines, old.Size
 	}
-	if out.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
-		return nil, fmt.Errorf("results file: %w", err)
+	if out.file, err = regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+		return fmt.Errorf("results file: %w", err)
 	}
 	if err := out.prepare(keep, first); err != nil {
-		return nil, errors.Join(fmt.Errorf("results file %s: %w", path, err), out.file.Close())
+		return errors.Join(fmt.Errorf("results file %s: %w", path, err), out.file.Close())
 	}
-	return out, nil
+	return nil
 }
 
 // prepare cuts the file behind its last complete line and stands there.
@@ -233,9 +278,10 @@ func (f *resultsFile) close() error {
 	if f == nil {
 		return nil
 	}
-	return f.file.Close()
+	return errors.Join(f.file.Close(), f.lock.Unlock())
 }
 
+// marshalLine is v as a line of JSON with its sum.
 func marshalLine(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -243,5 +289,9 @@ func marshalLine(v any) ([]byte, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, fmt.Errorf("write result: %w", err)
 	}
-	return b.Bytes(), nil
+	line, err := seal.Line(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+	if err != nil {
+		return nil, fmt.Errorf("write result: %w", err)
+	}
+	return append(line, '\n'), nil
 }

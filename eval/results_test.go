@@ -2,11 +2,15 @@ package eval
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+
+	"keyhole.example/keyhole/internal/lock"
+	"keyhole.example/keyhole/internal/seal"
 )
 
 func sampleFile(t testing.TB) (Header, []Line, []byte) {
@@ -64,6 +68,11 @@ func TestAFileCutAtAnyByteGoesOnBehindItsLastCompleteLine(t *testing.T) {
 func TestDamagedLinesAreNamed(t *testing.T) {
 	_, _, raw := sampleFile(t)
 	lines := strings.SplitAfter(string(raw), "\n")
+	text, _, err := seal.Open([]byte(strings.TrimSuffix(lines[0], "\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines[0] = string(text) + "\n" // as the first version wrote it, whose lines need no sum
 	for name, c := range map[string]struct{ text, want string }{
 		"line in the middle": {lines[0] + "{\"id\":\n" + lines[1], "line 2"},
 		"no id":              {lines[0] + "{}\n", "no id"},
@@ -76,6 +85,71 @@ func TestDamagedLinesAreNamed(t *testing.T) {
 		if _, err := ReadResults(strings.NewReader(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
+	}
+}
+
+// TestEveryBitOfAResultsFileCounts: a flipped bit is an error with its line, or
+// makes the last line one that is not whole.
+func TestEveryBitOfAResultsFileCounts(t *testing.T) {
+	_, lines, raw := sampleFile(t)
+	for bit := range 8 * len(raw) {
+		bad := bytes.Clone(raw)
+		bad[bit/8] ^= 1 << (bit % 8)
+		r, err := ReadResults(bytes.NewReader(bad))
+		if err == nil && (bit/8 != len(raw)-1 || len(r.Lines) != len(lines)-1) {
+			t.Errorf("bit %d of byte %d flipped: %d lines", bit%8, bit/8, len(r.Lines))
+		}
+	}
+}
+
+func TestUnknownMetricsAndHalfCharactersAreRefused(t *testing.T) {
+	first := `{"keyhole_results":1,"record":{}}` + "\n"
+	for line, want := range map[string]string{
+		`{"id":"a","values":{"reliability":[1,1],"locality.anything":[1,1]}}`: "",
+		`{"id":"a","values":{"remiability":[1,1]}}`:                           `no metric "remiability"`,
+		`{"id":"a\ud800"}`:   "half a character",
+		"{\"id\":\"a\xff\"}": "UTF-8",
+	} {
+		_, err := ReadResults(strings.NewReader(first + line + "\n"))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", line, err, want)
+		}
+	}
+	if dir := os.Getenv("KEYHOLE_SHARED"); dir != "" {
+		for name, good := range map[string]bool{"results": true, "results-bit": false} {
+			raw, err := os.ReadFile(filepath.Join(dir, "cases", "reliability", name+".jsonl"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ReadResults(bytes.NewReader(raw)); (err == nil) != good {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+func TestAResultsFileHasOneWriter(t *testing.T) {
+	h, _, _ := sampleFile(t)
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	f, err := openResults(path, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var used *lock.InUseError
+	if _, err := openResults(path, h); !errors.As(err, &used) || used.PID != os.Getpid() {
+		t.Errorf("got %v", err)
+	}
+	if err := f.close(); err != nil {
+		t.Fatal(err)
+	}
+	if f, err = openResults(path, h); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.close(); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("%d files, %v", len(entries), err)
 	}
 }
 

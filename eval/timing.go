@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+
+	"keyhole.example/keyhole/internal/regular"
+	"keyhole.example/keyhole/internal/seal"
 )
 
 // timing is how long a group of edits took. Times are kept beside the results,
@@ -25,14 +28,15 @@ func timesName(results string) string { return results + ".times" }
 // readTimes reads what can be read: times are no result, so a damaged line is
 // passed over.
 func readTimes(path string) []timing {
-	raw, err := os.ReadFile(path)
+	raw, err := regular.ReadFile(path, maxResults)
 	if err != nil {
 		return nil
 	}
 	var out []timing
 	for sc := bufio.NewScanner(bytes.NewReader(raw)); sc.Scan(); {
 		var t timing
-		if json.Unmarshal(sc.Bytes(), &t) == nil && (t.Edits > 0 || t.Tokens != nil) {
+		text, _, err := seal.Open(sc.Bytes())
+		if err == nil && json.Unmarshal(text, &t) == nil && (t.Edits > 0 || t.Tokens != nil) {
 			out = append(out, t)
 		}
 	}
@@ -45,7 +49,7 @@ func appendTime(path string, t timing) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := regular.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("file of times: %w", err)
 	}

@@ -10,6 +10,8 @@ import (
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/internal/regular"
+	"keyhole.example/keyhole/internal/seal"
 	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/trace"
 )
@@ -49,22 +51,36 @@ type tracedFact struct {
 // an error; a last line without its end is cut off.
 func openTraceLog(path string, head traceHead) (*traceLog, error) {
 	fail := func(err error) (*traceLog, error) { return nil, fmt.Errorf("traced facts %s: %w", path, err) }
-	first, err := json.Marshal(head)
+	first, err := sealedLine(head)
 	if err != nil {
 		return fail(err)
 	}
-	raw, err := os.ReadFile(path)
+	raw, err := regular.ReadFile(path, maxTraceLog)
 	isNew := errors.Is(err, os.ErrNotExist)
 	if err != nil && !isNew {
 		return fail(err)
 	}
 	whole := raw[:bytes.LastIndexByte(raw, '\n')+1]
-	l := &traceLog{path: path, head: append(first, '\n'), keep: int64(len(whole)), done: map[int]tracedFact{}}
+	l := &traceLog{path: path, head: first, keep: int64(len(whole)), done: map[int]tracedFact{}}
+	wholeSealed := false // the first line has a sum, and so has every other
 	again := false
 	for n, line := range bytes.Split(bytes.TrimSuffix(whole, []byte("\n")), []byte("\n")) {
+		if len(whole) == 0 {
+			break
+		}
+		line, sealed, err := seal.Open(line)
+		if err == nil && n > 0 && wholeSealed && !sealed {
+			err = seal.ErrDamaged
+		}
+		if err == nil {
+			err = seal.CheckText(line)
+		}
+		if err != nil {
+			return fail(fmt.Errorf("line %d: %w; delete it, or choose another --out", n+1, err))
+		}
 		switch {
-		case len(whole) == 0:
 		case n == 0:
+			wholeSealed = sealed
 			was, err := readTraceHead(line)
 			if err != nil {
 				return fail(fmt.Errorf("line 1: %w; delete it, or choose another --out", err))
@@ -77,7 +93,7 @@ func openTraceLog(path string, head traceHead) (*traceLog, error) {
 			}
 		case n > 0:
 			var f tracedFact
-			if err := json.Unmarshal(line, &f); err != nil {
+			if err := strictJSON(line, &f); err != nil {
 				return fail(fmt.Errorf("line %d: %w; delete it, or choose another --out", n+1, err))
 			}
 			if again && f.Unknown {
@@ -101,8 +117,32 @@ func readTraceHead(line []byte) (traceHead, error) {
 	if err := configs.Backdate(&head.Config); err != nil {
 		return head, err
 	}
-	err := json.Unmarshal(line, &head)
-	return head, err
+	return head, strictJSON(line, &head)
+}
+
+// strictJSON decodes a line whose fields are all known.
+func strictJSON(line []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if len(bytes.TrimSpace(line[d.InputOffset():])) > 0 {
+		return errors.New("text after the object")
+	}
+	return nil
+}
+
+// maxTraceLog bounds the file: a fact takes some kilobytes.
+const maxTraceLog = 4 << 30
+
+// sealedLine is v as a line of JSON with its sum.
+func sealedLine(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err == nil {
+		text, err = seal.Line(text)
+	}
+	return append(text, '\n'), err
 }
 
 // create opens or makes the file, for more lines behind the whole ones.
@@ -111,7 +151,7 @@ func (l *traceLog) create() error {
 	if err != nil {
 		return err
 	}
-	if l.file, err = os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY, 0o666); err != nil {
+	if l.file, err = regular.OpenFile(l.path, os.O_CREATE|os.O_WRONLY, 0o666); err != nil {
 		return err
 	}
 	if err = l.file.Truncate(l.keep); err == nil {
@@ -125,12 +165,12 @@ func (l *traceLog) create() error {
 
 // put appends a line.
 func (l *traceLog) put(f tracedFact) error {
-	line, err := json.Marshal(f)
+	line, err := sealedLine(f)
 	if err == nil && l.file == nil {
 		err = l.create()
 	}
 	if err == nil {
-		_, err = l.file.Write(append(line, '\n'))
+		_, err = l.file.Write(line)
 	}
 	if err != nil {
 		return fmt.Errorf("traced facts %s: %w", l.path, err)

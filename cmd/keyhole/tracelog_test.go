@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -9,6 +10,45 @@ import (
 
 	"keyhole.example/keyhole/trace"
 )
+
+// TestEveryBitOfATraceLogCounts: a flipped bit is an error, or makes the last
+// line one that is not whole.
+func TestEveryBitOfATraceLogCounts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hidden.facts.jsonl")
+	head := traceHead{Version: 1, Model: "model", Facts: "facts", Config: trace.Default()}
+	l, err := openTraceLog(path, head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		if err := l.put(tracedFact{Fact: i, LeftOut: "too long"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bit := range 8 * len(whole) {
+		bad := bytes.Clone(whole)
+		bad[bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(path, bad, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		l, err := openTraceLog(path, head)
+		if err == nil && (bit/8 != len(whole)-1 || len(l.done) != 1) {
+			t.Errorf("bit %d of byte %d flipped: %d facts", bit%8, bit/8, len(l.done))
+		}
+		if err == nil {
+			if err := l.close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
 
 func TestTraceLogForgetsATornLineAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hidden.facts.jsonl")

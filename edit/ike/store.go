@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/regular"
+	"keyhole.example/keyhole/internal/seal"
 	"keyhole.example/keyhole/text"
 )
 
@@ -34,6 +35,13 @@ type storeFile struct {
 	Format  string       `json:"format"`
 	Version int          `json:"version"`
 	Edits   []storeEntry `json:"edits"`
+	Sum     string       `json:"sum,omitempty"` // of the edits as compact JSON; the first version wrote none
+}
+
+// sum is made of what the edits say, however they are laid out.
+func (f *storeFile) sum() (string, error) {
+	text, err := json.Marshal(f.Edits)
+	return seal.Sum(text), err
 }
 
 type storeEntry struct {
@@ -51,7 +59,8 @@ type storeEntry struct {
 // breaks the format is an error that names it and the edit at fault.
 func OpenStore(path string) (*Store, error) {
 	s := &Store{path: path}
-	raw, err := os.ReadFile(path)
+	const maxStore = 1 << 30
+	raw, err := regular.ReadFile(path, maxStore)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
@@ -65,6 +74,9 @@ func OpenStore(path string) (*Store, error) {
 }
 
 func (s *Store) parse(raw []byte) error {
+	if err := seal.CheckText(raw); err != nil {
+		return err
+	}
 	var f storeFile
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
@@ -79,6 +91,9 @@ func (s *Store) parse(raw []byte) error {
 		return fmt.Errorf("format is %q, want %q", f.Format, storeFormat)
 	case f.Version != storeVersion:
 		return fmt.Errorf("version is %d, this program reads %d", f.Version, storeVersion)
+	}
+	if sum, err := f.sum(); f.Sum != "" && (err != nil || sum != f.Sum) {
+		return fmt.Errorf("its sum is %s, not %s: it is damaged, or was changed by hand; where that is meant, delete the line with the sum", sum, f.Sum)
 	}
 	for i, e := range f.Edits {
 		if e.ID == "" {
@@ -146,6 +161,10 @@ func (s *Store) encode(w io.Writer) error {
 	f := storeFile{Format: storeFormat, Version: storeVersion, Edits: s.entries}
 	if f.Edits == nil {
 		f.Edits = []storeEntry{}
+	}
+	var err error
+	if f.Sum, err = f.sum(); err != nil {
+		return err
 	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

@@ -65,6 +65,8 @@ func TestDamagedStoresAreRefused(t *testing.T) {
 		"no id":          {`{"format":"keyhole-edit-store","version":1,"edits":[{"prompt":"p","target":"t"}]}`, "edit 0 has no id"},
 		"no target":      {`{"format":"keyhole-edit-store","version":1,"edits":[{"id":"1","prompt":"p"}]}`, "target is empty"},
 		"id twice":       {`{"format":"keyhole-edit-store","version":1,"edits":[{"id":"1","prompt":"p","target":"t"},{"id":"1","prompt":"q","target":"t"}]}`, "id is taken"},
+		"another sum":    {`{"format":"keyhole-edit-store","version":1,"edits":[{"id":"1","prompt":"p","target":"t"}],"sum":"0123456789abcdef"}`, "damaged"},
+		"half a letter":  {`{"format":"keyhole-edit-store","version":1,"edits":[{"id":"1","prompt":"\ud83d","target":"t"}]}`, "half a character"},
 		"something more": {`{"format":"keyhole-edit-store","version":1,"edits":[]} {}`, "follows"},
 	} {
 		t.Run(name, func(t *testing.T) {

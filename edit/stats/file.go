@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"keyhole.example/keyhole/lm"
@@ -29,6 +31,9 @@ func (i Info) metadata(format string) map[string]string {
 		"width": strconv.Itoa(i.Width), "tokens": strconv.Itoa(i.Tokens), "texts": strconv.Itoa(i.Texts),
 	}
 }
+
+// infoKeys are the keys of metadata.
+func infoKeys() []string { return slices.Collect(maps.Keys(Info{}.metadata(""))) }
 
 // infoOf is the reverse of metadata.
 func infoOf(path string, meta map[string]string, format string) (Info, error) {
@@ -98,7 +103,7 @@ func (m *Moment) fill(f *hf.File, name string) error {
 
 // Save writes the moment to path, whole or not at all.
 func (m *Moment) Save(path string) error {
-	return hf.Write(path, []hf.Entry{m.entry("sum")}, m.metadata(format))
+	return hf.WriteSealed(path, []hf.Entry{m.entry("sum")}, m.metadata(format))
 }
 
 // Load reads what Save wrote.
@@ -108,6 +113,9 @@ func Load(path string) (m *Moment, err error) {
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.CheckSeal(infoKeys()...); err != nil {
+		return nil, fmt.Errorf("statistics: %w; delete it, and they are collected again", err)
+	}
 	m = &Moment{path: path}
 	if m.Info, err = infoOf(path, f.Metadata(), format); err != nil {
 		return nil, err
@@ -206,6 +214,9 @@ func (p *pass) loadPartial() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.CheckSeal(infoKeys()...); err != nil {
+		return fmt.Errorf("partial statistics: %w; delete it, and they are collected from the beginning", err)
+	}
 	i, err := infoOf(f.Path(), f.Metadata(), formatPartial)
 	if err != nil {
 		return err
@@ -232,7 +243,7 @@ func (p *pass) savePartial() error {
 	for _, m := range p.moments {
 		entries = append(entries, m.entry(m.Site))
 	}
-	return hf.Write(p.partialPath(), entries, p.moments[0].metadata(formatPartial))
+	return hf.WriteSealed(p.partialPath(), entries, p.moments[0].metadata(formatPartial))
 }
 
 // save writes all moments and removes the partial sums.

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -15,6 +16,7 @@ import (
 
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/hf"
 	"keyhole.example/keyhole/lm/lmtest"
 	"keyhole.example/keyhole/lm/tokenizer"
 )
@@ -315,7 +317,6 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 			t.Errorf("error %v, want one with %q", err, name)
 		}
 	}
-	// A width that the tensor does not have, in an otherwise sound file.
 	if err := m.Save(path); err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +324,22 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(strings.Replace(string(raw), `"width":"3"`, `"width":"9"`, 1)), 0o666); err != nil {
+	for at := range raw {
+		bit := 8*at + at%8
+		bad := bytes.Clone(raw)
+		bad[bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(path, bad, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(path); err == nil {
+			t.Errorf("bit %d of byte %d flipped: accepted", bit%8, bit/8)
+		}
+	}
+	// A width that the tensor does not have, in an otherwise sound file.
+	wide := &Moment{Info: m.Info, Sum: m.Sum}
+	meta := wide.metadata(format)
+	meta["width"] = "9"
+	if err := hf.Write(path, []hf.Entry{wide.entry("sum")}, meta); err != nil { // without a sum, as the first version wrote it
 		t.Fatal(err)
 	}
 	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "no tensor sum") {

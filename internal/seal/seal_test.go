@@ -33,3 +33,34 @@ func TestEveryBitCounts(t *testing.T) {
 		}
 	}
 }
+
+func TestTextThatJSONWouldReadAsAnotherIsRefused(t *testing.T) {
+	for text, good := range map[string]bool{
+		`{"a":"\ud83d\ude00 \n \\ud800 \u00e9"}`: true, `{"a":"é😀"}`: true, ``: true, `\`: true, `"\\\\"`: true,
+		`{"a":"\ud83d"}`: false, `{"a":"\ude00"}`: false, `{"a":"\ud83d\u0041"}`: false, `{"a":"\ud83d\ud83d\ude00"}`: false,
+		"{\"a\":\"\xff\"}": false, "\"\xed\xa0\x80\"": false, `"\\\ud800"`: false,
+	} {
+		if err := seal.CheckText([]byte(text)); (err == nil) != good {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	line, err := seal.Line([]byte(`{"a":"\ud83d\ude00"}`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(line)
+	f.Add([]byte(`{"a":1}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		text, sealed, err := seal.Open(line)
+		if err == nil && sealed {
+			again, err := seal.Line(text)
+			if err != nil || !bytes.Equal(again, line) {
+				t.Errorf("sealed again: %s, %v", again, err)
+			}
+		}
+		_ = seal.CheckText(line)
+	})
+}
