@@ -50,7 +50,7 @@ func (m *Moment) saveSpectrum(s *Spectrum) error {
 		}
 		return hf.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F64, Shape: shape, Raw: raw})
 	}
-	return hf.Write(m.spectrumPath(), []hf.Entry{
+	return hf.WriteSealed(m.spectrumPath(), []hf.Entry{
 		entry("values", s.Values, m.Width), entry("vectors", s.Vectors, m.Width, m.Width),
 	}, map[string]string{"format": formatSpectrum, "of": m.digest(), "site": m.Site})
 }
@@ -68,6 +68,9 @@ func (m *Moment) loadSpectrum() (s *Spectrum, err error) {
 		return nil, fmt.Errorf("spectrum: %w; remove the file", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.CheckSeal("format", "of", "site"); err != nil {
+		return nil, fmt.Errorf("spectrum: %w; remove the file", err)
+	}
 	if meta := f.Metadata(); meta["format"] != formatSpectrum || meta["of"] != m.digest() {
 		return nil, nil // of other statistics: made anew
 	}
