@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"keyhole.example/keyhole/internal/printable"
 )
 
 // Column is a column of a table.
@@ -81,8 +84,9 @@ func leading(s string) string {
 }
 
 // WriteText writes the table in aligned columns; with bold, the best cells are
-// bold on a terminal.
+// bold on a terminal. Control characters are shown, and do nothing.
 func (t *Table) WriteText(w io.Writer, bold bool) error {
+	t = t.printable()
 	widths := t.widths()
 	var b strings.Builder
 	for c, col := range t.Columns {
@@ -104,6 +108,22 @@ func (t *Table) WriteText(w io.Writer, bold bool) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// printable is the table with its texts as a terminal may see them.
+func (t *Table) printable() *Table {
+	out := &Table{Columns: slices.Clone(t.Columns), Note: printable.Escape(t.Note)}
+	for i := range out.Columns {
+		out.Columns[i].Name = printable.Escape(out.Columns[i].Name)
+	}
+	for _, row := range t.Rows {
+		row = slices.Clone(row)
+		for i := range row {
+			row[i].Text = printable.Escape(row[i].Text)
+		}
+		out.Rows = append(out.Rows, row)
+	}
+	return out
 }
 
 func (t *Table) widths() []int {

@@ -3,12 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
+
+	"keyhole.example/keyhole/internal/printable"
+	"keyhole.example/keyhole/report"
 )
 
 // barParts is how many plain lines a task gets where there is no terminal.
@@ -26,15 +27,23 @@ type bar struct {
 
 // isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	p, ok := w.(*printable.Writer)
+	return ok && p.Terminal()
+}
+
+// showTable writes a table, on a terminal with the best cells in bold.
+func showTable(w io.Writer, t *report.Table) error {
+	if p, ok := w.(*printable.Writer); ok && p.Terminal() {
+		return t.WriteText(p.Raw(), true) // its texts are escaped
+	}
+	return t.WriteText(w, false)
 }
 
 // newBar shows a task of total steps under a label on w.
 func newBar(w io.Writer, label string, total int) *bar {
 	b := &bar{w: w, label: label, total: total}
-	if isTerminal(w) {
-		b.drawn = progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(label),
+	if p, ok := w.(*printable.Writer); ok && p.Terminal() {
+		b.drawn = progressbar.NewOptions(total, progressbar.OptionSetWriter(p.Raw()), progressbar.OptionSetDescription(printable.Escape(label)),
 			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetWidth(24),
 			progressbar.OptionThrottle(100*time.Millisecond))
 	}
@@ -48,7 +57,7 @@ func (b *bar) set(done int, note string) {
 		if note != "" {
 			text += "  " + note
 		}
-		b.drawn.Describe(text)
+		b.drawn.Describe(printable.Escape(text))
 		_ = b.drawn.Set(done) // a bar that cannot be drawn is no reason to stop
 		return
 	}

@@ -76,7 +76,7 @@ func runComparison(c *cobra.Command, cfg compare.Config, dir string) (*compare.R
 }
 
 func printComparison(w io.Writer, r *compare.Result) error {
-	if err := r.Table().WriteText(w, isTerminal(w)); err != nil {
+	if err := showTable(w, r.Table()); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Failed)) {

@@ -151,7 +151,7 @@ func printReport(w io.Writer, r *eval.Report, all bool) error {
 		f := r.Metrics[name]
 		t.Add(report.Text(name), report.Number(f.Mean, f.Band, 3), report.Text(fmt.Sprint(f.Cases)))
 	}
-	if err := t.WriteText(w, isTerminal(w)); err != nil {
+	if err := showTable(w, t); err != nil {
 		return err
 	}
 	var errs []error

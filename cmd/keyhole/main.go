@@ -15,6 +15,7 @@ import (
 
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/internal/mmap"
+	"keyhole.example/keyhole/internal/printable"
 )
 
 func main() {
@@ -28,6 +29,14 @@ func run(args []string) int {
 	defer stop()
 	root := rootCommand()
 	root.SetArgs(args)
+	stdout, stderr := printable.New(os.Stdout), printable.New(os.Stderr)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	defer func() {
+		// Half a character at the end is no reason for another exit status.
+		_ = stdout.Flush()
+		_ = stderr.Flush()
+	}()
 	cmd, err := root.ExecuteContextC(ctx)
 	var stopped *interrupted
 	var failed *failure
@@ -37,10 +46,10 @@ func run(args []string) int {
 	case errors.As(err, &stopped):
 		return 128 + int(stopped.signal)
 	case errors.As(err, &failed):
-		fmt.Fprintf(os.Stderr, "keyhole: %v\n", err)
+		fmt.Fprintf(stderr, "keyhole: %v\n", err)
 		return 1
 	}
-	fmt.Fprintf(os.Stderr, "keyhole: %v\ntry: %s --help\n", err, cmd.CommandPath())
+	fmt.Fprintf(stderr, "keyhole: %v\ntry: %s --help\n", err, cmd.CommandPath())
 	return 2
 }
 

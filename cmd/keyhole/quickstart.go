@@ -189,7 +189,7 @@ func shownRecord() (*data.Edit, error) {
 
 func (q *quick) print(r *compare.Result, e *editResult, subject string) error {
 	w := q.c.OutOrStdout()
-	if err := r.Table().WriteText(w, isTerminal(w)); err != nil {
+	if err := showTable(w, r.Table()); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(w, "\nOne edit: %q shall be answered with %q.\n", e.Prompt, e.Target); err != nil {

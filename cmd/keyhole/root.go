@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"keyhole.example/keyhole/internal/printable"
 )
 
 // options are the flags that every command has.
@@ -92,6 +94,9 @@ func group(use, short, example string, subs ...*cobra.Command) *cobra.Command {
 
 // printJSON writes v as the one object that --json promises.
 func printJSON(w io.Writer, v any) error {
+	if p, ok := w.(*printable.Writer); ok {
+		p.JSON()
+	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")

@@ -24,7 +24,7 @@ func printSequence(w io.Writer, s *eval.Sequence) error {
 		t.Add(report.Text(fmt.Sprintf("%.1f", a.Age)), report.Text(fmt.Sprint(a.Edits)), report.Number(a.Reliability, 0, 3),
 			share(a.Generalization), share(a.Locality), share(a.Retention))
 	}
-	if err := t.WriteText(w, isTerminal(w)); err != nil {
+	if err := showTable(w, t); err != nil {
 		return err
 	}
 	for _, line := range sequenceLines(s) {

@@ -14,7 +14,7 @@ import (
 // FuzzTraceLog reads lines behind a good head: what is accepted is averaged or
 // refused, and another line finds its place behind the whole ones.
 func FuzzTraceLog(f *testing.F) {
-	head := traceHead{Version: 1, Model: "m", Facts: "f", Config: trace.Default()}
+	head := traceHead{Version: 1, Model: "m", Facts: "f", Config: trace.Default(), Known: "answer"}
 	result := trace.Result{Restore: trace.Hidden, SubjectRange: [2]int{0, 1}, Scores: [][]float64{{0.5, 0.25}, {0.75, 1}}, Clean: 1}
 	for _, t := range []tracedFact{{Result: &result}, {Fact: 1, Unknown: true}, {Fact: 2, LeftOut: "its subject is missing"}} {
 		line, err := json.Marshal(t)
