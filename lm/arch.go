@@ -37,6 +37,16 @@ func architectures() []architecture {
 			edits: gated, ropeBase: "rope_theta"},
 		{modelType: "qwen2", class: "Qwen2ForCausalLM", read: readQwen2, write: writeQwen2, build: newLlama,
 			edits: gated, ropeBase: "rope_theta", gguf: llamaDialect("qwen2", false)},
+		{modelType: "qwen3", class: "Qwen3ForCausalLM", read: readQwen3, write: writeQwen3, build: newLlama,
+			edits: gated, ropeBase: "rope_theta", gguf: qwen3Dialect()},
+		{modelType: "smollm3", class: "SmolLM3ForCausalLM", read: readSmolLM3, write: writeSmolLM3, build: newLlama,
+			edits: gated, ropeBase: "rope_theta", gguf: smolLM3Dialect()},
+		{modelType: "ministral", class: "MinistralForCausalLM", read: readMinistral, write: writeMinistral, build: newLlama,
+			edits: gated, ropeBase: "rope_theta"},
+		{modelType: "phi3", class: "Phi3ForCausalLM", read: readPhi3, write: writePhi3, build: newPhi3,
+			edits: []string{RoleGateUp, RoleDown}, ropeBase: "rope_theta", ropeShare: "partial_rotary_factor", gguf: phi3Dialect()},
+		{modelType: "gemma3_text", class: "Gemma3ForCausalLM", read: readGemma3, write: writeGemma3, build: newGemma,
+			edits: gated, gguf: gemma3Dialect()},
 		{modelType: "gptj", class: "GPTJForCausalLM", read: readGPTJ, write: writeGPTJ, build: newGPTJ, edits: plain},
 		{modelType: "gpt_neox", class: "GPTNeoXForCausalLM", read: readNeoX, write: writeNeoX, build: newNeoX,
 			edits: plain, gguf: neoxDialect(), ropeBase: "rotary_emb_base", ropeShare: "rotary_pct"},
@@ -61,6 +71,10 @@ func block[T any](o nn.Ops[T], net network, i int, x T, s *nn.Sequences, want *n
 		return optBlock(o, m, i, x, s, want)
 	case *phi:
 		return phiBlock(o, m, i, x, s, want)
+	case *phi3:
+		return phi3Block(o, m, i, x, s, want)
+	case *gemma:
+		return gemmaBlock(o, m, i, x, s, want)
 	}
 	panic(fmt.Sprintf("lm: no block for %T", net))
 }
@@ -68,6 +82,7 @@ func block[T any](o nn.Ops[T], net network, i int, x T, s *nn.Sequences, want *n
 // network is what a bound architecture has besides its blocks.
 type network interface {
 	embeddings() (tokens, positions *nn.Param, offset int32)
+	embedScale() float32
 	finalNorm() (norm *nn.Norm, rms bool)
 	headLinear() *nn.Linear
 }
@@ -77,6 +92,7 @@ type trunk struct {
 	tokens    *nn.Param // [Vocab, Width]
 	positions *nn.Param // [Context + offset, Width]; nil with rotary positions
 	offset    int32     // what is added to a position
+	scale     float32   // of the token embeddings; 0: 1
 	norm      *nn.Norm
 	rms       bool
 	head      *nn.Linear
@@ -85,6 +101,7 @@ type trunk struct {
 func (t *trunk) embeddings() (tokens, positions *nn.Param, offset int32) {
 	return t.tokens, t.positions, t.offset
 }
+func (t *trunk) embedScale() float32                  { return t.scale }
 func (t *trunk) finalNorm() (norm *nn.Norm, rms bool) { return t.norm, t.rms }
 func (t *trunk) headLinear() *nn.Linear               { return t.head }
 

@@ -113,10 +113,21 @@ func span(from, n int) []int32 {
 	return s
 }
 
+// slides says whether block i has the window.
+func (c *Config) slides(i int) bool {
+	if c.Sliding != nil {
+		return c.Sliding[i]
+	}
+	return i >= c.WindowFrom
+}
+
 // attention is the shape of attention in block i.
 func (c *Config) attention(i int) kernel.Attention {
 	a := kernel.Attention{Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: float32(1 / math.Sqrt(float64(c.HeadDim)))}
-	if i >= c.WindowFrom {
+	if c.AttnScale > 0 {
+		a.Scale = float32(c.AttnScale)
+	}
+	if c.slides(i) {
 		a.Window = c.Window
 	}
 	return a

@@ -13,29 +13,72 @@ import (
 type llama struct {
 	trunk
 	blocks []llamaWeights
-	rot    *kernel.Rotation
 	c      *Config
 }
 
 type llamaWeights struct {
 	norm1, norm2   *nn.Norm
-	q, k, v, out   *nn.Linear
 	gate, up, down *nn.Linear
-	attention      kernel.Attention
+	llamaAttention
+}
+
+// llamaAttention is grouped queries with rotary positions and, where there are
+// such, norms of the query and key heads.
+type llamaAttention struct {
+	q, k, v, out *nn.Linear
+	qNorm, kNorm *nn.Norm         // nil: none
+	rot          *kernel.Rotation // nil: no positions
+	shape        kernel.Attention
+}
+
+// newLlamaAttention binds the attention of block i; its rotation comes last.
+func newLlamaAttention(c *Config, b *binder, i int, p string) llamaAttention {
+	inner, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
+	a := llamaAttention{shape: c.attention(i)}
+	a.q = b.linear(i, linear{name: p + "q_proj", role: RoleQ, in: c.Width, out: inner, bias: c.QKVBias})
+	a.k = b.linear(i, linear{name: p + "k_proj", role: RoleK, in: c.Width, out: kv, bias: c.QKVBias})
+	a.v = b.linear(i, linear{name: p + "v_proj", role: RoleV, in: c.Width, out: kv, bias: c.QKVBias})
+	a.out = b.linear(i, linear{name: p + "o_proj", role: RoleOut, in: inner, out: c.Width, bias: c.OutBias})
+	return a
+}
+
+// attend is the output of block i's attention for h [rows, Width], already
+// normalised.
+func attend[T any](o nn.Ops[T], w *llamaAttention, i int, h T, s *nn.Sequences) T {
+	turned := func(l *nn.Linear, norm *nn.Norm, heads int) T {
+		x := o.Linear(l, h)
+		if norm != nil {
+			x = o.RMSNorm(norm, x)
+		}
+		if w.rot != nil {
+			x = o.Rotate(x, heads, w.rot, s)
+		}
+		return x
+	}
+	q, k := turned(w.q, w.qNorm, w.shape.Heads), turned(w.k, w.kNorm, w.shape.KVHeads)
+	a := o.Attend(i, q, k, o.Linear(w.v, h), w.shape, s)
+	return o.Tap(nn.Place{Layer: i, At: nn.AttnOut}, o.Linear(w.out, a))
+}
+
+// gatedMLP is down(act(gate(h))·up(h)) for h [rows, Width], already normalised.
+func gatedMLP[T any](o nn.Ops[T], i int, act kernel.Activation, gate, up, down *nn.Linear, h T) T {
+	h = o.Tap(nn.Place{Layer: i, At: nn.MLPIn}, h)
+	h = o.Mul(o.Activate(act, o.Linear(gate, h)), o.Linear(up, h))
+	h = o.Linear(down, o.Tap(nn.Place{Layer: i, At: nn.MLPAct}, h))
+	return o.Tap(nn.Place{Layer: i, At: nn.MLPOut}, h)
 }
 
 func newLlama(c *Config, b *binder) network {
 	m := &llama{c: c}
 	m.tokens = b.table("model.embed_tokens.weight", c.Vocab, c.Width)
-	inner, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
 	for i := range c.Layers {
 		p := fmt.Sprintf("model.layers.%d.", i)
-		w := llamaWeights{attention: c.attention(i)}
+		var w llamaWeights
 		w.norm1 = b.rmsNorm(p+"input_layernorm", c)
-		w.q = b.linear(i, linear{name: p + "self_attn.q_proj", role: RoleQ, in: c.Width, out: inner, bias: c.QKVBias})
-		w.k = b.linear(i, linear{name: p + "self_attn.k_proj", role: RoleK, in: c.Width, out: kv, bias: c.QKVBias})
-		w.v = b.linear(i, linear{name: p + "self_attn.v_proj", role: RoleV, in: c.Width, out: kv, bias: c.QKVBias})
-		w.out = b.linear(i, linear{name: p + "self_attn.o_proj", role: RoleOut, in: inner, out: c.Width, bias: c.OutBias})
+		w.llamaAttention = newLlamaAttention(c, b, i, p+"self_attn.")
+		if c.QKNorm {
+			w.qNorm, w.kNorm = b.headNorm(p+"self_attn.q_norm", c), b.headNorm(p+"self_attn.k_norm", c)
+		}
 		w.norm2 = b.rmsNorm(p+"post_attention_layernorm", c)
 		w.gate = b.linear(i, linear{name: p + "mlp.gate_proj", role: RoleGate, in: c.Width, out: c.FFN, bias: c.MLPBias})
 		w.up = b.linear(i, linear{name: p + "mlp.up_proj", role: RoleUp, in: c.Width, out: c.FFN, bias: c.MLPBias})
@@ -44,25 +87,22 @@ func newLlama(c *Config, b *binder) network {
 	}
 	m.norm, m.rms = b.rmsNorm("model.norm", c), true
 	m.head = b.head(c, m.tokens, linear{name: "lm_head"})
-	m.rot = b.rotation(c)
+	rot := b.rotation(c)
+	for i := range m.blocks {
+		if c.NoRope == nil || !c.NoRope[i] {
+			m.blocks[i].rot = rot
+		}
+	}
 	return m
 }
 
 func llamaBlock[T any](o nn.Ops[T], m *llama, i int, x T, s *nn.Sequences, want *nn.RowSet) T {
-	w, c := &m.blocks[i], m.c
+	w := &m.blocks[i]
 	return o.Scope(func() T {
 		x := o.Tap(nn.Place{Layer: i, At: nn.BlockIn}, x)
-		h := o.RMSNorm(w.norm1, x)
-		q := o.Rotate(o.Linear(w.q, h), c.Heads, m.rot, s)
-		k := o.Rotate(o.Linear(w.k, h), c.KVHeads, m.rot, s)
-		a := o.Attend(i, q, k, o.Linear(w.v, h), w.attention, s)
-		a = o.Tap(nn.Place{Layer: i, At: nn.AttnOut}, o.Linear(w.out, a))
-		x, a = keep(o, want, x, a)
+		x, a := keep(o, want, x, attend(o, &w.llamaAttention, i, o.RMSNorm(w.norm1, x), s))
 		x = o.Add(x, a)
-		h = o.Tap(nn.Place{Layer: i, At: nn.MLPIn}, o.RMSNorm(w.norm2, x))
-		h = o.Mul(o.Activate(c.Activation, o.Linear(w.gate, h)), o.Linear(w.up, h))
-		h = o.Linear(w.down, o.Tap(nn.Place{Layer: i, At: nn.MLPAct}, h))
-		h = o.Tap(nn.Place{Layer: i, At: nn.MLPOut}, h)
+		h := gatedMLP(o, i, m.c.Activation, w.gate, w.up, w.down, o.RMSNorm(w.norm2, x))
 		return o.Tap(nn.Place{Layer: i, At: nn.BlockOut}, o.Add(x, h))
 	})
 }
@@ -99,7 +139,7 @@ func readLlamaFamily(f *fields, c *Config) {
 	c.Eps = f.floatOr("rms_norm_eps", 1e-6)
 	c.Activation = f.activation("hidden_act", "silu")
 	c.Tied = f.boolOr("tie_word_embeddings", false)
-	c.HeadDim = f.intOr("head_dim", 0)
+	c.HeadDim = f.intOr("head_dim", c.HeadDim)
 	c.wholeHeads(f)
 	c.Rope = f.rope(c.HeadDim, "rope_theta", 1)
 }

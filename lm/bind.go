@@ -12,6 +12,8 @@ type weight struct {
 	shape []int  // [n] or [rows, columns]
 	start start
 	inOut bool // a linear stored [in, out]
+
+	shifted bool // the weight of a norm that lacks the one of its gain
 }
 
 func (w weight) matrix() (rows, cols int) {
@@ -77,6 +79,29 @@ func (b *binder) layerNorm(name string, c *Config) *nn.Norm {
 
 func (b *binder) rmsNorm(name string, c *Config) *nn.Norm {
 	gain := b.bind(weight{name: name + ".weight", shape: []int{c.Width}, start: startOnes})
+	return &nn.Norm{Gain: gain, Eps: float32(c.Eps)}
+}
+
+// shiftedNorm binds an RMS norm whose gain is one more than the weight, as
+// Gemma's are. The sum is not a weight: only what is bound is listed and saved.
+func (b *binder) shiftedNorm(name string, width int, c *Config) *nn.Norm {
+	w := b.bind(weight{name: name + ".weight", shape: []int{width}, start: startZeros, shifted: true})
+	gain := nn.NewLazyParam(name+".gain", 1, width, func(dst []float32, first, n int) error {
+		values, err := w.Values()
+		if err != nil {
+			return err
+		}
+		for i, v := range values[:len(dst)] {
+			dst[i] = 1 + v
+		}
+		return nil
+	})
+	return &nn.Norm{Gain: gain, Eps: float32(c.Eps)}
+}
+
+// headNorm binds the RMS norm of each head of queries or keys.
+func (b *binder) headNorm(name string, c *Config) *nn.Norm {
+	gain := b.bind(weight{name: name + ".weight", shape: []int{c.HeadDim}, start: startOnes})
 	return &nn.Norm{Gain: gain, Eps: float32(c.Eps)}
 }
 

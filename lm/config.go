@@ -32,6 +32,15 @@ type Config struct {
 
 	ScaleByLayer bool // GPT-2: scores of block i are divided by i+1 besides
 
+	QKNorm     bool    // an RMS norm of each query and key head (Qwen3, Gemma 3)
+	AttnScale  float64 // of the scores; 0: 1/√HeadDim
+	Sliding    []bool  // which blocks have the window; nil: all from WindowFrom on
+	NoRope     []bool  // which blocks do without rotary positions (SmolLM3); nil: none
+	LocalBase  float64 // rotary base of the blocks with the window (Gemma 3); 0: no other
+	EmbedScale float64 // of the token embeddings (Gemma); 0: 1
+	EmbedWidth int     // of the token embeddings (OPT-350m); 0: Width
+	NormAfter  bool    // norms behind attention and MLP, so that what the MLP gives is not just added (Gemma 3, OPT-350m)
+
 	BOS, EOS []int32 // start and end tokens that config.json names
 }
 
@@ -41,12 +50,15 @@ type Rope struct {
 	Dims        int     // leading dimensions of a head that turn; 0: no rotary positions
 	Interleaved bool    // pairs (2i, 2i+1), as in GPT-J; else (i, i+Dims/2)
 
-	Scaling string  // "", "linear" or "llama3"
-	Factor  float64 // of both scalings
+	Scaling string  // "", or one of the scale constants
+	Factor  float64 // of every scaling
 
-	// llama3 alone.
-	LowFreq, HighFreq float64
-	Original          int // context before scaling
+	LowFreq, HighFreq  float64   // llama3
+	BetaFast, BetaSlow float64   // yarn: rotations over the original context
+	Whole              bool      // yarn: bounds of the ramp are whole dimensions
+	Attention          float64   // yarn, longrope: what cos and sin are multiplied by
+	Short              []float64 // longrope: what each frequency is divided by
+	Original           int       // llama3, yarn, longrope: context before scaling
 }
 
 // Limits of what a config may claim, far above any published model; they keep
@@ -83,6 +95,14 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("number of key-value heads: %d does not divide the %d attention heads", c.KVHeads, c.Heads)
 	case c.Heads*c.HeadDim > maxWidth:
 		return fmt.Errorf("head dimension: %d heads of %d elements are wider than %d", c.Heads, c.HeadDim, maxWidth)
+	case c.Sliding != nil && len(c.Sliding) != c.Layers || c.NoRope != nil && len(c.NoRope) != c.Layers:
+		return fmt.Errorf("layer types: %d and %d for %d blocks", len(c.Sliding), len(c.NoRope), c.Layers)
+	case !(c.AttnScale >= 0 && c.AttnScale < 1e6) || !(c.EmbedScale >= 0 && c.EmbedScale < 1e6):
+		return fmt.Errorf("scales of scores and embeddings: %v and %v are not in 0 to 1e6", c.AttnScale, c.EmbedScale)
+	case c.LocalBase != 0 && !(c.LocalBase > 1 && c.LocalBase < 1e12):
+		return fmt.Errorf("local rotary base: %v is not in 1 to 1e12", c.LocalBase)
+	case c.EmbedWidth < 0 || c.EmbedWidth > maxWidth:
+		return fmt.Errorf("width of the embeddings: %d is not in 1 to %d", c.EmbedWidth, maxWidth)
 	case !(c.Eps >= 0 && c.Eps < 1):
 		return fmt.Errorf("norm epsilon: %v is not in 0 to 1", c.Eps)
 	case c.Window < 0 || c.WindowFrom < 0:

@@ -254,15 +254,10 @@ func (f *fields) rope(headDim int, baseKey string, fraction float64) Rope {
 		r.Base = sub.floatOr("rope_theta", r.Base)
 		fraction = sub.floatOr("partial_rotary_factor", fraction)
 		r.Scaling = sub.textOr("rope_type", sub.textOr("type", "default"))
-		switch r.Scaling {
-		case "default":
+		if r.Scaling == "default" {
 			r.Scaling = ""
-		case scaleLlama3:
-			r.LowFreq, r.HighFreq = sub.floatOr("low_freq_factor", 1), sub.floatOr("high_freq_factor", 4)
-			r.Original = sub.int("original_max_position_embeddings")
-			r.Factor = sub.floatOr("factor", 0)
-		default:
-			r.Factor = sub.floatOr("factor", 0)
+		} else {
+			r.readScaling(sub, f.intOr("max_position_embeddings", 0), f.intOr("original_max_position_embeddings", 0))
 		}
 		if sub.err != nil {
 			f.fail(scaling, sub.err)
@@ -277,6 +272,81 @@ func (f *fields) rope(headDim int, baseKey string, fraction float64) Rope {
 		f.fail(baseKey, fmt.Errorf("rotary positions over %v of a head of %d turn nothing", fraction, headDim))
 	}
 	return r
+}
+
+// readScaling reads what belongs to r.Scaling. context is the model's, original
+// what the config says outside of the scaling.
+func (r *Rope) readScaling(sub *fields, context, original int) {
+	const key = "original_max_position_embeddings"
+	switch r.Scaling {
+	case scaleLlama3:
+		r.LowFreq, r.HighFreq = sub.floatOr("low_freq_factor", 1), sub.floatOr("high_freq_factor", 4)
+		r.Original = sub.int(key)
+		r.Factor = sub.floatOr("factor", 0)
+	case scaleYarn:
+		r.Factor, r.Original = sub.floatOr("factor", 0), sub.intOr(key, context)
+		r.BetaFast, r.BetaSlow = sub.floatOr("beta_fast", 32), sub.floatOr("beta_slow", 1)
+		r.Whole = sub.boolOr("truncate", true)
+		grown := func(by float64) float64 { return 0.1*by*math.Log(max(r.Factor, 1)) + 1 }
+		r.Attention = grown(1)
+		if m, all := sub.floatOr("mscale", 0), sub.floatOr("mscale_all_dim", 0); m != 0 && all != 0 {
+			r.Attention = grown(m) / grown(all)
+		}
+		r.Attention = sub.floatOr("attention_factor", r.Attention)
+	case "su", scaleLongrope:
+		r.Scaling, r.Short = scaleLongrope, sub.floats("short_factor")
+		r.Factor, r.Original = sub.floatOr("factor", 1), sub.intOr(key, original)
+		if r.Original > 0 {
+			r.Factor = float64(context) / float64(r.Original)
+		} else {
+			r.Original = context
+		}
+		r.Factor = max(r.Factor, 1)
+		r.Attention = 1
+		if r.Factor > 1 && r.Original > 1 {
+			r.Attention = math.Sqrt(1 + math.Log(r.Factor)/math.Log(float64(r.Original)))
+		}
+		r.Attention = sub.floatOr("attention_factor", r.Attention)
+	default:
+		r.Factor = sub.floatOr("factor", 0)
+	}
+}
+
+// floats reads a list of numbers.
+func (f *fields) floats(key string) []float64 {
+	list, ok := f.values[key].([]any)
+	if !ok {
+		f.fail(key, fmt.Errorf("%s is not a list of numbers", shown(f.values[key])))
+		return nil
+	}
+	out := make([]float64, len(list))
+	for i, v := range list {
+		sub := &fields{values: map[string]any{key: v}}
+		if out[i] = sub.floatOr(key, 0); sub.err != nil {
+			f.fail(key, sub.err)
+			return nil
+		}
+	}
+	return out
+}
+
+// marked reads a list with an entry for each block and says where it is want;
+// nil without the key.
+func (f *fields) marked(key string, want any) []bool {
+	if f.missing(key) {
+		return nil
+	}
+	list, ok := f.values[key].([]any)
+	if !ok {
+		f.fail(key, fmt.Errorf("%s is not a list with an entry for each block", shown(f.values[key])))
+		return nil
+	}
+	out := make([]bool, len(list))
+	for i, v := range list {
+		number, isNumber := v.(json.Number)
+		out[i] = v == want || isNumber && number.String() == want
+	}
+	return out
 }
 
 // shown is a JSON value for an error, cut to a line.

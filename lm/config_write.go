@@ -21,8 +21,13 @@ func (d decimal) MarshalJSON() ([]byte, error) {
 // scalingJSON is rope_scaling as config.json has it.
 func (r *Rope) scalingJSON() any {
 	switch r.Scaling {
-	case scaleLinear:
-		return map[string]any{"type": scaleLinear, "factor": decimal(r.Factor)} // one key more, and 4.36 refuses it
+	case scaleLinear, scaleDynamic:
+		return map[string]any{"type": r.Scaling, "factor": decimal(r.Factor)} // one key more, and 4.36 refuses it
+	case scaleYarn:
+		return map[string]any{"rope_type": scaleYarn, "factor": decimal(r.Factor), "beta_fast": decimal(r.BetaFast), "beta_slow": decimal(r.BetaSlow),
+			"truncate": r.Whole, "attention_factor": decimal(r.Attention), "original_max_position_embeddings": r.Original}
+	case scaleLongrope:
+		return map[string]any{"type": scaleLongrope, "short_factor": r.Short, "long_factor": r.Short}
 	case scaleLlama3:
 		return map[string]any{"rope_type": scaleLlama3, "factor": decimal(r.Factor), "low_freq_factor": decimal(r.LowFreq),
 			"high_freq_factor": decimal(r.HighFreq), "original_max_position_embeddings": r.Original}
@@ -54,11 +59,19 @@ func (m *Model) spellRope(out map[string]any) {
 	if r.Dims == 0 || m.arch.ropeBase == "" {
 		return
 	}
+	scaling, _ := r.scalingJSON().(map[string]any)
+	for _, key := range []string{"rope_scaling", "rope_parameters"} {
+		if read, ok := m.settings[key].(map[string]any); ok && r.Scaling != "" && r.Scaling != scaleLinear && r.Scaling != scaleDynamic {
+			scaling = maps.Clone(read) // with what means nothing here
+		}
+	}
 	later := map[string]any{"rope_type": "default"}
-	if scaling, ok := r.scalingJSON().(map[string]any); ok {
+	if scaling != nil {
 		later = maps.Clone(scaling)
 		later["rope_type"] = r.Scaling
 		delete(later, "type")
+		delete(scaling, "rope_theta")
+		delete(scaling, "partial_rotary_factor")
 	}
 	later["rope_theta"] = decimal(r.Base)
 	if share := r.share(m.Config.HeadDim); share != 1 {
@@ -67,7 +80,14 @@ func (m *Model) spellRope(out map[string]any) {
 			out[m.arch.ropeShare] = decimal(share)
 		}
 	}
-	out[m.arch.ropeBase], out["rope_scaling"], out["rope_parameters"] = decimal(r.Base), r.scalingJSON(), later
+	out[m.arch.ropeBase], out["rope_scaling"], out["rope_parameters"] = decimal(r.Base), orNil(scaling), later
+}
+
+func orNil(m map[string]any) any {
+	if m == nil {
+		return nil
+	}
+	return m
 }
 
 // endsJSON is bos_token_id and eos_token_id.

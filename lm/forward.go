@@ -15,7 +15,11 @@ import (
 func Embed[T any](o nn.Ops[T], m *Model, ids *nn.IDs, s *nn.Sequences) T {
 	return o.Scope(func() T {
 		tokens, positions, offset := m.net.embeddings()
-		x := o.Tap(nn.Place{Layer: -1, At: nn.Embedding}, o.Embed(tokens, ids))
+		x := o.Embed(tokens, ids)
+		if by := m.net.embedScale(); by != 0 {
+			x = o.Scale(x, by)
+		}
+		x = o.Tap(nn.Place{Layer: -1, At: nn.Embedding}, x)
 		if positions == nil {
 			return x
 		}
@@ -44,10 +48,11 @@ func Blocks[T any](o nn.Ops[T], m *Model, x T, from, to int, s *nn.Sequences, wa
 
 // FinalNorm is the norm behind the last block; it announces Final.
 func FinalNorm[T any](o nn.Ops[T], m *Model, x T) T {
-	norm, rms := m.net.finalNorm()
-	if rms {
+	switch norm, rms := m.net.finalNorm(); {
+	case norm == nil:
+	case rms:
 		x = o.RMSNorm(norm, x)
-	} else {
+	default:
 		x = o.LayerNorm(norm, x)
 	}
 	return o.Tap(nn.Place{Layer: -1, At: nn.Final}, x)

@@ -21,6 +21,10 @@ type dialect struct {
 	learned    bool // learned positions
 	parallel   bool // the default of use_parallel_residual
 	transposed bool // linear weights that we keep [in, out] lie [out, in]
+	headNorms  bool // RMS norms of query and key heads
+	shifted    bool // norms that we keep without the one of their gain have it
+
+	fill func(c *Config) // what follows from the architecture; nil: nothing
 
 	names  map[string]string // outside blocks, without ".weight": ours to theirs
 	blocks string            // what our names of block weights begin with
@@ -38,6 +42,9 @@ func (d *dialect) locate(c *Config, w weight) place {
 		base, kind = w.name[:at], w.name[at:]
 	}
 	p := place{transposed: d.transposed && w.inOut}
+	if d.shifted && w.shifted {
+		p.less = 1
+	}
 	rest, ok := strings.CutPrefix(base, d.blocks)
 	if !ok {
 		p.names = []string{d.names[base] + kind}
@@ -75,6 +82,9 @@ func bindGGUF(file *gguf.File) (*Model, error) {
 		dialect = llamaDialect(name, true)
 	}
 	src := newFileSource(file, func(w weight) place { return dialect.locate(&c, w) })
+	for _, name := range []string{ropeShort, ropeLong} {
+		src.used[name] = true
+	}
 	if t, ok := file.Tensor(ropeFactors); ok {
 		if err := c.Rope.fromFactors(t); err != nil {
 			return nil, err
@@ -176,9 +186,18 @@ func ggufConfig(file *gguf.File, arch *architecture) (Config, error) {
 		case "none":
 		case scaleLinear:
 			c.Rope.Scaling, c.Rope.Factor = scaleLinear, shortest(f.floatOr("rope.scaling.factor", 1))
+		case scaleYarn:
+			c.Rope.Scaling, c.Rope.Factor = scaleYarn, shortest(f.floatOr("rope.scaling.factor", 1))
+			c.Rope.Original = f.intOr("rope.scaling.original_context_length", c.Context)
+			c.Rope.BetaFast, c.Rope.BetaSlow, c.Rope.Whole = 32, 1, true
+			c.Rope.Attention = 0.1*math.Log(max(c.Rope.Factor, 1)) + 1
+		case scaleLongrope: // its factors are tensors
 		default:
-			return c, fmt.Errorf("%s: rope scaling %q is not supported (want none or linear)", file.Path(), scaling)
+			return c, fmt.Errorf("%s: rope scaling %q is not supported (want none, linear, yarn or longrope)", file.Path(), scaling)
 		}
+	}
+	if t, ok := file.Tensor(ropeShort); ok {
+		c.Rope.fromLongrope(t, f, c.Context)
 	}
 	if f.err != nil {
 		return c, f.err
@@ -189,6 +208,10 @@ func ggufConfig(file *gguf.File, arch *architecture) (Config, error) {
 		return c, fmt.Errorf("%s: tensor token_embd.weight is missing", file.Path())
 	}
 	has := func(name string) bool { _, ok := file.Tensor(name); return ok }
+	c.QKNorm = d.headNorms
+	if d.fill != nil {
+		d.fill(&c)
+	}
 	c.QKVBias = has("blk.0.attn_q.bias") || has("blk.0.attn_qkv.bias")
 	c.OutBias, c.MLPBias = has("blk.0.attn_output.bias"), has("blk.0.ffn_up.bias")
 	head, ok := file.Tensor("output.weight")
@@ -210,6 +233,27 @@ func shortest(v float64) float64 {
 		return v
 	}
 	return out
+}
+
+// longrope's factors, for texts within the original context and beyond.
+const (
+	ropeShort = "rope_factors_short.weight"
+	ropeLong  = "rope_factors_long.weight"
+)
+
+// fromLongrope reads the factors of short texts.
+func (r *Rope) fromLongrope(t *tensorfile.Tensor, f *meta, context int) {
+	factors, err := t.Float32()
+	if err != nil {
+		f.err = err
+		return
+	}
+	r.Scaling, r.Original = scaleLongrope, f.intOr("rope.scaling.original_context_length", context)
+	for _, v := range factors {
+		r.Short = append(r.Short, shortest(float64(v)))
+	}
+	r.Factor = max(float64(context)/float64(max(r.Original, 1)), 1)
+	r.Attention = shortest(f.floatOr("rope.scaling.attn_factor", 1))
 }
 
 // ropeFactors is the tensor into which llama.cpp's converter turns llama3's

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ func TestASavedModelComputesTheSame(t *testing.T) {
 		o := testOps(t)
 		text := tinyTexts(m)[2]
 		again := loadModel(t, saved(t, m, SaveOptions{}))
-		if a, b := again.Config, m.Config; a.ModelType != b.ModelType || a.Rope != b.Rope || a.Window != b.Window || a.Tied != b.Tied || a.Eps != b.Eps {
+		if a, b := again.Config, m.Config; a.ModelType != b.ModelType || !reflect.DeepEqual(a.Rope, b.Rope) || a.Window != b.Window || a.Tied != b.Tied || a.Eps != b.Eps {
 			t.Errorf("config %+v, want %+v", a, b)
 		}
 		for i, p := range again.Params() {

@@ -20,6 +20,8 @@ const (
 	RoleGate = "mlp.gate"
 	RoleUp   = "mlp.up"
 	RoleDown = "mlp.down"
+
+	RoleGateUp = "mlp.gate_up" // gate and up in one
 )
 
 // Site is one editable linear layer.

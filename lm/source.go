@@ -16,6 +16,7 @@ type place struct {
 	names      []string          // to be tried in turn
 	row        func(row int) int // the file's row of ours; nil: the same
 	transposed bool              // the file has columns and rows exchanged
+	less       float32           // what the file's values are larger by
 }
 
 // fileSource binds weights to the tensors of a file, without reading them.
@@ -60,6 +61,12 @@ func (s *fileSource) param(w weight) (*nn.Param, error) {
 		values, err := vector(t, at.row)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.file.Path(), err)
+		}
+		if at.less != 0 {
+			values = slices.Clone(values) // they may be the file's
+			for i := range values {
+				values[i] -= at.less
+			}
 		}
 		return nn.NewParam(w.name, rows, cols, values), nil
 	case at.row != nil:

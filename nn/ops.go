@@ -12,7 +12,8 @@ type Ops[T any] interface {
 	Embed(table *Param, ids *IDs) T
 	// Linear computes x·Wᵀ + b for x [rows, in]: [rows, out].
 	Linear(l *Linear, x T) T
-	// LayerNorm and RMSNorm normalise each row of x [rows, width].
+	// LayerNorm normalises each row of x [rows, width]; RMSNorm each stretch of
+	// as many elements as the gain has, a row or one head of it.
 	LayerNorm(n *Norm, x T) T
 	RMSNorm(n *Norm, x T) T
 	// Rotate applies rotary positions to x [rows, heads·headDim].
@@ -29,6 +30,8 @@ type Ops[T any] interface {
 	Activate(kind kernel.Activation, x T) T
 	Add(a, b T) T
 	Mul(a, b T) T
+	// Scale multiplies x by a constant.
+	Scale(x T, by float32) T
 	// Tap announces the state x at place p; the interpreter may look at it
 	// or replace it.
 	Tap(p Place, x T) T

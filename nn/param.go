@@ -149,7 +149,7 @@ func (l *Linear) Mat(values []float32) (w kernel.Matrix, trans bool) {
 
 // Norm is a layer norm or an RMS norm over rows of width Gain.Cols.
 type Norm struct {
-	Gain *Param // [1, width]
+	Gain *Param // [1, width]; of an RMS norm of heads [1, headDim]
 	Bias *Param // [1, width], or nil
 	Eps  float32
 }

@@ -110,6 +110,9 @@ type problem struct {
 }
 
 func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings) (*problem, error) {
+	if m.Config.NormAfter {
+		return nil, fmt.Errorf("a value cannot be sought in a model of type %s: a norm stands between its MLPs and the residual stream; use mend, ft, lora or ike", m.Config.ModelType)
+	}
 	layers := m.Config.Layers
 	blocks := layers
 	if s.LossBlock >= 0 {

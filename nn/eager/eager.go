@@ -179,7 +179,7 @@ func (o *Ops) LayerNorm(n *nn.Norm, x kernel.Matrix) kernel.Matrix {
 // RMSNorm implements nn.Ops.
 func (o *Ops) RMSNorm(n *nn.Norm, x kernel.Matrix) kernel.Matrix {
 	y := o.Alloc(x.Rows, x.Cols)
-	o.e.RMSNorm(y.Data, x.Data, o.values(n.Gain), n.Eps, x.Rows, x.Cols)
+	o.e.RMSNorm(y.Data, x.Data, o.values(n.Gain), n.Eps, x.Rows*x.Cols/n.Gain.Cols, n.Gain.Cols)
 	return y
 }
 
@@ -266,6 +266,14 @@ func (o *Ops) Add(a, b kernel.Matrix) kernel.Matrix {
 func (o *Ops) Mul(a, b kernel.Matrix) kernel.Matrix {
 	y := o.Alloc(a.Rows, a.Cols)
 	o.e.Mul(y.Data, a.Data, b.Data)
+	return y
+}
+
+// Scale implements nn.Ops.
+func (o *Ops) Scale(x kernel.Matrix, by float32) kernel.Matrix {
+	y := o.Alloc(x.Rows, x.Cols)
+	copy(y.Data, x.Data)
+	o.e.Scale(y.Data, by)
 	return y
 }
 

@@ -240,7 +240,7 @@ func (b *Builder) norm(n *nn.Norm, x Node, k normKernels) Node {
 		}
 		return gain, bias, err
 	}
-	cols := width(x)
+	cols, group := width(x), n.Gain.Cols // of an RMS norm of heads, a row has several groups
 	return b.Apply(&Op{
 		Name: k.name, Cols: cols, WRT: wrt,
 		Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
@@ -248,7 +248,7 @@ func (b *Builder) norm(n *nn.Norm, x Node, k normKernels) Node {
 			if err != nil {
 				return err
 			}
-			k.forward(c.Engine, out.Data, in[0].Data, gain, bias, n.Eps, in[0].Rows, cols)
+			k.forward(c.Engine, out.Data, in[0].Data, gain, bias, n.Eps, in[0].Rows*cols/group, group)
 			return nil
 		},
 		Diff: func(in gorgonia.Nodes, _, grad Node) gorgonia.Nodes {
@@ -260,7 +260,7 @@ func (b *Builder) norm(n *nn.Norm, x Node, k normKernels) Node {
 					if err != nil {
 						return err
 					}
-					k.grad(c.Engine, out.Data, in[1].Data, gain, in[0].Data, n.Eps, in[0].Rows, cols)
+					k.grad(c.Engine, out.Data, in[1].Data, gain, in[0].Data, n.Eps, in[0].Rows*cols/group, group)
 					return nil
 				},
 			}, args...)}
@@ -269,13 +269,13 @@ func (b *Builder) norm(n *nn.Norm, x Node, k normKernels) Node {
 			}
 			for i := range in[1:] {
 				grads = append(grads, b.Apply(&Op{
-					Name: k.name + ".params", Rows: 1, Cols: cols,
+					Name: k.name + ".params", Rows: 1, Cols: group,
 					Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
 						out.Rows = 1
-						both := c.Scratch(2 * cols)
+						both := c.Scratch(2 * group)
 						clear(both)
-						k.paramGrad(c.Engine, both[:cols], both[cols:], in[1].Data, in[0].Data, n.Eps, in[0].Rows, cols)
-						copy(out.Data[:cols], both[i*cols:(i+1)*cols])
+						k.paramGrad(c.Engine, both[:group], both[group:], in[1].Data, in[0].Data, n.Eps, in[0].Rows*cols/group, group)
+						copy(out.Data[:group], both[i*group:(i+1)*group])
 						return nil
 					},
 				}, grad, in[0]))
@@ -476,6 +476,22 @@ func (b *Builder) Mul(x, y Node) Node {
 		return gorgonia.Nodes{b.Apply(mul(), grad, in[1]), b.Apply(mul(), grad, in[0])}
 	}
 	return b.Apply(p, x, y)
+}
+
+// Scale implements nn.Ops.
+func (b *Builder) Scale(x Node, by float32) Node {
+	scale := func() *Op {
+		return &Op{Name: "scale", Cols: width(x), Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+			n := in[0].Rows * in[0].Cols
+			copy(out.Data[:n], in[0].Data[:n])
+			c.Engine.Scale(out.Data[:n], by)
+			return nil
+		}}
+	}
+	p := scale()
+	p.WRT = []bool{true}
+	p.Diff = func(_ gorgonia.Nodes, _, grad Node) gorgonia.Nodes { return gorgonia.Nodes{b.Apply(scale(), grad)} }
+	return b.Apply(p, x)
 }
 
 // Tap implements nn.Ops.

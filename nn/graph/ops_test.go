@@ -55,6 +55,7 @@ func opCases() []opCase {
 		return l
 	}
 	gain, bias := param("gain", random(rng, 1, width)), param("bias", random(rng, 1, width))
+	headGain := param("head gain", random(rand.New(rand.NewPCG(3, 4)), 1, 4))
 	seq := nn.Pack(4, 3)
 	rot := &kernel.Rotation{HeadDim: 4, Rotary: 4}
 	for p := range 8 {
@@ -105,6 +106,9 @@ func opCases() []opCase {
 		y := b.Linear(lin(false, false), in[0])
 		return b.LowRank(y, in[0], in[1], in[2], Factors{In: width, Out: 5, Sign: -1, Tasks: &tasks, Block: &block, Key: "k"}, &where)
 	}})
+	cases = append(cases,
+		opCase{"rmsnorm of heads", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.RMSNorm(&nn.Norm{Gain: headGain, Eps: 1e-5}, in[0]) }},
+		opCase{"scale", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Scale(in[0], 1.75) }})
 	return cases
 }
 
