@@ -1,6 +1,7 @@
 package edit
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -39,11 +40,11 @@ func FuzzEditFile(f *testing.F) {
 			for _, d := range shape {
 				n *= d
 			}
-			bytes := make([]byte, n) // the numbers, again and again
+			numbers := make([]byte, n) // those given, again and again
 			for at := 0; at < n && len(raw) > 0; {
-				at += copy(bytes[at:], raw)
+				at += copy(numbers[at:], raw)
 			}
-			tensors = append(tensors, hf.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F32, Shape: shape, Raw: bytes}))
+			tensors = append(tensors, hf.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F32, Shape: shape, Raw: numbers}))
 		}
 		if m, err := parseManifest(manifest); err == nil {
 			seen := map[string]bool{}
@@ -58,8 +59,12 @@ func FuzzEditFile(f *testing.F) {
 				add(name+".d", int(rank), int(out))
 			}
 		}
-		if err := hf.Write(path, tensors, map[string]string{manifestKey: manifest}); err != nil {
+		var file bytes.Buffer
+		if err := hf.Encode(&file, tensors, map[string]string{manifestKey: manifest}); err != nil {
 			return // no such names can be written
+		}
+		if err := os.WriteFile(path, file.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
 		}
 		k, err := ReadFile(path)
 		if err != nil {
