@@ -132,6 +132,9 @@ func readImports() (map[string][]string, error) {
 			return err
 		}
 		pkg := path.Dir(filepath.ToSlash(file))
+		if pkg == "." {
+			pkg = path.Base(module) // as the drawing calls the root
+		}
 		list := out[pkg]
 		for _, i := range f.Imports {
 			name, ok := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), module+"/")

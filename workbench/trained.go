@@ -14,8 +14,13 @@ func OpenTrained(path, model string, threads int) (*Bench, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Trained(e), nil
+}
+
+// Trained is a bench with a trained editor.
+func Trained(e *train.Editor) *Bench {
 	ed := mend.New(e.Objective, e.Config.Hypernet.Kind, e.TextOptions(), e.Model.Tokenizer)
-	return &Bench{Base: cmp.Or(e.Config.Model.Path, Embedded), Model: e.Model, Engine: e.Engine, Editor: ed, Config: e.Config}, nil
+	return &Bench{Base: cmp.Or(e.Config.Model.Path, Embedded), Model: e.Model, Engine: e.Engine, Editor: ed, Config: e.Config}
 }
 
 // BaseModel changes the config of a trained editor: where the base model is

@@ -111,7 +111,6 @@ type configFlags struct {
 func (f *configFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.kind, "kind", "", "what it configures: train, pretrain or compare; found out by default")
 	c.Flags().StringArrayVar(&f.set, "set", nil, "override a key: `key=value`")
-	c.ValidArgs = configs.Presets()
 }
 
 func (f *configFlags) read(name string) (*configs.Resolved, error) {

@@ -241,7 +241,7 @@ func (f *editFlags) run(c *cobra.Command, b *workbench.Bench) (*editResult, erro
 	questions := f.questions(requests)
 	for i := range questions {
 		q := &questions[i]
-		if q.Before, err = answer(b.Model, b.Engine, "", q.Prompt, f.tokens); err != nil {
+		if q.Before, err = workbench.Answer(b.Model, b.Engine, q.Prompt, f.tokens); err != nil {
 			return nil, err
 		}
 	}
@@ -289,7 +289,7 @@ func (f *editFlags) answersAfter(b *workbench.Bench, e *edit.Edited, questions [
 				return err
 			}
 		}
-		if q.After, err = answer(b.Model, b.Engine, context, q.Prompt, f.tokens); err != nil {
+		if q.After, err = workbench.Answer(b.Model, b.Engine, context+q.Prompt, f.tokens); err != nil {
 			return err
 		}
 	}

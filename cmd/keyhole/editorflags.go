@@ -29,7 +29,6 @@ func (f *editorFlags) add(c *cobra.Command) {
 	fs.StringArrayVar(&f.set, "set", nil, "override a key of the editor's config: `key=value`")
 	f.load.add(c)
 	f.threads = threadsFlag(c)
-	_ = c.RegisterFlagCompletionFunc("editor", cobra.FixedCompletions(catalog.Names(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // open loads what the arguments and flags choose.

@@ -94,7 +94,7 @@ stands in front of it, with demonstrations as --editor has it.`,
 			if err := stopped(c); err != nil {
 				return err
 			}
-			text := continuation(m, ids, out)
+			text := workbench.Continuation(m, ids, out)
 			if o.json {
 				return printJSON(c.OutOrStdout(), generated{args[0], prompt, text, append([]int32{}, out...), len(out), r.use.ID, r.use.Tokens})
 			}

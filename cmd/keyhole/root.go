@@ -51,11 +51,12 @@ Start with:  keyhole quickstart`,
 		{"edit", evalCommand(o)}, {"edit", editCommand(o)}, {"edit", editsCommand(o)}, {"edit", compareCommand(o)},
 		{"look", generateCommand(o)}, {"look", traceCommand(o)}, {"look", statsCommand(o)}, {"look", inspectCommand(o)}, {"look", curvesCommand(o)},
 		{"setup", pullCommand(o)}, {"setup", modelsCommand(o)}, {"setup", datasetsCommand(o)},
-		{"setup", configCommand(o)}, {"setup", dataCommand(o)}, {"setup", doctorCommand(o)}, {"setup", benchCommand(o)}, {"setup", versionCommand(o)},
+		{"setup", configCommand(o)}, {"setup", dataCommand(o)}, {"setup", doctorCommand(o)}, {"setup", benchCommand(o)}, {"setup", manCommand(o)}, {"setup", versionCommand(o)},
 	} {
 		c.command.GroupID = c.group
 		root.AddCommand(c.command)
 	}
+	completing(root)
 	profiled(root, o)
 	markFailures(root)
 	return root
