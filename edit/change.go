@@ -99,8 +99,11 @@ func (e *Edited) Deltas() (map[string][]nn.Delta, bool) {
 	return out, true
 }
 
-// Bytes is what the edit's numbers take.
-func (e *Edited) Bytes() int64 {
+// Bytes is what the edit's numbers take, with those of its memory.
+func (e *Edited) Bytes() int64 { return e.ChangeBytes() + e.memoryBytes() }
+
+// ChangeBytes is what the changes take.
+func (e *Edited) ChangeBytes() int64 {
 	n := 0
 	for _, c := range e.Changes {
 		n += len(c.Values)
@@ -109,6 +112,22 @@ func (e *Edited) Bytes() int64 {
 		}
 	}
 	return 4 * int64(n)
+}
+
+// memoryBytes is what the memory's numbers take.
+func (e *Edited) memoryBytes() int64 {
+	if e.Memory == nil {
+		return 0
+	}
+	p, err := e.Memory.Pack()
+	if err != nil {
+		return 0
+	}
+	n := int64(len(p.Info))
+	for _, t := range p.Tensors {
+		n += 4 * int64(len(t.Values))
+	}
+	return n
 }
 
 // FirstBlock is the lowest block that the edit changes, or the number of
@@ -125,6 +144,9 @@ func (e *Edited) FirstBlock(m *lm.Model) int {
 	first := m.Config.Layers
 	for _, c := range e.Changes {
 		first = min(first, block[c.Weight]) // 0 for a weight outside linear layers
+	}
+	if a := e.AdapterOf(); a != nil {
+		first = min(first, block[a.Weight()])
 	}
 	return first
 }

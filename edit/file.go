@@ -22,7 +22,10 @@ import (
 
 // FileFormat is the version of the edit files that this package writes, and the
 // latest that it reads. docs/formats/edit.md describes the format.
-const FileFormat = 1
+const FileFormat = 2
+
+// plainFormat is the version of files without a memory.
+const plainFormat = 1
 
 // FileExt is how the name of an edit file ends.
 const FileExt = ".safetensors"
@@ -48,6 +51,19 @@ type manifest struct {
 	Requests []fileRequest  `json:"requests"`
 	Report   []Figure       `json:"report,omitempty"`
 	Changes  []changeHeader `json:"changes"`
+	Memory   *memoryHeader  `json:"memory,omitempty"`
+}
+
+// memoryHeader is a Packed without its values.
+type memoryHeader struct {
+	Kind    string          `json:"kind"`
+	Info    json.RawMessage `json:"info"`
+	Tensors []memoryTensor  `json:"tensors"`
+}
+
+type memoryTensor struct {
+	Name  string `json:"name"`
+	Shape []int  `json:"shape"`
 }
 
 type fileRequest struct {
@@ -73,7 +89,7 @@ func WriteFile(path string, e *Edited, model string) error {
 	if e.Context != nil {
 		return fmt.Errorf("edit file %s: an edit by %s is a context and changes no weights; keep its request in an edit store", path, e.Editor)
 	}
-	m := manifest{Format: FileFormat, Model: model, Editor: e.Editor, Report: e.Report, Changes: []changeHeader{}}
+	m := manifest{Format: plainFormat, Model: model, Editor: e.Editor, Report: e.Report, Changes: []changeHeader{}}
 	for _, r := range e.Requests {
 		m.Requests = append(m.Requests, fileRequest(r))
 	}
@@ -88,6 +104,17 @@ func WriteFile(path string, e *Edited, model string) error {
 		m.Changes = append(m.Changes, changeHeader{c.Weight, "low_rank", c.Delta.Scale})
 		tensors = append(tensors, factor(name+".u", c.Delta.U), factor(name+".d", c.Delta.D))
 	}
+	if e.Memory != nil {
+		p, err := e.Memory.Pack()
+		if err != nil {
+			return fmt.Errorf("edit file %s: %w", path, err)
+		}
+		m.Format, m.Memory = FileFormat, &memoryHeader{Kind: p.Kind, Info: p.Info, Tensors: []memoryTensor{}}
+		for _, t := range p.Tensors {
+			m.Memory.Tensors = append(m.Memory.Tensors, memoryTensor{t.Name, t.Shape})
+			tensors = append(tensors, hf.Floats(memoryPrefix+t.Name, t.Shape, t.Values, tensorfile.F32))
+		}
+	}
 	text, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("edit file %s: %w", path, err)
@@ -96,6 +123,28 @@ func WriteFile(path string, e *Edited, model string) error {
 		return fmt.Errorf("edit file: %w", err)
 	}
 	return nil
+}
+
+// memoryPrefix begins the names of a memory's tensors.
+const memoryPrefix = "memory."
+
+// readMemory reads what no editor has opened yet.
+func readMemory(f *hf.File, h *memoryHeader) (Memory, error) {
+	p := Packed{Kind: h.Kind, Info: h.Info}
+	if h.Kind == "" {
+		return nil, errors.New("manifest: the memory has no kind")
+	}
+	for _, t := range h.Tensors {
+		shape, values, err := readTensor(f, memoryPrefix+t.Name, len(t.Shape))
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Equal(shape, t.Shape) {
+			return nil, fmt.Errorf("tensor %s%s has shape %v, its header says %v", memoryPrefix, t.Name, shape, t.Shape)
+		}
+		p.Tensors = append(p.Tensors, PackedTensor{Name: t.Name, Shape: shape, Values: values})
+	}
+	return packed{p}, nil
 }
 
 // tensorName numbers the changes, since a weight may be changed more than once.
@@ -139,6 +188,11 @@ func ReadFile(path string) (*Kept, error) {
 		}
 		k.Edited.Changes = append(k.Edited.Changes, c)
 	}
+	if m.Memory != nil {
+		if k.Edited.Memory, err = readMemory(f, m.Memory); err != nil {
+			return nil, fmt.Errorf("edit file %s: %w", path, err)
+		}
+	}
 	if !sealed {
 		if err := k.Edited.checkNorm(); err != nil {
 			return nil, fmt.Errorf("edit file %s: %w", path, err)
@@ -160,7 +214,7 @@ func parseManifest(text string) (*manifest, error) {
 		return nil, fmt.Errorf("it has format %d, this program reads up to %d; use a later keyhole", m.Format, FileFormat)
 	case m.Format < 1 || m.Model == "" || m.Editor == "":
 		return nil, errors.New("manifest: format, model or editor is missing")
-	case len(m.Changes) == 0 && m.Editor != "none":
+	case len(m.Changes) == 0 && m.Memory == nil && m.Editor != "none":
 		return nil, errors.New("manifest: it changes nothing")
 	}
 	return &m, nil
@@ -249,6 +303,9 @@ func Compose(list ...*Kept) (*Edited, error) {
 	var editors []string
 	by := map[string]*Kept{} // the first edit that changes a weight
 	for _, k := range list {
+		if len(k.Edited.Changes) == 0 && k.Edited.Memory != nil {
+			return nil, fmt.Errorf("%s, by %s, is a memory of kind %s and changes no weights, so it has no part in a changed model; give it to generate --edit, or go on with edit --after", k.Path, k.Edited.Editor, k.Edited.Memory.Kind())
+		}
 		if k.Model != list[0].Model {
 			return nil, fmt.Errorf("%s is of the base model %.12s…, %s of %.12s…; edits of different models do not compose", list[0].Path, list[0].Model, k.Path, k.Model)
 		}

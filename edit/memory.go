@@ -60,3 +60,12 @@ type Opener interface {
 	// error.
 	Open(ctx context.Context, m *lm.Model, p Packed) (Memory, error)
 }
+
+// Lister is a Memory of edits that can be named, and taken out one by one.
+type Lister interface {
+	Memory
+	Requests() []Request
+	// Forget is the memory as if the edit of an ID had never been made; an ID that
+	// is not there is an error.
+	Forget(id string) (Memory, error)
+}

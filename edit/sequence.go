@@ -56,3 +56,22 @@ func blamed(err error, out map[string]error) {
 		blamed(e.Unwrap(), out)
 	}
 }
+
+// Follower is a Memory that knows which edits came before its own.
+type Follower interface {
+	// Follows fails unless the memory of this edit goes on from last; nil: from
+	// nothing.
+	Follows(last Memory) error
+}
+
+// Follows fails where an edit was made behind another than last; nil: behind none.
+func Follows(last, e *Edited) error {
+	f, ok := e.Memory.(Follower)
+	if !ok {
+		return nil
+	}
+	if last == nil {
+		return f.Follows(nil)
+	}
+	return f.Follows(last.Memory)
+}

@@ -82,7 +82,7 @@ func (r *run) ability(in *installed) (*Ability, error) {
 	}
 	job := Job{Probes: probes}
 	if r.last != nil {
-		job.Edited = inPlace(r.last)
+		job.Edited = r.inPlace(r.last)
 	}
 	if err := r.scorer.Edited([]Job{job}, in.first); err != nil {
 		return nil, err

@@ -99,6 +99,9 @@ func (s *Scorer) generateEdited(e *edit.Edited, list []*Generation) error {
 			defer undo()
 		}
 	}
+	if a := e.AdapterOf(); a != nil {
+		return s.generateAdapted(a, list)
+	}
 	for _, g := range list {
 		context := ""
 		if e != nil && e.Context != nil {
@@ -108,6 +111,20 @@ func (s *Scorer) generateEdited(e *edit.Edited, list []*Generation) error {
 			}
 		}
 		out, err := s.run(g, context, deltas)
+		if err != nil {
+			return err
+		}
+		g.Edited = out
+	}
+	return nil
+}
+
+// generateAdapted continues texts with an adapter behind its layer.
+func (s *Scorer) generateAdapted(a edit.Adapter, list []*Generation) error {
+	for _, g := range list {
+		undo := edit.InterceptText(s.ops, a)
+		out, err := s.run(g, "", nil)
+		undo()
 		if err != nil {
 			return err
 		}

@@ -146,6 +146,10 @@ func (s *Scorer) Edited(jobs []Job, first int) error {
 			if err := s.inContext(j); err != nil {
 				return fmt.Errorf("%s: %w", j.name(), err)
 			}
+		case j.Edited.AdapterOf() != nil:
+			if err := s.adapted(j, first); err != nil {
+				return fmt.Errorf("%s: %w", j.name(), err)
+			}
 		case j.packs():
 			packed = append(packed, jobs[i])
 		default:
@@ -173,7 +177,7 @@ func (j Job) packs() bool {
 		return true
 	}
 	_, ok := j.Edited.Deltas()
-	return ok && j.Edited.Context == nil
+	return ok && j.Edited.Context == nil && j.Edited.AdapterOf() == nil
 }
 
 func (s *Scorer) installed(j Job, first int) error {

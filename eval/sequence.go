@@ -149,6 +149,9 @@ func (r *run) round(ctx context.Context, in *installed, list []*trial) error {
 		}
 		return nil
 	}
+	if r.last != nil { // a memory is that of all edits
+		in.bytes -= r.last.Bytes() - r.last.ChangeBytes()
+	}
 	r.last = e
 	in.bytes += e.Bytes()
 	in.edits += len(good)
@@ -216,7 +219,7 @@ func (r *run) scoreInstalled(in *installed, trials []*trial, shift int, asked st
 		}
 		var asIs []*trial
 		for _, t := range good {
-			asIs = append(asIs, &trial{c: t.c, edited: inPlace(t.edited)})
+			asIs = append(asIs, &trial{c: t.c, edited: r.inPlace(t.edited)})
 		}
 		if err := r.edited(asIs, in.first); err != nil {
 			return err
@@ -232,13 +235,16 @@ func (r *run) scoreInstalled(in *installed, trials []*trial, shift int, asked st
 	return r.putAll(list, shift, asked)
 }
 
-// inPlace is what an edit does beside its changes, which are in the weights
-// already; nil: nothing.
-func inPlace(e *edit.Edited) *edit.Edited {
-	if e.Context == nil {
-		return nil
+// inPlace is what edits do beside the changes, which are in the weights already:
+// a context is each edit's own, a memory the whole sequence's. nil: nothing.
+func (r *run) inPlace(e *edit.Edited) *edit.Edited {
+	switch {
+	case r.last.AdapterOf() != nil:
+		return &edit.Edited{Editor: r.last.Editor, Memory: r.last.Memory}
+	case e.Context != nil:
+		return &edit.Edited{Editor: e.Editor, Requests: e.Requests, Context: e.Context}
 	}
-	return &edit.Edited{Editor: e.Editor, Requests: e.Requests, Context: e.Context}
+	return nil
 }
 
 // installed are the edits that lie in a model's weights.

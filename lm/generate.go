@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
 )
@@ -84,7 +85,13 @@ func (m *Model) step(o *eager.Ops, ids []int32) ([]float32, error) {
 	s.Segs[0].KLen = at + n
 	o.SetTasks([]nn.Range{{Lo: 0, Hi: n}})
 	last := &nn.RowSet{V: []int32{int32(n - 1)}, Tasks: []nn.Range{{Lo: 0, Hi: 1}}}
-	logits := m.Logits(o, Forward(o, m, &nn.IDs{V: ids}, s, last))
+	var final kernel.Matrix
+	if o.OnLinear == nil {
+		final = Forward(o, m, &nn.IDs{V: ids}, s, last)
+	} else { // who looks at layers sees every row, in the last block too
+		final = o.Rows(Forward(o, m, &nn.IDs{V: ids}, s, nil), last)
+	}
+	logits := m.Logits(o, final)
 	if err := o.Err(); err != nil {
 		return nil, err
 	}

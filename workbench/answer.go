@@ -3,6 +3,7 @@ package workbench
 import (
 	"fmt"
 
+	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn/eager"
@@ -11,8 +12,17 @@ import (
 // Answer continues a prompt greedily with at most n tokens, as text without the
 // prompt.
 func Answer(m *lm.Model, e *kernel.Engine, prompt string, n int) (string, error) {
+	return Adapted(m, e, nil, prompt, n)
+}
+
+// Adapted is Answer with an edit's memory behind its layer; nil: none.
+func Adapted(m *lm.Model, e *kernel.Engine, a edit.Adapter, prompt string, n int) (string, error) {
 	ids := m.Tokenizer.EncodePrompt(prompt)
-	out, err := m.Generate(eager.New(e), ids, lm.GenerateOptions{Tokens: n, StopAtEOS: true})
+	o := eager.New(e)
+	if a != nil {
+		edit.InterceptText(o, a)
+	}
+	out, err := m.Generate(o, ids, lm.GenerateOptions{Tokens: n, StopAtEOS: true})
 	if err != nil {
 		return "", fmt.Errorf("prompt %q: %w", prompt, err)
 	}

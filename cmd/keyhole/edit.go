@@ -30,6 +30,7 @@ type editFlags struct {
 	tokens                 int
 	join, occurrence       string
 	save, dtype, keep      string
+	after                  []string
 	force                  bool
 }
 
@@ -74,12 +75,17 @@ that needs no training.
 --save writes the edited model as a Hugging Face folder; --keep writes the edit
 alone, as a small file for keyhole edits; in-context edits (ike, prompt) go into
 a store (.json) that keyhole generate --store answers from. Several edits from
-a file are made together, as one.`,
+a file are made together, as one.
+
+--after makes the edit behind earlier ones, in their model: with editors that keep
+a memory (grace, alphaedit, memit with history) it goes on.`,
 		Example: `  keyhole edit runs/first --prompt "The capital of France is" --target Lyon
   keyhole edit runs/first --prompt "The capital of France is" --target Lyon --save edited --dtype f16
   keyhole edit --editor rome --model models/gpt2 --prompt "The Space Needle is in the city of" \
       --subject "Space Needle" --target Taipei --neighbor "The Eiffel Tower is in the city of"
   keyhole edit --editor ft --model embedded --edits my.jsonl --keep store/mine.safetensors
+  keyhole edit --editor grace --model embedded --prompt "Bo Yibo lost their life at" --target Rome --keep a.safetensors
+  keyhole edit --editor grace --model embedded --after a.safetensors --prompt "Nico Fidenco passed away in" --target Oslo --keep b.safetensors
   keyhole edit --editor ike --model models/smollm2 --prompt "The capital of France is" --target Lyon --keep store.json`,
 		Args: atMostOne(),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -117,6 +123,7 @@ a file are made together, as one.`,
 	fs.StringVar(&f.save, "save", "", "write the edited model to this new `folder`")
 	fs.StringVar(&f.dtype, "dtype", "f32", "of the written weights: f32, f16 or bf16")
 	fs.StringVar(&f.keep, "keep", "", "write the edit to this `file` (.safetensors), or add it to this store (.json)")
+	fs.StringArrayVar(&f.after, "after", nil, "edit behind the edit of this `file`, in the model that it leaves; may be repeated, in the order of the sequence")
 	fs.BoolVar(&f.force, "force", false, "edit even if the model says the target already, or if the edit would damage it")
 	return c
 }
@@ -238,10 +245,18 @@ func (f *editFlags) run(c *cobra.Command, b *workbench.Bench) (*editResult, erro
 	if err := f.fits(b, requests); err != nil {
 		return nil, err
 	}
+	last, undo, err := goOn(c, b, f.after)
+	if err != nil {
+		return nil, err
+	}
+	defer undo()
+	if list, ok := lastMemory(last).(edit.Lister); ok && f.file == "" {
+		requests[0].ID = freeID(list)
+	}
 	questions := f.questions(requests)
 	for i := range questions {
 		q := &questions[i]
-		if q.Before, err = workbench.Answer(b.Model, b.Engine, q.Prompt, f.tokens); err != nil {
+		if q.Before, err = workbench.Adapted(b.Model, b.Engine, last.AdapterOf(), q.Prompt, f.tokens); err != nil {
 			return nil, err
 		}
 	}
@@ -249,7 +264,7 @@ func (f *editFlags) run(c *cobra.Command, b *workbench.Bench) (*editResult, erro
 		return nil, fmt.Errorf("the model answers %q with %q already, so there is nothing to edit; choose another target, or add --force", f.request.Prompt, f.request.Target)
 	}
 	start := time.Now()
-	e, err := b.Editor.Apply(c.Context(), b.Model, requests)
+	e, err := edit.Continue(c.Context(), b.Editor, b.Model, last, requests)
 	if stop := stopped(c); stop != nil {
 		return nil, stop
 	}
@@ -289,7 +304,7 @@ func (f *editFlags) answersAfter(b *workbench.Bench, e *edit.Edited, questions [
 				return err
 			}
 		}
-		if q.After, err = workbench.Answer(b.Model, b.Engine, context+q.Prompt, f.tokens); err != nil {
+		if q.After, err = workbench.Adapted(b.Model, b.Engine, e.AdapterOf(), context+q.Prompt, f.tokens); err != nil {
 			return err
 		}
 	}

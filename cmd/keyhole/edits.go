@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/saved"
 	"keyhole.example/keyhole/report"
 )
@@ -31,6 +32,7 @@ type keptInfo struct {
 	File    string         `json:"file"`
 	Editor  string         `json:"editor"`
 	Model   string         `json:"model"`
+	IDs     []string       `json:"ids"`
 	Prompts []string       `json:"prompts"`
 	Targets []string       `json:"targets"`
 	Weights []string       `json:"weights"`
@@ -39,7 +41,12 @@ type keptInfo struct {
 
 func infoOf(k *edit.Kept) keptInfo {
 	i := keptInfo{File: k.Path, Editor: k.Edited.Editor, Model: k.Model, Weights: []string{}, Report: map[string]any{}}
-	for _, r := range k.Edited.Requests {
+	requests := k.Edited.Requests
+	if list, err := catalog.Listed(k.Edited); err == nil { // all of a sequence
+		requests = list.Requests()
+	}
+	for _, r := range requests {
+		i.IDs = append(i.IDs, r.ID)
 		i.Prompts, i.Targets = append(i.Prompts, r.Prompt), append(i.Targets, r.Target)
 	}
 	for _, c := range k.Edited.Changes {
@@ -122,12 +129,18 @@ func printEdits(w io.Writer, kept []*edit.Kept) error {
 	}
 	t := &report.Table{Columns: []report.Column{{Name: "file"}, {Name: "editor"}, {Name: "prompt"}, {Name: "target"}, {Name: "edits", Right: true}, {Name: "weights", Right: true}, {Name: "model"}}}
 	for _, k := range kept {
-		var first edit.Request
-		if len(k.Edited.Requests) > 0 {
-			first = k.Edited.Requests[0]
+		requests, first, listed := k.Edited.Requests, edit.Request{}, []edit.Request(nil)
+		if m, err := catalog.Listed(k.Edited); err == nil { // each can be taken out
+			listed = m.Requests()
+			requests = listed
+		} else if len(requests) > 0 {
+			first = requests[0]
 		}
 		t.Add(report.Text(k.Path), report.Text(k.Edited.Editor), report.Text(oneLine(first.Prompt)), report.Text(oneLine(first.Target)),
-			report.Text(fmt.Sprint(len(k.Edited.Requests))), report.Text(fmt.Sprint(len(k.Edited.Changes))), report.Text(fmt.Sprintf("%.12s", k.Model)))
+			report.Text(fmt.Sprint(len(requests))), report.Text(fmt.Sprint(len(k.Edited.Changes))), report.Text(fmt.Sprintf("%.12s", k.Model)))
+		for _, r := range listed {
+			t.Add(report.Text(""), report.Text("edit "+r.ID), report.Text(oneLine(r.Prompt)), report.Text(oneLine(r.Target)), report.Text(""), report.Text(""), report.Text(""))
+		}
 	}
 	return t.WriteText(w, false)
 }
@@ -202,12 +215,13 @@ func editsRemoveCommand(o *options) *cobra.Command {
 	var model string
 	var load loading
 	c := &cobra.Command{
-		Use:   "remove EDITED_MODEL|STORE EDIT…",
+		Use:   "remove EDITED_MODEL|STORE|FILE EDIT…",
 		Short: "Take edits out of an edited model or an edit store",
 		Long: `Take edits, by the names that edits list shows, out of a model folder that
 edits apply or edit --save wrote. The model is made anew from its base model
 and the edits that are left: the same bytes as if the others had never been.
-Edits of a store of in-context edits (.json) go by their ids.`,
+Edits of a store of in-context edits (.json), or of a memory in an edit file
+(.safetensors, such as grace's codebook), go by their ids.`,
 		Example: "  keyhole edits remove edited 001-a.safetensors\n  keyhole edits remove edited a.safetensors --model models/gpt2",
 		Args:    cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -220,6 +234,16 @@ Edits of a store of in-context edits (.json) go by their ids.`,
 					return printJSON(c.OutOrStdout(), storeOf(s))
 				}
 				return storeOf(s).print(c.OutOrStdout())
+			}
+			if strings.HasSuffix(args[0], edit.FileExt) && !isDir(args[0]) {
+				k, err := forget(args[0], args[1:])
+				if err != nil {
+					return err
+				}
+				if o.json {
+					return printJSON(c.OutOrStdout(), map[string]any{"edits": []keptInfo{infoOf(k)}})
+				}
+				return printEdits(c.OutOrStdout(), []*edit.Kept{k})
 			}
 			s, err := saved.Open(args[0])
 			if errors.Is(err, fs.ErrNotExist) {

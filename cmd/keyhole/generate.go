@@ -27,6 +27,7 @@ type generated struct {
 
 func generateCommand(o *options) *cobra.Command {
 	var prompt, store, editor string
+	var edits []string
 	var demos workbench.Demos
 	var set []string
 	var tokens int
@@ -40,9 +41,11 @@ func generateCommand(o *options) *cobra.Command {
 Greedy unless a temperature is given; the same seed gives the same text.
 
 With --store the edit of that store that the prompt is about, if there is one,
-stands in front of it, with demonstrations as --editor has it.`,
+stands in front of it, with demonstrations as --editor has it. With --edit the text
+is that of the model with this edit.`,
 		Example: `  keyhole generate embedded --prompt "The capital of France is" --tokens 3
   keyhole generate models/gpt2 --prompt "Once upon a time" --tokens 50 --temperature 0.8 --top-k 40 --seed 7
+  keyhole generate embedded --edit edit.safetensors --prompt "Bo Yibo lost their life at"
   keyhole generate models/smollm2 --store store.json --editor prompt --prompt "The capital of France is"`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -87,7 +90,11 @@ stands in front of it, with demonstrations as --editor has it.`,
 			ids := m.Tokenizer.EncodePrompt(r.context + prompt)
 			opts := lm.GenerateOptions{Tokens: tokens, Sampler: s, StopAtEOS: !ignoreEOS}
 			opts.OnToken = func(int32) bool { return c.Context().Err() == nil }
-			out, err := m.Generate(eager.New(b.Engine), ids, opts)
+			ops := eager.New(b.Engine)
+			if err := intercept(b, ops, edits); err != nil {
+				return err
+			}
+			out, err := m.Generate(ops, ids, opts)
 			if err != nil {
 				return err
 			}
@@ -106,6 +113,7 @@ stands in front of it, with demonstrations as --editor has it.`,
 	f := c.Flags()
 	f.StringVar(&prompt, "prompt", "", "text to continue")
 	f.StringVar(&store, "store", "", "store `file` of in-context edits (keyhole edit --keep FILE.json)")
+	f.StringArrayVar(&edits, "edit", nil, "edit `file` (keyhole edit --keep FILE.safetensors) to generate with; may be repeated, in order")
 	f.StringVar(&editor, "editor", ike.Paper, "editor that makes the contexts of --store: "+strings.Join(catalog.InContext(), ", "))
 	demosFlags(c, &demos)
 	f.StringArrayVar(&set, "set", nil, "override a key of its config: `key=value`")

@@ -12,6 +12,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/alphaedit"
 	"keyhole.example/keyhole/edit/ft"
+	"keyhole.example/keyhole/edit/grace"
 	"keyhole.example/keyhole/edit/ike"
 	"keyhole.example/keyhole/edit/memit"
 	"keyhole.example/keyhole/edit/rome"
@@ -126,6 +127,27 @@ func (b *Built) moments(ctx context.Context, in Ingredients) (stats.Source, erro
 func makeFT(_ context.Context, in Ingredients, config any, b *Built) error {
 	var err error
 	b.Editor, err = ft.New(*config.(*ft.Config), in.Engine)
+	return err
+}
+
+func makeGRACE(_ context.Context, in Ingredients, config any, b *Built) error {
+	cfg := *config.(*grace.Config)
+	var pool []data.Edit
+	if cfg.Eps == 0 {
+		if in.Demos == nil {
+			return fmt.Errorf("editor %s measures distances between prompts; give a source of edits", b.Made.Editor)
+		}
+		set, err := in.Demos()
+		if err != nil {
+			return err
+		}
+		if b.Made.Demos, err = set.Hash(); err != nil {
+			return err
+		}
+		pool = set.Edits
+	}
+	var err error
+	b.Editor, err = grace.New(cfg, in.Engine, pool)
 	return err
 }
 

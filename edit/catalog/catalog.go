@@ -10,6 +10,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/alphaedit"
 	"keyhole.example/keyhole/edit/ft"
+	"keyhole.example/keyhole/edit/grace"
 	"keyhole.example/keyhole/edit/ike"
 	"keyhole.example/keyhole/edit/memit"
 	"keyhole.example/keyhole/edit/rome"
@@ -40,6 +41,8 @@ func Entries() []Entry {
 		{Name: "alphaedit", About: "MEMIT in directions that old facts hardly use, for batch after batch", Subject: true,
 			Fresh: func() any { c := alphaedit.Default(); return &c }, make: makeAlphaEdit},
 	}
+	list = append(list, Entry{Name: "grace", About: "no weight: a codebook behind one layer, whose values answer near their keys",
+		Fresh: func() any { c := grace.Default(); return &c }, make: makeGRACE})
 	for _, v := range ft.Variants() {
 		list = append(list, Entry{Name: v, About: "fine-tuning: " + ftAbout(v),
 			Fresh: func() any { c := ft.Default(v); return &c }, make: makeFT})

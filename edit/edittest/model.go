@@ -125,6 +125,12 @@ func sentences() []string {
 // model as it is.
 func NLL(t testing.TB, m *lm.Model, k *kernel.Engine, prompt, target string) float64 {
 	t.Helper()
+	return adaptedNLL(t, m, k, nil, prompt, target)
+}
+
+// adaptedNLL is NLL with an adapter behind its layer; nil: none.
+func adaptedNLL(t testing.TB, m *lm.Model, k *kernel.Engine, a edit.Adapter, prompt, target string) float64 {
+	t.Helper()
 	text, err := text.Answer(m.Tokenizer, prompt, target, data.JoinAuto, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -133,6 +139,10 @@ func NLL(t testing.TB, m *lm.Model, k *kernel.Engine, prompt, target string) flo
 		t.Fatal(err)
 	}
 	o := eager.New(k)
+	if a != nil {
+		first := slices.IndexFunc(text.Labels, func(l int32) bool { return l >= 0 })
+		edit.Intercept(o, a, []edit.Span{{Range: nn.Range{Lo: 0, Hi: len(text.IDs)}, Prompt: first + 1}})
+	}
 	logits := m.Logits(o, lm.Forward(o, m, &nn.IDs{V: text.IDs}, nn.Pack(len(text.IDs)), nil))
 	if err := o.Err(); err != nil {
 		t.Fatal(err)

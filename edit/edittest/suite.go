@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -133,8 +134,14 @@ func (s *suite) install(t *testing.T) {
 	if len(d.Requests) != len(s.o.Requests) {
 		t.Errorf("the edit names %d requests of %d", len(d.Requests), len(s.o.Requests))
 	}
-	if (len(d.Changes) == 0) == (d.Context == nil) {
-		t.Errorf("%d changes of weights, context %v: want one of the two", len(d.Changes), d.Context != nil)
+	ways := 0
+	for _, way := range []bool{len(d.Changes) > 0, d.Context != nil, d.AdapterOf() != nil} {
+		if way {
+			ways++
+		}
+	}
+	if ways != 1 {
+		t.Errorf("%d changes of weights, context %v, adapter %v: want one of the three", len(d.Changes), d.Context != nil, d.AdapterOf() != nil)
 	}
 	announced := map[string]bool{}
 	for _, c := range d.Changes {
@@ -189,6 +196,9 @@ func (s *suite) same(t *testing.T, a, b *edit.Edited) {
 			t.Errorf("change %d, of weight %s, differs", i, c.Weight)
 		}
 	}
+	if !reflect.DeepEqual(memory(t, a), memory(t, b)) {
+		t.Error("the memories differ")
+	}
 	if (a.Context == nil) != (b.Context == nil) {
 		t.Fatal("one has a context, the other has none")
 	}
@@ -205,6 +215,19 @@ func (s *suite) same(t *testing.T, a, b *edit.Edited) {
 			t.Errorf("contexts differ:\n%s\n--- and ---\n%s", x, y)
 		}
 	}
+}
+
+// memory is what the edit keeps beside changes.
+func memory(t *testing.T, e *edit.Edited) edit.Packed {
+	t.Helper()
+	if e.Memory == nil {
+		return edit.Packed{}
+	}
+	p, err := e.Memory.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func sameChange(a, b edit.Change) bool {
@@ -292,12 +315,12 @@ func (s *suite) works(t *testing.T) {
 		s.tells(t, d)
 		return
 	}
-	before := s.nll(t, k)
+	before := s.nll(t, k, nil)
 	undo, err := d.Install(s.m, k)
 	if err != nil {
 		t.Fatalf("install: %v", err)
 	}
-	after := s.nll(t, k)
+	after := s.nll(t, k, d.AdapterOf())
 	undo()
 	t.Logf("mean −log p of the targets: %.4f before, %.4f after", before, after)
 	if !s.o.Weak && !(after < before) {
@@ -306,10 +329,10 @@ func (s *suite) works(t *testing.T) {
 }
 
 // nll is the mean over the requests.
-func (s *suite) nll(t *testing.T, k *kernel.Engine) float64 {
+func (s *suite) nll(t *testing.T, k *kernel.Engine, a edit.Adapter) float64 {
 	sum := 0.0
 	for _, r := range s.o.Requests {
-		sum += NLL(t, s.m, k, r.Prompt, r.Target)
+		sum += adaptedNLL(t, s.m, k, a, r.Prompt, r.Target)
 	}
 	return sum / float64(len(s.o.Requests))
 }

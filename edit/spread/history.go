@@ -3,6 +3,7 @@ package spread
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -26,6 +27,7 @@ type History struct {
 	// history that was kept in a file is the one that was not.
 	Keys []kernel.Matrix
 
+	own         int          // facts of the last edit, at the end
 	transformed []*mat.Dense // what the System made of the keys, [n, facts]
 }
 
@@ -48,7 +50,8 @@ func (h *History) Pack() (edit.Packed, error) {
 		Model string   `json:"model"`
 		Sites []string `json:"sites"`
 		Facts []Known  `json:"facts"`
-	}{h.Model, h.Sites, h.Facts})
+		Own   int      `json:"own"`
+	}{h.Model, h.Sites, h.Facts, h.own})
 	p := edit.Packed{Kind: keysKind, Info: info}
 	for i, k := range h.Keys {
 		p.Tensors = append(p.Tensors, edit.PackedTensor{Name: h.Sites[i], Shape: []int{k.Rows, k.Cols}, Values: k.Data})
@@ -62,9 +65,11 @@ func Open(_ context.Context, m *lm.Model, p edit.Packed, sites []lm.Site) (*Hist
 		return nil, fmt.Errorf("a memory of kind %q is not that of this editor, which keeps %q; go on with the editor that made it", p.Kind, keysKind)
 	}
 	h := &History{}
-	if err := json.Unmarshal(p.Info, h); err != nil {
+	var own struct{ Own int }
+	if err := errors.Join(json.Unmarshal(p.Info, h), json.Unmarshal(p.Info, &own)); err != nil {
 		return nil, fmt.Errorf("memory %s: %w", p.Kind, err)
 	}
+	h.own = own.Own
 	for _, name := range h.Sites {
 		t, err := p.Tensor(name, 2)
 		if err != nil {
@@ -100,6 +105,27 @@ func (h *History) check(m *lm.Model, sites []lm.Site) error {
 		}
 	}
 	return nil
+}
+
+// Follows implements edit.Follower: the earlier facts are those of last, but for
+// some that were written anew since.
+func (h *History) Follows(last edit.Memory) error {
+	var before []Known
+	if old, ok := last.(*History); ok {
+		before = old.Facts
+	}
+	at := 0
+	for _, f := range before {
+		if at < len(h.Facts) && h.Facts[at] == f {
+			at++
+		} else if !slices.ContainsFunc(h.Facts, func(g Known) bool { return g.Prompt == f.Prompt && g.Subject == f.Subject }) {
+			return fmt.Errorf("it was made behind other edits than this sequence's: it does not know edit %s", f.ID)
+		}
+	}
+	if at+h.own == len(h.Facts) {
+		return nil
+	}
+	return fmt.Errorf("it was made behind %d earlier edits, of which this sequence has %d", len(h.Facts)-h.own, at)
 }
 
 // without is the history without the facts that the requests write anew: with

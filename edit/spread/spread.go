@@ -165,6 +165,7 @@ func (b *batch) end() {
 	for _, r := range b.out.Requests {
 		b.history.Facts = append(b.history.Facts, Known{r.ID, r.Prompt, r.Subject, r.Target})
 	}
+	b.history.own = len(b.out.Requests)
 	b.out.Memory = b.history
 }
 

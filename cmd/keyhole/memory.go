@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/workbench"
+)
+
+// goOn puts the edits of files, a sequence in its order, into the bench's model
+// and returns the last of them with its memory opened; nil: there is none. undo
+// takes them out again.
+func goOn(c *cobra.Command, b *workbench.Bench, files []string) (last *edit.Edited, undo func(), err error) {
+	var undos []func()
+	undo = func() {
+		for _, u := range slices.Backward(undos) {
+			u()
+		}
+	}
+	hash, err := b.Model.Hash()
+	if err != nil {
+		return nil, undo, err
+	}
+	for _, path := range files {
+		k, err := edit.ReadFile(path)
+		if err != nil {
+			return nil, undo, err
+		}
+		if k.Model != hash {
+			return nil, undo, fmt.Errorf("%s is an edit of the model %.12s…, not of this one, %.12s…", path, k.Model, hash)
+		}
+		u, err := k.Edited.Install(b.Model, b.Engine)
+		if err != nil {
+			return nil, undo, fmt.Errorf("%s: %w", path, err)
+		}
+		undos = append(undos, u)
+		if opener, ok := b.Editor.(edit.Opener); ok && k.Edited.Memory != nil {
+			p, err := k.Edited.Memory.Pack()
+			if err != nil {
+				return nil, undo, err
+			}
+			if k.Edited.Memory, err = opener.Open(c.Context(), b.Model, p); err != nil {
+				return nil, undo, fmt.Errorf("%s: %w", path, err)
+			}
+		}
+		if err := edit.Follows(last, k.Edited); err != nil {
+			return nil, undo, fmt.Errorf("%s: %w; name the files of a sequence in its order", path, err)
+		}
+		last = k.Edited
+	}
+	return last, undo, nil
+}
+
+// lastMemory is the memory of an edit; nil: none.
+func lastMemory(e *edit.Edited) edit.Memory {
+	if e == nil {
+		return nil
+	}
+	return e.Memory
+}
+
+// freeID is the lowest number that is no edit's ID in a memory.
+func freeID(list edit.Lister) string {
+	requests := list.Requests()
+	for n := 1; ; n++ {
+		id := fmt.Sprint(n)
+		if !slices.ContainsFunc(requests, func(r edit.Request) bool { return r.ID == id }) {
+			return id
+		}
+	}
+}
+
+// intercept puts the edits of files in front of a model that is to continue a
+// text: their weights, and the memory of the last.
+func intercept(b *workbench.Bench, o *eager.Ops, files []string) error {
+	hash, err := b.Model.Hash()
+	if err != nil {
+		return err
+	}
+	for _, path := range files {
+		k, err := edit.ReadFile(path)
+		switch {
+		case err != nil:
+			return err
+		case k.Model != hash:
+			return fmt.Errorf("%s is an edit of the model %.12s…, not of this one, %.12s…", path, k.Model, hash)
+		}
+		if err := catalog.Revive(b.Model, k.Edited); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if _, err := k.Edited.Install(b.Model, b.Engine); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if a := k.Edited.AdapterOf(); a != nil {
+			edit.InterceptText(o, a)
+		}
+	}
+	return nil
+}
+
+// forget takes edits out of a file that holds a memory of them.
+func forget(path string, ids []string) (*edit.Kept, error) {
+	k, err := edit.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	list, err := catalog.Listed(k.Edited)
+	if errors.Is(err, catalog.ErrNotListed) {
+		return nil, fmt.Errorf("%s, an edit by %s: %w, so none can be taken out; remove the file, and make those that shall stay anew", path, k.Edited.Editor, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for _, id := range ids {
+		m, err := list.Forget(id)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w; see: keyhole edits list %s", path, err, path)
+		}
+		list = m.(edit.Lister)
+	}
+	k.Edited.Memory, k.Edited.Requests = list, list.Requests()
+	return k, edit.WriteFile(path, k.Edited, k.Model)
+}

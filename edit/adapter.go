@@ -1,0 +1,83 @@
+package edit
+
+import (
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
+)
+
+// Route is which way an Adapter sends a text; what the numbers mean is the
+// adapter's business.
+type Route int
+
+// Adapter is a Memory that stands behind a linear layer and changes what it
+// gives, instead of changing its weights. The way is decided once, by the prompt,
+// and held while the text goes on: scoring an answer and generating it agree.
+type Adapter interface {
+	Memory
+	// Weight names the layer's weight.
+	Weight() string
+	// Route decides by a prompt's inputs x [tokens, in] and outputs y [tokens, out]
+	// of the layer.
+	Route(x, y kernel.Matrix) Route
+	// Adapt changes y [rows, out] in place for the rows of one text that begin at
+	// position from; prompt is the number of the prompt's tokens.
+	Adapt(r Route, x, y kernel.Matrix, from, prompt int)
+}
+
+// AdapterOf is the edit's adapter, or nil.
+func (e *Edited) AdapterOf() Adapter {
+	if e == nil {
+		return nil
+	}
+	a, _ := e.Memory.(Adapter)
+	return a
+}
+
+// Span is the rows of one text in a pass, and how many of them are its prompt.
+type Span struct {
+	nn.Range
+	Prompt int
+}
+
+// Intercept makes a's layer give what a makes of it in a pass over whole texts.
+// The returned function takes a away again.
+func Intercept(o *eager.Ops, a Adapter, spans []Span) (undo func()) {
+	before := o.OnLinear
+	o.OnLinear = func(l *nn.Linear, x, y kernel.Matrix) {
+		if before != nil {
+			before(l, x, y)
+		}
+		if l.W.Name != a.Weight() {
+			return
+		}
+		for _, s := range spans {
+			prompt := nn.Range{Lo: s.Lo, Hi: s.Lo + s.Prompt}
+			r := a.Route(eager.RowsOf(x, prompt), eager.RowsOf(y, prompt))
+			a.Adapt(r, eager.RowsOf(x, s.Range), eager.RowsOf(y, s.Range), 0, s.Prompt)
+		}
+	}
+	return func() { o.OnLinear = before }
+}
+
+// InterceptText is Intercept for a text that is continued: the first pass is its
+// prompt, each further one what follows.
+func InterceptText(o *eager.Ops, a Adapter) (undo func()) {
+	before := o.OnLinear
+	at, prompt := 0, 0
+	var way Route
+	o.OnLinear = func(l *nn.Linear, x, y kernel.Matrix) {
+		if before != nil {
+			before(l, x, y)
+		}
+		if l.W.Name != a.Weight() {
+			return
+		}
+		if at == 0 {
+			prompt, way = x.Rows, a.Route(x, y)
+		}
+		a.Adapt(way, x, y, at, prompt)
+		at += x.Rows
+	}
+	return func() { o.OnLinear = before }
+}
