@@ -87,10 +87,7 @@ func (ed *Editor) apply(ctx context.Context, m *lm.Model, last *edit.Edited, req
 		if err := r.Validate(false); err != nil {
 			return nil, &edit.RequestError{ID: r.ID, Err: err}
 		}
-		t, err := text.Answer(m.Tokenizer, r.Prompt, r.Target, text.Options{})
-		if err == nil {
-			err = m.CheckLength(len(t.IDs))
-		}
+		t, err := text.Ask(m, r.Prompt, r.Target, r.Join)
 		if err != nil {
 			return nil, &edit.RequestError{ID: r.ID, Err: fmt.Errorf("edit %s: %w", r.ID, err)}
 		}
@@ -221,7 +218,7 @@ func (ed *Editor) distanceUnit(m *lm.Model, site lm.Site) (float64, error) {
 		if len(queries) == most {
 			break
 		}
-		ids := m.Tokenizer.EncodeSpecial(ed.pool[i].Prompt)
+		ids := text.Prompt(m.Tokenizer, ed.pool[i].Prompt)
 		if len(ids) == 0 || m.CheckLength(len(ids)) != nil {
 			continue
 		}
