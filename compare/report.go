@@ -17,7 +17,9 @@ import (
 )
 
 // extraMetrics are shown beside the four if the data give them.
-func extraMetrics() []string { return []string{"ES", "PS", "NS", "S", "portability", "reverse"} }
+func extraMetrics() []string {
+	return []string{"ES", "PS", "NS", "S", "portability", "reverse", "locality.borrowed"}
+}
 
 // Table is one row for each editor. "none" competes for no first place.
 func (r *Result) Table() *report.Table {
@@ -60,9 +62,31 @@ func (r *Result) Table() *report.Table {
 		}
 		t.Add(row...)
 	}
-	t.Note = r.Editors[r.Order[0]].Record.Footnote()
+	t.Note = r.Editors[r.Order[0]].Record.Footnote() + r.counts(append([]string{"reliability", "generalization", "locality", "locality_kl"}, extra...))
 	t.MarkBest()
 	return t
+}
+
+// counts says over how many records a figure is where these are not all, and
+// how many prompts or answers were cut.
+func (r *Result) counts(names []string) string {
+	var out strings.Builder
+	for _, name := range r.Order {
+		e := r.Editors[name]
+		var few []string
+		for _, m := range names {
+			if f, ok := e.Metrics[m]; ok && f.Cases != e.N {
+				few = append(few, fmt.Sprintf("%s %d", m, f.Cases))
+			}
+		}
+		if len(few) > 0 {
+			fmt.Fprintf(&out, "; %s, records: %s of %d", name, strings.Join(few, ", "), e.N)
+		}
+		if e.Cut > 0 {
+			fmt.Fprintf(&out, "; %s: %d prompts or answers cut", name, e.Cut)
+		}
+	}
+	return out.String()
 }
 
 // abilityCells are the columns of general ability and cost.

@@ -39,11 +39,13 @@ func parseCounterFact(f *fields) Edit {
 
 // parseRewrite reads a requested_rewrite of CounterFact or MQuAKE.
 func parseRewrite(f *fields) Edit {
-	truth, target := f.object("target_true"), f.object("target_new")
+	target := f.object("target_new")
 	e := Edit{
 		Subject: f.text("subject"), RelationID: f.optional("relation_id"),
 		TargetNew: target.text("str"), TargetNewID: target.optional("id"),
-		TargetTrue: []string{truth.text("str")},
+	}
+	if f.value("target_true") != nil { // unknown in some files
+		e.TargetTrue = nonEmpty(f.object("target_true").optional("str"))
 	}
 	e.Prompt = f.filled("prompt", e.Subject)
 	if e.Subject != "" && strings.Count(e.Prompt, e.Subject) > 1 { // the file knows which place is meant
@@ -66,7 +68,7 @@ func (f *fields) filled(key, subject string) string {
 func parseCounterFactFlat(f *fields) Edit {
 	e := Edit{
 		ID: f.id("case_id"), Subject: f.text("subject"), Prompt: f.text("prompt"),
-		TargetNew: f.text("target_new"), TargetTrue: []string{f.text("ground_truth")},
+		TargetNew: f.text("target_new"), TargetTrue: flat(f.answers("ground_truth")),
 		RelationID: f.optional("relation_id"),
 	}
 	e.Source.Split = f.optional("split")

@@ -98,8 +98,10 @@ type Chain struct {
 	Questions []string `json:"questions,omitempty"`
 	Answer    []string `json:"answer,omitempty"`
 	NewAnswer []string `json:"new_answer,omitempty"`
-	Hops      []Hop    `json:"hops,omitempty"`     // the steps before the edits
-	NewHops   []Hop    `json:"new_hops,omitempty"` // the steps after the edits
+	// AnswerExtended are further answers that were right before the edits.
+	AnswerExtended []string `json:"answer_extended,omitempty"`
+	Hops           []Hop    `json:"hops,omitempty"`     // the steps before the edits
+	NewHops        []Hop    `json:"new_hops,omitempty"` // the steps after the edits
 }
 
 // Hop is one step of a multi-hop question.

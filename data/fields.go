@@ -18,6 +18,7 @@ type fields struct {
 	values map[string]json.RawMessage
 	keys   []string // in file order
 	path   string   // of the object in its record, "" at the top
+	read   map[string]bool
 	v      *verdict
 }
 
@@ -26,6 +27,37 @@ type verdict struct {
 	field, bad string   // the first failure
 	drop       string   // a rule of the format that leaves the record out
 	notes      []string // parts that were left out of a kept record
+	objects    []*fields
+}
+
+// unread are the keys that nobody asked for, with the objects that hold them.
+func (v *verdict) unread() []string {
+	var out []string
+	for _, f := range v.objects {
+		for _, k := range f.keys {
+			if name := index.ReplaceAllString(f.at(k), "[]"); !f.read[k] && !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+// index is a place in a list.
+var index = regexp.MustCompile(`\[\d+\]`)
+
+// fresh is the object as nobody has read it.
+func (f *fields) fresh() *fields {
+	c := &fields{values: f.values, keys: f.keys, path: f.path, read: map[string]bool{}, v: new(verdict)}
+	c.v.objects = []*fields{c}
+	return c
+}
+
+// readAll marks every key as read.
+func (f *fields) readAll() {
+	for _, k := range f.keys {
+		f.read[k] = true
+	}
 }
 
 func (v *verdict) fail(field, reason string) {
@@ -36,7 +68,8 @@ func (v *verdict) fail(field, reason string) {
 
 // parseObject splits raw into the fields of one object.
 func parseObject(raw []byte) (*fields, error) {
-	f := &fields{values: make(map[string]json.RawMessage), v: new(verdict)}
+	f := &fields{values: make(map[string]json.RawMessage), read: map[string]bool{}, v: new(verdict)}
+	f.v.objects = []*fields{f}
 	switch k := kindOf(raw); {
 	case k == "an object":
 	case len(raw) > 0 && !json.Valid(raw):
@@ -132,6 +165,7 @@ func (f *fields) is(key, kind string) bool { return f.has(key) && kindOf(f.value
 
 // value returns the value of key, or nil where it is missing or null.
 func (f *fields) value(key string) json.RawMessage {
+	f.read[key] = true
 	raw := f.values[key]
 	if len(raw) == 0 || raw[0] == 'n' {
 		return nil
@@ -260,7 +294,7 @@ func (f *fields) object(key string) *fields {
 	if raw := f.need(key); raw != nil {
 		return f.child(f.at(key), raw)
 	}
-	return &fields{path: f.at(key), v: f.v}
+	return &fields{path: f.at(key), read: map[string]bool{}, v: f.v}
 }
 
 // objects returns the objects of a list that may be missing.
@@ -280,9 +314,10 @@ func (f *fields) child(path string, raw json.RawMessage) *fields {
 	c, err := parseObject(raw)
 	if err != nil {
 		f.v.fail(path, err.Error())
-		c = &fields{}
+		c = &fields{read: map[string]bool{}}
 	}
 	c.path, c.v = path, f.v
+	f.v.objects = append(f.v.objects, c)
 	return c
 }
 

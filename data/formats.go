@@ -34,6 +34,7 @@ func formats() []Format {
 		{Name: "counterfact", About: "CounterFact as distributed with ROME", Reader: "Load", match: func(f *fields) bool { return f.is("requested_rewrite", "an object") }, edit: parseCounterFact},
 		{Name: "counterfact-flat", About: "CounterFact as flattened by EasyEdit", Reader: "Load", match: keys("case_id", "prompt", "target_new", "locality_prompt"), edit: parseCounterFactFlat},
 		{Name: "knowedit", About: "KnowEdit: ZsRE, wiki_counterfact, wiki_recent", Reader: "Load", match: matchKnowEdit, edit: parseKnowEdit},
+		{Name: "cknowedit", About: "CKnowEdit, Chinese", Reader: "Load", match: keys("prompt", "target_old", "target_new"), edit: parseCKnowEdit},
 		{Name: "knowedit-wikibio", About: "KnowEdit WikiBio", Reader: "Load", match: keys("text", "labels", "concept"), edit: parseWikiBio},
 		{Name: "pitfalls", About: "Pitfalls: reverse, composite and coverage edits", Reader: "Load", match: keys("edits", "type"), edit: parsePitfalls},
 		{Name: "pitfalls-one-to-many", About: "Pitfalls: one subject and relation, many objects", Reader: "Load", match: keys("edit", "true_objects"), edit: parseOneToMany},
@@ -86,14 +87,37 @@ func (fm Format) use() string {
 	return "the Go package alone"
 }
 
-// detect returns the format of a record.
-func detect(f *fields) (Format, bool) {
+// detect returns the format of a record: of those that match it, the one that
+// leaves the fewest of its keys unread, of equals the first.
+func detect(f *fields) (best Format, found bool) {
+	least := 0
 	for _, fm := range formats() {
-		if fm.match(f) {
-			return fm, true
+		if !fm.match(f) {
+			continue
+		}
+		c := f.fresh()
+		fm.parse(c)
+		if n := len(c.v.unread()); !found || n < least {
+			best, found, least = fm, true, n
 		}
 	}
-	return Format{}, false
+	return best, found
+}
+
+// parse reads a record by the format, for what it does not read.
+func (fm Format) parse(f *fields) {
+	switch {
+	case fm.edit != nil:
+		fm.edit(f)
+	case fm.fact != nil:
+		fm.fact(f)
+	case fm.pattern != nil:
+		fm.pattern(f)
+	case fm.prompts != nil:
+		fm.prompts(f)
+	case fm.neighbor != nil:
+		fm.neighbor(f)
+	}
 }
 
 func formatByName(name string) (Format, error) {

@@ -169,5 +169,6 @@ func ExampleLoad() {
 	//   subject in prompt once: 2; paraphrases: 4
 	//   locality: Relation_Specificity 1, attribute 2, distracting 1, neighborhood 4
 	//   portability: one_hop 1, subject_alias 1
+	//   keys that are not used: "pararel_idx", "requested_rewrite.target_true.id", "unrelated_relation.relation_id", "portability.Recalled Relation"
 	// Brenholt Lines is headquartered in [Oslo → Lisbon]
 }

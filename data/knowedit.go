@@ -1,6 +1,9 @@
 package data
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // matchKnowEdit accepts records with objects of portability or locality prompts.
 func matchKnowEdit(f *fields) bool {
@@ -16,9 +19,7 @@ func parseKnowEdit(f *fields) Edit {
 		ID: f.optionalID("case_id"), Subject: f.text("subject"), Prompt: f.text("prompt"),
 		TargetNew: f.text("target_new"),
 	}
-	for _, aliases := range f.answers("ground_truth") {
-		e.TargetTrue = append(e.TargetTrue, aliases...)
-	}
+	e.TargetTrue = flat(f.answers("ground_truth"))
 	for _, key := range []string{"rephrase", "rephrase_prompt"} {
 		if p := f.optional(key); p != "" {
 			e.Paraphrases = append(e.Paraphrases, p)
@@ -29,6 +30,30 @@ func parseKnowEdit(f *fields) Edit {
 	e.Locality = f.kinds("locality")
 	return e
 }
+
+// parseCKnowEdit reads CKnowEdit: target_old is the answer that a model gave
+// before, the prompts are lists of {prompt, answer} without a kind. There is no
+// subject in the files as distributed.
+func parseCKnowEdit(f *fields) Edit {
+	e := Edit{
+		ID: f.optionalID("id"), Subject: f.optional("subject"), Prompt: f.text("prompt"), TargetNew: f.text("target_new"),
+		TargetTrue: flat(f.answers("target_old")), Paraphrases: flat(f.answers("rephrase")),
+	}
+	for key, to := range map[string]*map[string][]Prompt{"portability": &e.Portability, "locality": &e.Locality} {
+		kind := map[string]string{"portability": OneHop, "locality": Unrelated}[key]
+		if f.is(key, "an object") {
+			*to = f.kinds(key)
+			continue
+		}
+		for _, item := range f.objects(key) {
+			f.addTo(to, kind, item.blank("prompt"), item.answers("answer"))
+		}
+	}
+	return e
+}
+
+// flat is all texts of a list of answers.
+func flat(answers [][]string) []string { return slices.Concat(answers...) }
 
 // parseWikiBio reads KnowEdit's WikiBio: the context is the prompt and the right
 // next sentence the target.

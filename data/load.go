@@ -22,8 +22,9 @@ type Set struct {
 	Records  int
 	Filtered int // records of other splits than Options.Split
 	Edits    []Edit
-	Dropped  []Drop // records left out, by reason
-	Notes    []Drop // parts left out of kept records, by reason
+	Dropped  []Drop   // records left out, by reason
+	Notes    []Drop   // parts left out of kept records, by reason
+	Unread   []string // keys that the format does not use, in the order of the file
 	// Merged is how many edits got prompts from a neighbours file.
 	Merged int
 }
@@ -113,7 +114,7 @@ func Read(r io.Reader, name string, o Options) (*Set, error) {
 		return nil, noSplit(name, o.Split, splits)
 	}
 	s.SHA256, s.Format, s.Records, s.Filtered = sc.sha256, sc.format.Name, sc.records, sc.filtered
-	s.Dropped, s.Notes = sc.dropped.list, sc.notes.list
+	s.Dropped, s.Notes, s.Unread = sc.dropped.list, sc.notes.list, sc.unread
 	for i := range s.Edits {
 		e := &s.Edits[i]
 		e.Source.SHA256 = s.SHA256

@@ -2,7 +2,8 @@ package data
 
 // parseMQuAKE reads a multi-hop case: its first rewrite is the edit, the others
 // are in the chain with the multi-hop questions. The question form of each
-// rewrite is its paraphrase. The triples under orig are not used.
+// rewrite is its paraphrase. answer_extended holds further answers that were right before
+// the edits (MQuAKE-T). The triples under orig are not used.
 func parseMQuAKE(f *fields) Edit {
 	var edits []Edit
 	for _, rw := range f.objects("requested_rewrite") {
@@ -20,9 +21,12 @@ func parseMQuAKE(f *fields) Edit {
 	e.ID = f.id("case_id")
 	e.Chain = &Chain{
 		Kind: "multi_hop", Edits: edits[1:], Questions: f.texts("questions"),
-		Answer:    named(f, "answer", "answer_alias"),
+		Answer: nonEmpty(f.optional("answer")), AnswerExtended: f.texts("answer_extended"),
 		NewAnswer: named(f, "new_answer", "new_answer_alias"),
 		Hops:      hops(f, "single_hops"), NewHops: hops(f, "new_single_hops"),
+	}
+	if len(e.Chain.Answer) > 0 {
+		e.Chain.Answer = named(f, "answer", "answer_alias")
 	}
 	if len(e.Chain.Questions) == 0 {
 		f.fail("questions", "holds no question")

@@ -59,6 +59,7 @@ func parseOwn(f *fields) Edit {
 		f.fail("keyhole", "want version %q", ownVersion)
 	}
 	prompt, target := f.text("prompt"), f.text("target_new")
+	f.readAll()
 	if !f.has("keyhole") && f.is("target_true", "a string") { // as a person writes it
 		f.values["target_true"] = append(append([]byte{'['}, f.values["target_true"]...), ']')
 	}

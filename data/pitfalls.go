@@ -32,7 +32,9 @@ func parseTripleEdit(f *fields) Edit {
 	e := Edit{
 		Subject: f.object("subject").text("label"), RelationID: relation.optional("id"),
 		TargetNew: target.text("label"), TargetNewID: target.optional("id"),
-		TargetTrue: []string{f.object("object").text("label")},
+	}
+	if f.value("object") != nil { // unknown in some files
+		e.TargetTrue = nonEmpty(f.object("object").optional("label"))
 	}
 	e.Prompt = relation.filled("prompt", e.Subject)
 	if relation.optional("query") != "" {

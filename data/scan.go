@@ -77,6 +77,7 @@ type scanner struct {
 	filtered int // left out by take without a reason
 	dropped  tally
 	notes    tally
+	unread   []string // keys that the format's reader does not know
 	sha256   string
 	seen     map[[16]byte]bool // hashes of the records so far
 }
@@ -232,6 +233,11 @@ func (s *scanner) one(p pending) error {
 	s.kept++
 	for _, n := range v.notes {
 		s.notes.rule(n, p.at.Line)
+	}
+	for _, k := range v.unread() {
+		if !slices.Contains(s.unread, k) {
+			s.unread = append(s.unread, k)
+		}
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ type Summary struct {
 	Splits      map[string]int `json:"splits"`      // edits by split
 	Dropped     []Drop         `json:"dropped"`
 	Notes       []Drop         `json:"notes"`
+	Unread      []string       `json:"unread,omitempty"` // keys that are not used
 }
 
 // Summary counts the set's edits and what was left out.
@@ -38,7 +39,7 @@ func (s *Set) Summary() Summary {
 		Name: s.Name, Path: s.Path, Format: s.Format, SHA256: s.SHA256, Records: s.Records,
 		Edits: len(s.Edits), Filtered: s.Filtered, Merged: s.Merged,
 		Locality: make(map[string]int), Portability: make(map[string]int), Splits: make(map[string]int),
-		Dropped: s.Dropped, Notes: s.Notes,
+		Dropped: s.Dropped, Notes: s.Notes, Unread: s.Unread,
 	}
 	subjects, relations := make(map[string]bool), make(map[string]bool)
 	targets := make(map[string]string)
@@ -113,6 +114,9 @@ func (m Summary) String() string {
 	}
 	for _, d := range m.Notes {
 		fmt.Fprintf(&b, "  parts left out: %d, first at line %d: %s\n", d.Count, d.Line, d.Reason)
+	}
+	if len(m.Unread) > 0 {
+		fmt.Fprintf(&b, "  keys that are not used: %s\n", quoteAll(m.Unread))
 	}
 	return b.String()
 }

@@ -159,6 +159,7 @@ func generated() family {
 			{Name: "gen_para_contains", About: "as gen_contains, on paraphrases", Better: 1, Decode: "generate_stop", Match: "contains_alias"},
 			{Name: "gen_para_tokens", About: "as gen_tokens, on paraphrases", Better: 1, Decode: "generate_len", Match: "token_all"},
 			{Name: "gen_locality", About: "greedy answers to unrelated prompts stay the same, token for token", Better: 1, Decode: "generate_stop", Match: "token_all", Locality: "pre_edit_generation"},
+			{Name: "gen_multihop_before", About: "one of the multi-hop questions is answered by the base model with an answer that was right before the edits", Decode: "generate_stop", Match: "contains_alias"},
 			{Name: "gen_multihop", About: "one of the multi-hop questions is answered with the new answer or an alias of it", Better: 1, Decode: "generate_stop", Match: "contains_alias"},
 		},
 		plan: func(p *planner, c *Case) scoring {
@@ -190,7 +191,7 @@ func generated() family {
 			var questions []*Generation
 			if isMultiHop(r) {
 				for _, q := range r.Chain.Questions {
-					questions = append(questions, c.generate(Generation{Prompt: styled(p.style, q)}))
+					questions = append(questions, c.generate(Generation{Prompt: styled(p.style, q), Both: true}))
 				}
 			}
 			tok := p.model.Tokenizer
@@ -204,6 +205,16 @@ func generated() family {
 				}
 				for _, g := range kept {
 					v.add("gen_locality", indicator(slices.Equal(g.Base, g.Edited)))
+				}
+				old := []string{}
+				if len(questions) > 0 {
+					old = slices.Concat(r.Chain.Answer, r.Chain.AnswerExtended)
+				}
+				if len(old) > 0 {
+					v.add("gen_multihop_before", indicator(slices.ContainsFunc(questions, func(g *Generation) bool {
+						said, _ := untilStop(tok.DecodeSkip(g.Base))
+						return ContainsAlias(said, old...)
+					})))
 				}
 				if len(questions) > 0 {
 					v.add("gen_multihop", indicator(slices.ContainsFunc(questions, func(g *Generation) bool {

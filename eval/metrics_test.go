@@ -241,6 +241,24 @@ func TestMultiHopByHand(t *testing.T) {
 	})
 }
 
+func TestTheOldMultiHopAnswersAreAskedOfTheBaseModel(t *testing.T) {
+	set := tinySet(1)
+	set.Edits[0].Chain = &data.Chain{
+		Kind: "multi_hop", Questions: []string{"q1", "q2"}, NewAnswer: []string{"bob"},
+		Answer: []string{"tim", "timothy"}, AnswerExtended: []string{"tom"},
+		Hops: []data.Hop{{Cloze: "h1", Answer: []string{"ann"}}, {Question: "h2", Answer: []string{"tim"}}},
+	}
+	for _, known := range []string{"tim", "timothy", "tom", "bob", ""} {
+		got := scored(t, set, 0, multiHop(), func(prompt, answer string) (*Outcome, *Outcome) {
+			return made(0, 0, prompt == "q2" && answer == known || prompt == "h1"), made(0, 0, false)
+		})
+		want := indicator(known != "bob" && known != "")
+		if got["mq_multihop_before"] != (Tally{want, 1}) || got["mq_instance_before"] != (Tally{0, 1}) {
+			t.Errorf("the base model says %q: %v", known, got)
+		}
+	}
+}
+
 func TestGeneratedAnswersByHand(t *testing.T) {
 	set := tinySet(1)
 	m := tinyModel(t, "gpt2")
@@ -421,7 +439,7 @@ func TestEveryFigureHasADescription(t *testing.T) {
 		all = append(all, f[0])
 	}
 	set := tinySet(3)
-	set.Edits[0].Chain = &data.Chain{Kind: "multi_hop", Questions: []string{"q"}, NewAnswer: []string{"a"}}
+	set.Edits[0].Chain = &data.Chain{Kind: "multi_hop", Questions: []string{"q"}, Answer: []string{"b"}, NewAnswer: []string{"a"}, Hops: []data.Hop{{Question: "h", Answer: []string{"b"}}}}
 	r, err := Run(context.Background(), Options{Model: tinyModel(t, "gpt2"), Engine: testEngine(t), Editor: none{}, Set: set, Metrics: all})
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,8 @@ func multiHop() family {
 			{Name: "mq_instance", About: "instances with every hop of the new chain right", Better: 1, Match: "token_all"},
 			{Name: "mq_multihop", About: "instances with one of the multi-hop questions right", Better: 1, Match: "token_all"},
 			{Name: "mq_multihop_known", About: "mq_multihop where the base model knows every hop that no edit made", Better: 1, Match: "token_all"},
+			{Name: "mq_multihop_before", About: "instances with one of the multi-hop questions answered by the base model with an answer that was right before the edits", Match: "token_all"},
+			{Name: "mq_instance_before", About: "instances with every hop of the old chain known to the base model", Match: "token_all"},
 			{Name: "mq_coverage", About: "instances whose unedited hops the base model knows", Match: "token_all"},
 		},
 		fits: func(s *data.Set) bool {
@@ -27,7 +29,7 @@ func multiHop() family {
 			if !isMultiHop(r) {
 				return func(Values) {}
 			}
-			var facts, hops, unedited, questions []*Probe
+			var facts, hops, unedited, questions, oldHops, oldAnswers []*Probe
 			add := func(to *[]*Probe, prompt, answer string) {
 				if q := p.ask(c, prompt, answer); q != nil {
 					*to = append(*to, q)
@@ -37,10 +39,7 @@ func multiHop() family {
 				add(&facts, q.Prompt, q.Target)
 			}
 			for _, h := range r.Chain.NewHops {
-				prompt := h.Question
-				if h.Cloze != "" {
-					prompt = h.Cloze
-				}
+				prompt := asks(h)
 				add(&hops, prompt, h.Answer[0])
 				made := slices.ContainsFunc(c.Requests, func(q edit.Request) bool { return q.Prompt == h.Cloze && q.Target == h.Answer[0] })
 				if !made {
@@ -50,10 +49,25 @@ func multiHop() family {
 			for _, q := range r.Chain.Questions {
 				add(&questions, q, r.Chain.NewAnswer[0])
 			}
+			for _, h := range r.Chain.Hops {
+				add(&oldHops, asks(h), h.Answer[0])
+			}
+			for _, q := range r.Chain.Questions {
+				for _, a := range slices.Concat(r.Chain.Answer, r.Chain.AnswerExtended) {
+					add(&oldAnswers, q, a)
+				}
+			}
 			right := func(q *Probe) bool { return q.Edited.Right() }
+			before := func(q *Probe) bool { return q.Base.Right() }
 			return func(v Values) {
 				for _, q := range facts {
 					v.add("mq_edit", indicator(right(q)))
+				}
+				if len(oldHops) > 0 {
+					v.add("mq_instance_before", indicator(all(oldHops, before)))
+				}
+				if len(oldAnswers) > 0 {
+					v.add("mq_multihop_before", indicator(slices.ContainsFunc(oldAnswers, before)))
 				}
 				if len(hops) > 0 {
 					v.add("mq_instance", indicator(all(hops, right)))
@@ -63,7 +77,7 @@ func multiHop() family {
 				}
 				hit := indicator(slices.ContainsFunc(questions, right))
 				v.add("mq_multihop", hit)
-				known := all(unedited, func(q *Probe) bool { return q.Base.Right() })
+				known := all(unedited, before)
 				v.add("mq_coverage", indicator(known))
 				if known {
 					v.add("mq_multihop_known", hit)
@@ -71,6 +85,14 @@ func multiHop() family {
 			}
 		},
 	}
+}
+
+// asks is the prompt of a hop.
+func asks(h data.Hop) string {
+	if h.Cloze != "" {
+		return h.Cloze
+	}
+	return h.Question
 }
 
 func isMultiHop(e *data.Edit) bool {

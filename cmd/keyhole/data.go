@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -76,6 +77,7 @@ type checked struct {
 	Bad     int         `json:"bad"`
 	Format  string      `json:"format"`
 	Reasons []data.Drop `json:"reasons"`
+	Unread  []string    `json:"unread,omitempty"` // keys that the format does not use
 }
 
 func dataCheckCommand(o *options) *cobra.Command {
@@ -97,7 +99,7 @@ first such record. The exit status is 1 if there is a bad record.`,
 			if err != nil {
 				return err
 			}
-			r := checked{Good: len(set.Edits), Format: set.Format, Reasons: append([]data.Drop{}, set.Dropped...)}
+			r := checked{Good: len(set.Edits), Format: set.Format, Reasons: append([]data.Drop{}, set.Dropped...), Unread: set.Unread}
 			for _, d := range set.Dropped {
 				if d.Bad {
 					r.Bad += d.Count
@@ -126,6 +128,11 @@ func printChecked(w io.Writer, asJSON bool, r checked) error {
 			kind = "bad"
 		}
 		if _, err := fmt.Fprintf(w, "%s: %d, first at line %d: %s\n", kind, d.Count, d.Line, d.Reason); err != nil {
+			return err
+		}
+	}
+	if len(r.Unread) > 0 {
+		if _, err := fmt.Fprintf(w, "not used: %s\n", strings.Join(r.Unread, ", ")); err != nil {
 			return err
 		}
 	}

@@ -107,6 +107,9 @@ func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eva
 	if err != nil {
 		return nil, err
 	}
+	if len(set.Unread) > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "%s (%s): not used: %s\n", f.file, set.Format, strings.Join(set.Unread, ", "))
+	}
 	b, err := who.open(c.Context(), c, args)
 	if err != nil {
 		return nil, err

@@ -106,10 +106,39 @@ func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) 
 	if err != nil {
 		return nil, err
 	}
-	rows, err := e.o.Rows(tasks)
-	if err != nil {
-		return nil, fmt.Errorf("editor %s: %w", e.name, err)
+	out := make([]*edit.Edited, 0, len(groups))
+	for lo := 0; lo < len(tasks); {
+		n := together(tasks[lo:])
+		rows, err := e.o.Rows(tasks[lo : lo+n])
+		if err != nil {
+			return nil, fmt.Errorf("editor %s: %w", e.name, err)
+		}
+		out = append(out, e.edited(groups[lo:lo+n], rows)...)
+		lo += n
 	}
+	return out, nil
+}
+
+// runRows bounds the rows of the edits that are computed in one run, however
+// long they are.
+const runRows = 2048
+
+// together is how many of the first tasks share a run, at least one.
+func together(tasks []meta.Task) int {
+	rows := 0
+	for n, t := range tasks {
+		for _, x := range t.Inner {
+			rows += len(x.IDs)
+		}
+		if n > 0 && rows > runRows {
+			return n
+		}
+	}
+	return len(tasks)
+}
+
+// edited are the edits of groups, whose rows are given by site and group.
+func (e *Editor) edited(groups [][]edit.Request, rows [][]meta.Rows) []*edit.Edited {
 	out := make([]*edit.Edited, len(groups))
 	for t, g := range groups {
 		d := &edit.Edited{Editor: e.name, Requests: g}
@@ -129,7 +158,7 @@ func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) 
 		d.Add("update_norm", math.Sqrt(norm))
 		out[t] = d
 	}
-	return out, nil
+	return out
 }
 
 // squaredNorm is ‖Scale·Dᵀ·U‖² in Frobenius' norm, from the two Gram matrices:
