@@ -164,10 +164,10 @@ func (t *tries) trial(dir string, k kind, rng *rand.Rand, most int, took time.Du
 		moment, name := patience, 0
 		switch {
 		case kills >= most:
-		case rng.IntN(2) == 0:
+		case rng.IntN(3) == 0:
 			moment = time.Duration(rng.Float64() * float64(took))
-		default:
-			name = 1 + rng.IntN(max(1, appear))
+		default: // a resumed command writes less, so the first names are likelier
+			name = 1 + rng.IntN(1+rng.IntN(max(1, appear)))
 		}
 		failed := p.killAt(dir, moment, name)
 		switch {
