@@ -25,6 +25,9 @@ type Config struct {
 	Update   Update  `yaml:"update" doc:"how transformed rows become a change"`
 }
 
+// maxHidden is far more layers than help.
+const maxHidden = 1000
+
 // Default is MEND as published, with deviations floored at a thousandth of
 // their median.
 func Default() Config {
@@ -42,8 +45,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("combine: true excludes one_sided, x_only and delta_only; set combine: false")
 	case c.OneSided && (c.XOnly || c.DOnly), c.XOnly && c.DOnly:
 		return fmt.Errorf("one_sided, x_only and delta_only exclude each other; set only one")
-	case c.Hidden < 0:
-		return fmt.Errorf("n_hidden: %d is negative", c.Hidden)
+	case c.Hidden < 0 || c.Hidden > maxHidden:
+		return fmt.Errorf("n_hidden: %d is not in 0 to %d", c.Hidden, maxHidden)
 	case c.Rank < 1:
 		return fmt.Errorf("rank: %d is below 1", c.Rank)
 	case math.IsNaN(c.EditLR) || math.IsInf(c.EditLR, 0):

@@ -301,6 +301,9 @@ func (l *Loop) step() (Metrics, int, error) {
 	o := l.outer()
 	o.LR, o.RateLR = o.LR*factor, o.RateLR*factor
 	o.Step(l.Engine, l.Net.Flat, l.grads, norm, &l.optim)
+	if !l.Engine.AllFinite(l.Net.Flat) {
+		return Metrics{}, 0, fmt.Errorf("step %d: the network's parameters are not finite any more, so nothing is saved of this step: the last good checkpoint is kept; lower train.lr and train.lr_lr", l.state.Step)
+	}
 	m := average(out)
 	m.Kind, m.Step, m.GradNorm, m.Examples = "train", l.state.Step, norm, l.state.Examples
 	for _, p := range l.Net.Rates {
@@ -365,6 +368,10 @@ func (l *Loop) oneByOne(tasks []meta.Task) ([]meta.Outcome, error) {
 		l.Engine.AddTo(l.grads, one)
 		kept = append(kept, out...)
 	}
+	if s := l.state; s.Skips > l.Config.Train.MaxSkips && 2*s.Skips > s.Examples {
+		return nil, fmt.Errorf("step %d: %d of %d examples were left out, since their loss or gradient was not finite: the last good checkpoint is kept; lower train.lr and train.lr_lr, or look at the edits",
+			s.Step+1, s.Skips, s.Examples)
+	}
 	return kept, nil
 }
 
@@ -400,8 +407,13 @@ func (l *Loop) schedule() float64 {
 // validate scores the validation subset and keeps track of the best.
 func (l *Loop) validate() error {
 	var out []meta.Outcome
-	for lo := 0; lo < len(l.valTasks); lo += 10 {
-		o, err := l.Objective.Score(l.valTasks[lo:min(lo+10, len(l.valTasks))])
+	size := l.Config.Train.Batch // as many at a time as in training, so that it takes no more memory
+	if size == 0 {
+		size = l.Config.Train.Accumulate
+	}
+	size = min(size, 10)
+	for lo := 0; lo < len(l.valTasks); lo += size {
+		o, err := l.Objective.Score(l.valTasks[lo:min(lo+size, len(l.valTasks))])
 		if err != nil {
 			return err
 		}

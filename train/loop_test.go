@@ -497,3 +497,50 @@ func TestARunWithoutStepsLeftStaysAsItIs(t *testing.T) {
 		t.Errorf("the summary of a run without validation names a best step (%v):\n%s", err, summary)
 	}
 }
+
+// TestParametersThatAreNotFiniteAreNotSaved trains with rates that no number
+// survives.
+func TestParametersThatAreNotFiniteAreNotSaved(t *testing.T) {
+	c := small()
+	c.Train.LR, c.Train.LRLR, c.Train.Accumulate, c.Train.Steps, c.Train.ValEvery, c.Train.SaveEvery = 3e38, 3e38, 1, 8, 0, 1
+	dir := filepath.Join(t.TempDir(), "run")
+	l, err := start(t, c, dir, false, sources(), &quiet{})
+	must(t, err)
+	defer l.Close()
+	if err := l.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "finite") {
+		t.Fatalf("got %v", err)
+	}
+	steps, err := filepath.Glob(filepath.Join(dir, "checkpoints", "step-*"))
+	must(t, err)
+	for _, s := range steps {
+		if _, _, err := train.OpenEditor(s, sources(), nil); err != nil {
+			t.Errorf("%s was saved: %v", s, err)
+		}
+	}
+}
+
+// TestWhatCannotFitIsRefusedBeforeItIsMade asks for more than any machine has.
+func TestWhatCannotFitIsRefusedBeforeItIsMade(t *testing.T) {
+	for name, change := range map[string]func(*train.Config){
+		"accumulate":            func(c *train.Config) { c.Train.Accumulate = 1e9 },
+		"accumulate one by one": func(c *train.Config) { c.Train.Accumulate, c.Train.Batch = 1e9, 1 },
+		"both":                  func(c *train.Config) { c.Train.Accumulate, c.Train.Edits = 1e9, 1e9 },
+	} {
+		c := small()
+		c.Memory.Limit = 1 << 20 // a TiB, whatever this machine has
+		change(&c)
+		dir := filepath.Join(t.TempDir(), "run")
+		if _, err := start(t, c, dir, false, sources(), &quiet{}); err == nil || !strings.Contains(err.Error(), "memory") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%s: a folder is left", name)
+		}
+	}
+	c := small()
+	c.Hypernet.Hidden = 1e9
+	r, err := configs.Load("", &c, configs.Options{})
+	if err == nil || !strings.Contains(err.Error(), "n_hidden") {
+		t.Errorf("n_hidden: got %v, %v", r, err)
+	}
+}

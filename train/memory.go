@@ -48,8 +48,9 @@ func (l *Loop) estimate(cfg Config, sites []lm.Site) Estimate {
 	}
 	e.Model = l.modelBytes(cfg, first)
 	e.Graph = l.graphBytes(cfg, sites, first) + graph.HeadScratch(m.Width, m.Vocab)
-	e.Cache = int64(cfg.Memory.Cache) << 20
-	e.Other = 64 << 20 // runtime, tokenizer, packing buffers
+	e.Cache = bounded(float64(cfg.Memory.Cache) * (1 << 20))
+	// runtime, tokenizer, packing buffers; and a step's examples as tokens
+	e.Other = 64<<20 + bounded(taskBytes*float64(cfg.Train.Accumulate)*float64(cfg.Train.Edits))
 	return e
 }
 
@@ -84,7 +85,7 @@ func (l *Loop) graphBytes(cfg Config, sites []lm.Site, first int) int64 {
 		d := s.Linear.In + s.Linear.Out
 		perRow += 5*float64(d) + 2*float64(min(cfg.Hypernet.Rank, d))
 	}
-	return int64(4 * (rest*max(perToken, 0) + edits*perRow))
+	return bounded(4 * (rest*max(perToken, 0) + edits*perRow))
 }
 
 // tokens is how many tokens a batch has in its edits, and in its rephrasings
@@ -113,13 +114,19 @@ func (l *Loop) tokens(cfg Config) (edits, rest float64) {
 	if batch == 0 {
 		batch = cfg.Train.Accumulate
 	}
-	scale := room * float64(batch*cfg.Train.Edits) / max(made, 1)
+	scale := room * float64(batch) * float64(cfg.Train.Edits) / max(made, 1)
 	return edits * scale, rest * scale
 }
 
 // networkBytes is the memory of a parameter in training: its value, its
 // gradient, and Adam's two moments.
 const networkBytes = 16
+
+// bounded is a number of bytes, at most one whose sums are none that overflow.
+func bounded(bytes float64) int64 { return int64(min(bytes, 1<<58)) }
+
+// taskBytes is about what an example takes beside the graph: its texts' tokens.
+const taskBytes = 1 << 11
 
 // allowed is how much memory a run may take, in bytes, and what says so: the
 // limit of the config, or else the machine. 0: nobody knows.

@@ -2,8 +2,7 @@ package train
 
 import (
 	"path/filepath"
-
-	"keyhole.example/keyhole/configs"
+	"strings"
 )
 
 // BaseModel is the base model of a run or checkpoint folder as its config names
@@ -13,11 +12,38 @@ func BaseModel(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cfg := Default()
-	if _, err := configs.Read(filepath.Join(c.Dir, "manifest.json"), []byte(c.Config), &cfg, configs.Options{}); err != nil {
+	var cfg Config
+	if _, err := savedConfig(c, &cfg); err != nil {
 		return "", err
 	}
-	return cfg.Model.Path, nil
+	return Moved(cfg.Model.Path, path), nil
+}
+
+// Moved is where a run's base model lies now. Where there is nothing at its path,
+// the run may have been moved with the model: the path, or the end of it, is looked
+// for beside the run folder and the folders that it lies in. Whether what is found
+// is the right model, its hash tells when it is loaded.
+func Moved(model, run string) string {
+	if isEmbedded(model) || exists(model) {
+		return model
+	}
+	dir, err := filepath.Abs(run)
+	if err != nil {
+		return model // which is then not found
+	}
+	parts := strings.FieldsFunc(filepath.ToSlash(model), func(r rune) bool { return r == '/' })
+	for {
+		for i := range parts {
+			if at := filepath.Join(dir, filepath.Join(parts[i:]...)); exists(at) {
+				return at
+			}
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return model
+		}
+		dir = up
+	}
 }
 
 // Locate replaces the names of the base model and of data in the config by the

@@ -151,8 +151,8 @@ func (l *Loop) findBest() error {
 }
 
 // free are the config keys that a resumed run may change, since no result of
-// a step depends on them.
-var free = []string{"threads", "train.steps", "train.save_every", "train.keep", "memory.limit", "memory.cache", "memory.stream"}
+// a step depends on them. Where the base model lies is one: its hash is compared.
+var free = []string{"threads", "model.path", "train.steps", "train.save_every", "train.keep", "memory.limit", "memory.cache", "memory.stream"}
 
 func (l *Loop) configHash() string { return l.resolved.Hash(free...) }
 
@@ -249,6 +249,9 @@ func (e *Editor) load(c *checkpoints.Checkpoint, st *state) error {
 		}
 		at += p.Len()
 	}
+	if !e.Engine.AllFinite(e.Net.Flat) {
+		return fmt.Errorf("%s: its parameters are not all finite numbers, so it edits nothing; take an earlier checkpoint, or train with a lower train.lr", c.Dir)
+	}
 	n, err := open(c, fileNorm)
 	if err != nil {
 		return err
@@ -317,6 +320,9 @@ func readF64(f *hf.File, name string, dst []float64) error {
 	}
 	for i := range dst {
 		dst[i] = math.Float64frombits(binary.LittleEndian.Uint64(t.Raw[8*i:]))
+		if math.IsNaN(dst[i]) || math.IsInf(dst[i], 0) {
+			return fmt.Errorf("%s: %s has the value %v", f.Path(), name, dst[i])
+		}
 	}
 	return nil
 }
@@ -344,6 +350,7 @@ func OpenEditor(path string, src Sources, change func(*Config)) (*Editor, *check
 	if _, err := savedConfig(c, &cfg); err != nil {
 		return nil, nil, err
 	}
+	cfg.Model.Path = Moved(cfg.Model.Path, path)
 	if change != nil {
 		change(&cfg)
 	}

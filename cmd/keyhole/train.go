@@ -98,19 +98,25 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 
 func resumeCommand(o *options) *cobra.Command {
 	var steps int
+	var model string
 	c := &cobra.Command{
 		Use:   "resume RUN",
 		Short: "Go on with a training run",
 		Long: `Go on with the run in folder RUN from its last checkpoint. The result is the
-same, to the byte, as that of a run that was never interrupted.`,
+same, to the byte, as that of a run that was never interrupted. The base model of
+a run that was moved is looked for beside it, or is where --model says.`,
 		Example: `  keyhole resume runs/first
-  keyhole resume runs/first --steps 2000`,
+  keyhole resume runs/first --steps 2000
+  keyhole resume runs/first --model /models/gpt2`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg := train.Default()
 			set, err := stepsKey(c, steps)
 			if err != nil {
 				return err
+			}
+			if model != "" {
+				set = append(set, "model.path="+model)
 			}
 			path := filepath.Join(args[0], "config.yaml")
 			if !isFile(path) {
@@ -124,6 +130,7 @@ same, to the byte, as that of a run that was never interrupted.`,
 		},
 	}
 	c.Flags().IntVar(&steps, "steps", 0, "optimiser steps in all, instead of the run's own number")
+	c.Flags().StringVar(&model, "model", "", "where the run's base `model` is now")
 	return c
 }
 
@@ -160,6 +167,9 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 	if err != nil {
 		return err
 	}
+	if resume {
+		cfg.Model.Path = train.Moved(cfg.Model.Path, dir)
+	}
 	if err := f.config(&cfg); err != nil {
 		return err
 	}
@@ -182,6 +192,9 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 		fmt.Fprintf(c.ErrOrStderr(), "%s holds too few edits to set some aside: there is no validation, and the last checkpoint counts; --set data.val=FILE names edits to validate on\n", cfg.Data.Train)
 	}
 	if !l.Done() {
+		if resume {
+			fmt.Fprintf(c.ErrOrStderr(), "%s goes on behind step %d of %d\n", dir, l.Step(), cfg.Train.Steps)
+		}
 		clock.plan = l.Outline()
 		fmt.Fprintln(c.ErrOrStderr(), memoryLine(clock.plan))
 	} else {

@@ -72,6 +72,9 @@ func (e *Editor) newTrainer(m *lm.Model, sites []lm.Site, first int, batches []*
 func (e *Editor) newLayer(s lm.Site, rng *rand.Rand) (layer, error) {
 	l := layer{site: s}
 	if e.cfg.Variant == "lora" {
+		if widest := min(s.Linear.In, s.Linear.Out); e.cfg.Rank > widest {
+			return l, fmt.Errorf("rank: %d is more than the width %d of %s; a change of that rank would be one of any", e.cfg.Rank, widest, s.Name)
+		}
 		u, d := make([]float32, e.cfg.Rank*s.Linear.In), make([]float32, e.cfg.Rank*s.Linear.Out)
 		bound := 1 / math.Sqrt(float64(s.Linear.In))
 		for i := range u {
