@@ -111,6 +111,24 @@ func (n *Net) whiten(e *kernel.Engine, site int, w, v, u kernel.Matrix) (scale f
 	return float64(p.Width), nil
 }
 
+// SolveKeys returns K' [rows, in] of inputs u [rows, in] of a site, in memory of
+// its own.
+func (n *Net) SolveKeys(e *kernel.Engine, site int, u kernel.Matrix) (kernel.Matrix, error) {
+	k := kernel.Mat(make([]float32, u.Rows*u.Cols), u.Rows, u.Cols)
+	if u.Rows == 0 {
+		return k, nil
+	}
+	w, v := kernel.Mat(make([]float32, len(k.Data)), u.Rows, u.Cols), kernel.Mat(make([]float32, len(k.Data)), u.Rows, u.Cols)
+	scale, err := n.whiten(e, site, w, v, u)
+	if err != nil {
+		return k, err
+	}
+	if err := ridge(k, w, v, n.Config.Update.Ridge*scale); err != nil {
+		return k, fmt.Errorf("%s: %w", n.Sites[site].Name, err)
+	}
+	return k, nil
+}
+
 func part(x kernel.Matrix, r nn.Range) kernel.Matrix {
 	return kernel.Mat(x.Data[r.Lo*x.Cols:r.Hi*x.Cols], r.Hi-r.Lo, x.Cols)
 }

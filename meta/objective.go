@@ -9,6 +9,7 @@ import (
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 	"keyhole.example/keyhole/nn/graph"
 	"keyhole.example/keyhole/text"
 )
@@ -67,6 +68,7 @@ type Objective struct {
 	keep        []bool // rows of inner that change weights
 	keepWanted  []bool // among its wanted rows
 
+	ops     *eager.Ops // for passes outside the graph
 	memory  graph.Memory
 	bound   bounds
 	g       *built

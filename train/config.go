@@ -56,6 +56,7 @@ type LoopConfig struct {
 	Accumulate int     `yaml:"accumulate" doc:"examples for one optimiser step"`
 	Batch      int     `yaml:"batch" doc:"examples that share one graph run; 0: all of a step. Fewer save memory; the order of summation, and so the last digits, depend on it"`
 	Edits      int     `yaml:"edits" doc:"edits made together in one example"`
+	Mix        []int   `yaml:"mix" absent:"[]" doc:"numbers of edits made together, of which each step draws one; it has the fewer examples, so that its edits stay as many. Empty: train.edits"`
 	LR         float64 `yaml:"lr" doc:"rate of the network"`
 	LRLR       float64 `yaml:"lr_lr" doc:"rate of the step sizes"`
 	Schedule   string  `yaml:"schedule" doc:"constant, or cosine: down to a tenth at the last step"`
@@ -143,7 +144,14 @@ func (c *LoopConfig) Validate() error {
 			return fmt.Errorf("%s: %d is below %d", n.name, n.val, n.low)
 		}
 	}
+	for _, n := range c.Mix {
+		if n < 1 {
+			return fmt.Errorf("mix: %d is below 1", n)
+		}
+	}
 	switch {
+	case len(c.Mix) > 0 && c.Edits != 1:
+		return fmt.Errorf("mix and edits: both say how many edits are made together; leave out edits")
 	case c.LR < 0 || c.LRLR < 0:
 		return fmt.Errorf("lr and lr_lr: %g and %g must not be negative", c.LR, c.LRLR)
 	case c.GradClip <= 0:

@@ -157,6 +157,9 @@ func (l *Loop) Summary() Summary {
 		Stopped: l.state.Stopped, BestStep: l.state.BestStep, BestLoss: l.state.Best,
 		Parameters: len(l.Net.Flat), Metrics: l.lastMetrics,
 	}
+	if len(l.Config.Train.Mix) > 0 {
+		s.Edits = l.state.Edits
+	}
 	for _, x := range l.Sites {
 		s.Sites = append(s.Sites, x.Name)
 	}

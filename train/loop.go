@@ -62,6 +62,7 @@ type Loop struct {
 	state       state
 	optim       optim.State
 	grads       []float32 // like Net.Flat
+	divisor     int       // of the present step's summed gradient
 	savedAt     int
 	notes       []string
 	lastMetrics map[string]float64
@@ -251,30 +252,56 @@ func (l *Loop) window() int {
 	return n
 }
 
-// next makes the next task.
-func (l *Loop) next() (meta.Task, error) {
-	n := l.Config.Train.Edits
+// shape is how many examples the next optimiser step has, and how many edits
+// each of them.
+func (l *Loop) shape() (examples, edits int) {
+	c := l.Config.Train
+	if len(c.Mix) == 0 {
+		return l.window(), c.Edits
+	}
+	edits = c.Mix[data.Choose(l.Config.Seed, "mix", l.state.Step, len(c.Mix))]
+	return max(1, l.window()/edits), edits
+}
+
+// next makes the next task, of n edits. They are about different subjects, as
+// far as the data have so many: two new answers to one question cannot both be
+// made true.
+func (l *Loop) next(n int) (meta.Task, error) {
 	records := make([]data.Edit, 0, n)
 	visit := 0
-	for range n {
+	subjects := map[string]bool{}
+	for tries := 0; len(records) < n; tries++ {
 		at := l.sampler.State()
 		visit = at.Epoch
 		i := l.sampler.Next()
 		if l.Config.Data.Order == "file" {
 			i = at.Pos % len(l.train.Edits)
 		}
-		records = append(records, l.train.Edits[i])
+		r := l.train.Edits[i]
+		if subjects[r.Subject] && tries < 10*n {
+			continue
+		}
+		subjects[r.Subject] = r.Subject != ""
+		records = append(records, r)
 	}
 	l.state.Examples++
+	if len(l.Config.Train.Mix) > 0 {
+		l.state.Edits += n
+	}
 	return l.maker.Task(records, visit)
 }
 
 // step is one optimiser step: the examples' gradients, their mean, clipping,
 // Adam.
 func (l *Loop) step() (Metrics, int, error) {
-	tasks := make([]meta.Task, l.window())
+	examples, edits := l.shape()
+	l.divisor = l.Config.Train.Accumulate
+	if len(l.Config.Train.Mix) > 0 {
+		l.divisor = examples
+	}
+	tasks := make([]meta.Task, examples)
 	for i := range tasks {
-		t, err := l.next()
+		t, err := l.next(edits)
 		if err != nil {
 			return Metrics{}, 0, err
 		}
@@ -296,7 +323,6 @@ func (l *Loop) step() (Metrics, int, error) {
 		l.state.SkipsInRow = 0
 	}
 	l.state.Step++
-	c := l.Config.Train
 	factor := l.schedule()
 	o := l.outer()
 	o.LR, o.RateLR = o.LR*factor, o.RateLR*factor
@@ -313,7 +339,7 @@ func (l *Loop) step() (Metrics, int, error) {
 		}
 		m.Rate += float64(v[0]) / float64(len(l.Net.Rates))
 	}
-	return m, len(out) * c.Edits, nil
+	return m, len(out) * edits, nil
 }
 
 // gradients adds up the gradients of tasks in l.grads, batch by batch.
@@ -336,7 +362,7 @@ func (l *Loop) gradients(tasks []meta.Task) ([]meta.Outcome, error) {
 // outer is the optimiser's step under the config.
 func (l *Loop) outer() optim.Outer {
 	c := l.Config.Train
-	return optim.Outer{LR: c.LR, RateLR: c.LRLR, Rates: l.Net.NumRates(), Divisor: c.Accumulate, Clip: c.GradClip}
+	return optim.Outer{LR: c.LR, RateLR: c.LRLR, Rates: l.Net.NumRates(), Divisor: l.divisor, Clip: c.GradClip}
 }
 
 // oneByOne repeats a step whose gradient was not finite, leaving out the

@@ -98,7 +98,7 @@ func files(t *testing.T, dir, step string) map[string][]byte {
 func solving() train.Config {
 	c := small()
 	c.Model.Sites = []string{"mlp.down@4"}
-	c.Data.Paraphrases, c.Data.Localities, c.Train.Edits = 2, 3, 2
+	c.Data.Paraphrases, c.Data.Localities, c.Train.Accumulate, c.Train.Mix = 2, 3, 6, []int{1, 3}
 	c.Hypernet.Update.Rule, c.Hypernet.Update.Prior, c.Hypernet.Update.Tokens = hypernet.Solve, hypernet.Moment, 2000
 	return c
 }

@@ -24,8 +24,9 @@ import (
 
 // state is everything but parameters that the next step depends on.
 type state struct {
-	Step       int         `json:"step"`     // optimiser steps done
-	Examples   int         `json:"examples"` // examples seen
+	Step       int         `json:"step"`            // optimiser steps done
+	Examples   int         `json:"examples"`        // examples seen
+	Edits      int         `json:"edits,omitempty"` // edits seen, where train.mix says how many an example has
 	Cursor     data.Cursor `json:"cursor"`
 	Skips      int         `json:"skips"` // examples left out so far
 	SkipsInRow int         `json:"skips_in_row"`

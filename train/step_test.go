@@ -68,7 +68,7 @@ func TestEditsComeInTheOrderThatWasAskedFor(t *testing.T) {
 	ids := func(order string) (out []string) {
 		l, _ := begin(t, numbered(n), embedded.Model, func(c *Config) { c.Data.Order = order })
 		for range n * epochs {
-			task, err := l.next()
+			task, err := l.next(1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +163,7 @@ func TestABadExampleLeavesTheNormaliserAsItWas(t *testing.T) {
 	good, _ := begin(t, edits, model, settings)
 	var tasks []meta.Task
 	for i := range edits {
-		task, err := good.next()
+		task, err := good.next(1)
 		if err != nil {
 			t.Fatal(err)
 		}

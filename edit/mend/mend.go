@@ -102,6 +102,9 @@ func (e *Editor) tasks(ctx context.Context, m *lm.Model, groups [][]edit.Request
 }
 
 func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) ([]*edit.Edited, error) {
+	if e.o.Net.Config.Update.Rule == hypernet.Solve {
+		return e.solved(ctx, m, groups)
+	}
 	tasks, err := e.tasks(ctx, m, groups)
 	if err != nil {
 		return nil, err
@@ -141,24 +144,54 @@ func together(tasks []meta.Task) int {
 func (e *Editor) edited(groups [][]edit.Request, rows [][]meta.Rows) []*edit.Edited {
 	out := make([]*edit.Edited, len(groups))
 	for t, g := range groups {
-		d := &edit.Edited{Editor: e.name, Requests: g}
-		h := &memory{}
-		norm := 0.0
-		for i, s := range e.o.Net.Sites {
-			made := rows[i][t]
-			delta := made.Delta
-			d.Changes = append(d.Changes, edit.Change{Weight: s.Name, Delta: &delta})
-			norm += squaredNorm(delta)
-			h.names, h.keys, h.values = append(h.names, s.Name), append(h.keys, made.Keys), append(h.values, scaled(delta.D, delta.Scale))
+		one := make([]meta.Rows, len(rows))
+		for i := range rows {
+			one[i] = rows[i][t]
 		}
-		if e.o.Net.Config.Update.Rule == hypernet.Solve {
-			d.Memory = h
-		}
-		d.Add("rank", rows[0][t].U.Rows)
-		d.Add("update_norm", math.Sqrt(norm))
-		out[t] = d
+		out[t] = e.edited(g, one)
 	}
 	return out
+}
+
+// solved makes an edit of each group, with the rows of its requests solved for
+// together. What a request's values are does not depend on the others.
+func (e *Editor) solved(ctx context.Context, m *lm.Model, groups [][]edit.Request) ([]*edit.Edited, error) {
+	rows, err := e.alone(ctx, m, slices.Concat(groups...))
+	if err != nil {
+		return nil, err
+	}
+	var out []*edit.Edited
+	for _, g := range groups {
+		one, err := e.solve(rows[:len(g)])
+		if err != nil {
+			return nil, err
+		}
+		rows = rows[len(g):]
+		d := e.edited(g, one)
+		h := &memory{}
+		for i, s := range e.o.Net.Sites {
+			h.names, h.keys = append(h.names, s.Name), append(h.keys, one[i].Keys)
+			h.values = append(h.values, scaled(one[i].D, one[i].Scale))
+		}
+		d.Memory = h
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// edited is the edit that the sites' rows make.
+func (e *Editor) edited(requests []edit.Request, rows []meta.Rows) *edit.Edited {
+	d := &edit.Edited{Editor: e.name, Requests: requests}
+	norm, rank := 0.0, 0
+	for i, s := range e.o.Net.Sites {
+		delta := rows[i].Delta
+		d.Changes = append(d.Changes, edit.Change{Weight: s.Name, Delta: &delta})
+		norm += squaredNorm(delta)
+		rank = max(rank, delta.U.Rows)
+	}
+	d.Add("rank", rank)
+	d.Add("update_norm", math.Sqrt(norm))
+	return d
 }
 
 // squaredNorm is ‖Scale·Dᵀ·U‖² in Frobenius' norm, from the two Gram matrices:

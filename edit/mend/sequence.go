@@ -3,14 +3,12 @@ package mend
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/meta"
-	"keyhole.example/keyhole/nn"
 )
 
 // MemoryKind is the kind of the memory of a sequence.
@@ -105,52 +103,28 @@ func (e *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, r
 	if err != nil {
 		return nil, err
 	}
-	rows, err := e.rows(ctx, m, requests)
+	alone, err := e.alone(ctx, m, requests)
 	now.restore()
 	if err != nil {
 		return nil, err
 	}
-	d := &edit.Edited{Editor: e.name, Requests: requests}
 	h := &memory{before: before}
-	norm, rank := 0.0, 0
+	rows := e.join(alone)
 	for i, s := range e.o.Net.Sites {
-		made := rows[i]
-		k := kernel.Mat(nil, 0, s.In)
-		values := scaled(made.D, made.Scale)
-		lack := values
-		if made.Keys.Rows > 0 {
-			if k, err = post[i].Solve(made.Keys); err != nil {
-				return nil, fmt.Errorf("editor %s: %s: %w", e.name, s.Name, err)
-			}
-			lack = now.lack(e.o, i, made.Keys, values)
+		r := &rows[i]
+		h.names, h.keys, h.values = append(h.names, s.Name), append(h.keys, r.Keys), append(h.values, r.D)
+		r.U = kernel.Mat(nil, 0, s.In)
+		if r.Keys.Rows == 0 {
+			continue
 		}
-		delta := nn.Delta{U: k, D: lack, Scale: 1}
-		d.Changes = append(d.Changes, edit.Change{Weight: s.Name, Delta: &delta})
-		h.names, h.keys, h.values = append(h.names, s.Name), append(h.keys, made.Keys), append(h.values, values)
-		norm += squaredNorm(delta)
-		rank = max(rank, k.Rows)
+		if r.U, err = post[i].Solve(r.Keys); err != nil {
+			return nil, fmt.Errorf("editor %s: %s: %w", e.name, s.Name, err)
+		}
+		r.D = now.lack(e.o, i, r.Keys, r.D)
 	}
+	d := e.edited(requests, rows)
 	d.Memory = h
-	d.Add("rank", rank)
-	d.Add("update_norm", math.Sqrt(norm))
 	return d, nil
-}
-
-// rows are the rows of one edit of all requests, by site.
-func (e *Editor) rows(ctx context.Context, m *lm.Model, requests []edit.Request) ([]meta.Rows, error) {
-	tasks, err := e.tasks(ctx, m, [][]edit.Request{requests})
-	if err != nil {
-		return nil, err
-	}
-	made, err := e.o.Rows(tasks)
-	if err != nil {
-		return nil, fmt.Errorf("editor %s: %w", e.name, err)
-	}
-	out := make([]meta.Rows, len(made))
-	for i := range made {
-		out[i] = made[i][0]
-	}
-	return out, nil
 }
 
 // history is the posteriors behind the edits of a memory.

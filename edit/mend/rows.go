@@ -1,0 +1,85 @@
+package mend
+
+import (
+	"context"
+	"fmt"
+
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/nn"
+)
+
+// together is how many edits have their factors computed in one run.
+const together = 16
+
+// alone computes the rows of each request by itself, [request][site], with the
+// scale that the config asks for.
+func (e *Editor) alone(ctx context.Context, m *lm.Model, requests []edit.Request) ([][]meta.Rows, error) {
+	var out [][]meta.Rows
+	for lo := 0; lo < len(requests); lo += together {
+		var groups [][]edit.Request
+		for i := lo; i < min(lo+together, len(requests)); i++ {
+			groups = append(groups, requests[i:i+1:i+1])
+		}
+		tasks, err := e.tasks(ctx, m, groups)
+		if err != nil {
+			return nil, err
+		}
+		made, err := e.o.Rows(tasks)
+		if err != nil {
+			return nil, fmt.Errorf("editor %s: %w", e.name, err)
+		}
+		if reach := e.o.Net.Config.Update.Reach; reach > 0 {
+			scales, err := e.o.Scales(made, reach)
+			if err != nil {
+				return nil, fmt.Errorf("editor %s: %w", e.name, err)
+			}
+			for i := range made {
+				for t := range made[i] {
+					made[i][t].Scale *= scales[t]
+				}
+			}
+		}
+		for t := range groups {
+			one := make([]meta.Rows, len(made))
+			for i := range made {
+				one[i] = made[i][t]
+			}
+			out = append(out, one)
+		}
+	}
+	return out, nil
+}
+
+// solve makes one edit of the rows of several, [request][site].
+func (e *Editor) solve(rows [][]meta.Rows) ([]meta.Rows, error) {
+	if len(rows) == 1 {
+		return rows[0], nil
+	}
+	out := e.join(rows)
+	for i := range out {
+		k, err := e.o.Net.SolveKeys(e.o.Engine(), i, out[i].Keys)
+		if err != nil {
+			return nil, fmt.Errorf("editor %s: %w", e.name, err)
+		}
+		out[i].U = k
+	}
+	return out, nil
+}
+
+// join lays the keys and values of several edits' rows, [request][site], one
+// behind the other, by site.
+func (e *Editor) join(rows [][]meta.Rows) []meta.Rows {
+	out := make([]meta.Rows, len(e.o.Net.Sites))
+	for i, s := range e.o.Net.Sites {
+		keys, values := kernel.Mat(nil, 0, s.In), kernel.Mat(nil, 0, s.Out)
+		for _, r := range rows {
+			keys.Data, values.Data = append(keys.Data, r[i].Keys.Data...), append(values.Data, scaled(r[i].D, r[i].Scale).Data...)
+			keys.Rows, values.Rows = keys.Rows+r[i].Keys.Rows, values.Rows+r[i].D.Rows
+		}
+		out[i] = meta.Rows{Delta: nn.Delta{D: values, Scale: 1}, Keys: keys}
+	}
+	return out
+}

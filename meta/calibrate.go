@@ -1,0 +1,107 @@
+package meta
+
+import (
+	"math"
+
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
+)
+
+// The ladder of scales that Scales tries: 2^(−3/2) to 8 in steps of √2.
+const (
+	rungs    = 10
+	firstExp = -1.5
+)
+
+func rung(i int) float32 { return float32(math.Exp2(firstExp + float64(i)/2)) }
+
+// Scales finds for each task of the last call of Rows, which gave rows, the
+// smallest scale of its update at which every wanted token of its edits is the
+// most probable one and their mean probability is at least reach, by bisection;
+// where none is found, the one with the highest probability.
+func (o *Objective) Scales(rows [][]Rows, reach float64) ([]float32, error) {
+	n := len(o.inner.Seq.Tasks)
+	lo, hi := make([]int, n), make([]int, n) // the scale lies in [lo, hi]; hi = rungs: none is known
+	best, bestAt := make([]float64, n), make([]int, n)
+	scales := make([]float32, n)
+	for t := range n {
+		hi[t] = rungs
+	}
+	for {
+		open := false
+		try := make([]int, n)
+		for t := range n {
+			try[t] = (lo[t] + min(hi[t], rungs-1)) / 2
+			open = open || lo[t] < hi[t]
+			scales[t] = rung(try[t])
+		}
+		if !open {
+			break
+		}
+		prob, right, err := o.reached(rows, scales)
+		if err != nil {
+			return nil, err
+		}
+		for t := range n {
+			if lo[t] >= hi[t] {
+				continue
+			}
+			if prob[t] > best[t] {
+				best[t], bestAt[t] = prob[t], try[t]
+			}
+			if right[t] && prob[t] >= reach {
+				hi[t] = try[t]
+			} else {
+				lo[t] = try[t] + 1
+			}
+		}
+	}
+	for t := range n {
+		scales[t] = rung(hi[t])
+		if hi[t] == rungs {
+			scales[t] = rung(bestAt[t])
+		}
+	}
+	return scales, nil
+}
+
+// reached is, for each task, the mean probability of the wanted tokens of its
+// edits in the model with its update, scaled, and whether each of them is the
+// most probable one.
+func (o *Objective) reached(rows [][]Rows, scales []float32) (prob []float64, right []bool, err error) {
+	if o.ops == nil {
+		o.ops = eager.New(o.e)
+	}
+	d := o.model.Config.Width
+	o.ops.Reset()
+	o.ops.SetTasks(o.inner.Seq.Tasks)
+	o.ops.Deltas = map[string][]nn.Delta{}
+	for i, s := range o.sites {
+		for t, r := range rows[i] {
+			delta := r.Delta
+			delta.Scale *= scales[t]
+			o.ops.Deltas[s.Name] = append(o.ops.Deltas[s.Name], delta)
+		}
+	}
+	states := kernel.Mat(append([]float32(nil), o.hIn...), len(o.hIn)/d, d)
+	x := lm.Blocks[kernel.Matrix](o.ops, o.model, states, o.Prefix.First, o.model.Config.Layers, &o.inner.Seq, &o.inner.Want)
+	x = lm.FinalNorm[kernel.Matrix](o.ops, o.model, x)
+	logits := o.model.Logits(o.ops, x)
+	if err := o.ops.Err(); err != nil {
+		return nil, nil, err
+	}
+	loss, rest, top := make([]float32, x.Rows), make([]float32, x.Rows), make([]int32, x.Rows)
+	o.e.CrossEntropy(loss, rest, logits.Data, o.innerLabels.IDs, logits.Rows, logits.Cols)
+	o.e.ArgMax(top, logits.Data, logits.Rows, logits.Cols)
+	for _, r := range o.inner.Want.Tasks {
+		p, all := 0.0, true
+		for i := r.Lo; i < r.Hi; i++ {
+			p += math.Exp(-float64(loss[i])) / float64(r.Hi-r.Lo)
+			all = all && top[i] == o.innerLabels.IDs[i]
+		}
+		prob, right = append(prob, p), append(right, all)
+	}
+	return prob, right, nil
+}
