@@ -54,7 +54,7 @@ func (s Beginning) Measure(ctx context.Context) (Footprint, error) {
 	defer e.Engine.Close()
 	f.WeightsMiB = float64(e.Model.Parameters()) * 4 / (1 << 20)
 	f.NetworkMiB = float64(len(e.Net.Flat)) * 4 / (1 << 20)
-	w := &firstEdit{Editor: mend.New(e.Objective, e.Config.Hypernet.Kind, e.TextOptions(), e.Model.Tokenizer), before: &f.BeforeEdit}
+	w := &firstEdit{Editor: mend.New(e.Objective, e.Config.Hypernet.Name(), e.TextOptions(), e.Model.Tokenizer), before: &f.BeforeEdit}
 	_, err = eval.Run(ctx, eval.Options{Model: e.Model, Engine: e.Engine, Editor: w, Set: set, Limit: 1})
 	if err == nil {
 		err = w.err

@@ -34,6 +34,17 @@ func Default() Config {
 	return Config{Kind: "mend", Combine: true, Norm: true, Shared: true, Hidden: 1, Rank: 1920, Init: "id", EditLR: 1e-4, StdFloor: 1e-3, Update: DefaultUpdate()}
 }
 
+// Name is what tables call the editor.
+func (c *Config) Name() string {
+	switch {
+	case c.Update.Rule == Sum || c.Update == Update{}:
+		return c.Kind
+	case c.Kind == "mend" && c.Update.Prior == Moment:
+		return "keyhole"
+	}
+	return c.Kind + "-" + c.Update.Rule
+}
+
 // Validate reports the first impossible value.
 func (c *Config) Validate() error {
 	switch {

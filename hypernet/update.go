@@ -17,7 +17,7 @@ type Update struct {
 	Ridge  float64 `yaml:"ridge" absent:"0.003" doc:"weight of the prior beside the rows' values: λ·(input width) with a moment, λ with the identity"`
 	Shrink float64 `yaml:"shrink" absent:"0.003" doc:"share of the moment's mean diagonal that is added to its diagonal"`
 	Rows   string  `yaml:"rows" absent:"all" doc:"rows of the edit that change the weight: all, answer (those that predict the target), subject, subject_last"`
-	Reach  float64 `yaml:"reach" absent:"0" doc:"at edit time the values of each edit are scaled, by 0.35 to 8, until its target has this probability behind its own prompt; 0: as they come"`
+	Reach  float64 `yaml:"reach" absent:"0" doc:"at edit time the values of each edit are scaled up, by at most 8, until its target has this probability behind its own prompt; 0: as they come"`
 	Tokens int     `yaml:"tokens" absent:"40000" doc:"tokens of locality texts that the moment is taken from, before training"`
 }
 

@@ -9,13 +9,10 @@ import (
 	"keyhole.example/keyhole/nn/eager"
 )
 
-// The ladder of scales that Scales tries: 2^(−3/2) to 8 in steps of √2.
-const (
-	rungs    = 10
-	firstExp = -1.5
-)
+// rungs are the scales that Scales tries: 1 to 8 in steps of √2.
+const rungs = 7
 
-func rung(i int) float32 { return float32(math.Exp2(firstExp + float64(i)/2)) }
+func rung(i int) float32 { return float32(math.Exp2(float64(i) / 2)) }
 
 // Scales finds for each task of the last call of Rows, which gave rows, the
 // smallest scale of its update at which every wanted token of its edits is the

@@ -19,7 +19,7 @@ func OpenTrained(path, model string, threads int) (*Bench, error) {
 
 // Trained is a bench with a trained editor.
 func Trained(e *train.Editor) *Bench {
-	ed := mend.New(e.Objective, e.Config.Hypernet.Kind, e.TextOptions(), e.Model.Tokenizer)
+	ed := mend.New(e.Objective, e.Config.Hypernet.Name(), e.TextOptions(), e.Model.Tokenizer)
 	return &Bench{Base: cmp.Or(e.Config.Model.Path, Embedded), Model: e.Model, Engine: e.Engine, Editor: ed, Config: e.Config}
 }
 

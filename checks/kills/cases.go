@@ -26,7 +26,7 @@ type kind struct {
 var kinds = []kind{
 	{
 		name: "train",
-		command: []string{"train", "quickstart", "--steps", "60", "--out", "out", "--set", "hypernet.rank=8", "--set", "model.blocks=1",
+		command: []string{"train", "quickstart-mend", "--steps", "60", "--out", "out", "--set", "hypernet.rank=8", "--set", "model.blocks=1",
 			"--set", "train.accumulate=2", "--set", "train.val_every=10", "--set", "train.val_edits=10", "--set", "train.save_every=4"},
 		again: []string{"resume", "out"}, begun: "out/config.yaml",
 		loose: []string{"out/tb/*"},
@@ -63,7 +63,7 @@ var kinds = []kind{
 const comparison = `data: {limit: 12}
 editors:
   - name: rates
-    train: quickstart
+    train: quickstart-mend
     set: ["hypernet.kind=rates", "train.steps=12", "train.val_every=0", "train.save_every=4"]
   - editor: ft
     set: ["steps=2"]
@@ -116,7 +116,7 @@ func (t *tries) inputs() error {
 		}
 	}
 	for _, command := range [][]string{
-		{"train", "quickstart", "--steps", "10", "--out", "run", "--set", "hypernet.rank=8", "--set", "model.blocks=1", "--set", "train.val_every=0"},
+		{"train", "quickstart-mend", "--steps", "10", "--out", "run", "--set", "hypernet.rank=8", "--set", "model.blocks=1", "--set", "train.val_every=0"},
 		{"edit", "--editor", "ft", "--model", "embedded", "--set", "lr=1e-2", "--prompt", "Friedrich Rosen succumbed at", "--subject", "Friedrich Rosen",
 			"--target", "Rome", "--keep", "edit.safetensors", "--force"},
 	} {

@@ -17,11 +17,16 @@ import (
 
 // quickstarted is the JSON of quickstart.
 type quickstarted struct {
-	Run string `json:"run"`
+	Run     string `json:"run"`
+	Learned string `json:"learned"` // the editor among editors that was trained in Run
 	*compare.Result
 	Checkpoints int         `json:"checkpoints_verified"`
 	Edit        *editResult `json:"edit"`
 }
+
+// learned is the label, in compare-quickstart, of the editor that quickstart
+// trains.
+const learned = "keyhole"
 
 func quickstartCommand(o *options) *cobra.Command {
 	var out string
@@ -29,7 +34,7 @@ func quickstartCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "quickstart",
 		Short: "See the whole of it in about five minutes, with nothing else at hand",
-		Long: `Train MEND on the embedded model and edits, save and verify its checkpoints,
+		Long: `Train an editor on the embedded model and edits, save and verify its checkpoints,
 evaluate it on held-out edits beside fine-tuning and the other editors, and make
 one edit before your eyes. About five minutes on two cores.
 
@@ -68,7 +73,7 @@ func (q *quick) set() []string {
 func (q *quick) say(format string, args ...any) { fmt.Fprintf(q.c.ErrOrStderr(), format+"\n", args...) }
 
 func (q *quick) all() error {
-	q.say("1. Train MEND: a network that turns the gradient of one edit into a small change of the model.")
+	q.say("1. Train the editor: a network that turns the gradient of one edit into a small change of the model.")
 	if err := q.train(); err != nil {
 		return err
 	}
@@ -93,7 +98,7 @@ func (q *quick) all() error {
 		return err
 	}
 	if q.o.json {
-		return printJSON(q.c.OutOrStdout(), quickstarted{q.run, r, n, e})
+		return printJSON(q.c.OutOrStdout(), quickstarted{q.run, learned, r, n, e})
 	}
 	return q.print(r, e, record.Subject)
 }
@@ -141,7 +146,7 @@ func (q *quick) compare() (*compare.Result, error) {
 	for i := range cfg.Editors {
 		e := &cfg.Editors[i]
 		switch {
-		case e.Label() == "mend":
+		case e.Label() == learned:
 			e.Run, e.Train = q.run, ""
 		case e.Train != "":
 			e.Set = append(e.Set, q.set()...)

@@ -97,7 +97,7 @@ func InContext() []string {
 }
 
 // Trained are the names of editors that have to be trained first.
-func Trained() []string { return []string{"mend", "rates"} }
+func Trained() []string { return []string{"keyhole", "mend", "rates"} }
 
 // NameError says that a name or an override does not fit the catalogue.
 type NameError struct{ problem string }

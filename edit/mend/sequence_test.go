@@ -121,3 +121,44 @@ func TestASequenceEndsWhereOneSolveDoes(t *testing.T) {
 		}
 	}
 }
+
+// TestScaledEditsAreThoseAlone: with a probability that is out of reach, values are
+// scaled up; edits made together
+// have the values that each has alone.
+func TestScaledEditsAreThoseAlone(t *testing.T) {
+	m, _, e := solver(t)
+	scales := func() float64 {
+		rows, err := e.alone(context.Background(), m, requests(2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := 0.0
+		for i := range rows[0] {
+			if rows[0][i].Scale == 0 {
+				t.Fatal("a scale of 0")
+			}
+			sum += math.Abs(float64(rows[0][i].Scale))
+		}
+		return sum
+	}
+	without := scales()
+	e.o.Net.Config.Update.Reach = 0.999
+	with := scales()
+	if !(with > without) {
+		t.Errorf("the scales add up to %g, without a probability to reach to %g", with, without)
+	}
+	one, err := e.Apply(context.Background(), m, requests(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := e.Apply(context.Background(), m, requests(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range e.o.Net.Sites {
+		alone, together := one.Memory.(*memory).values[i], two.Memory.(*memory).values[i]
+		if !slices.Equal(alone.Data, together.Data[:len(alone.Data)]) {
+			t.Errorf("site %d: the values of an edit depend on the one beside it", i)
+		}
+	}
+}
