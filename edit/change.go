@@ -15,6 +15,7 @@ type Change struct {
 	Weight string    // Hugging Face name
 	Delta  *nn.Delta // W += Scale·Dᵀ·U in the orientation [out, in]; or nil
 	Values []float32 // new values in the stored orientation, if Delta is nil
+	Rows   *Rows     // what Delta was solved from; nil: it was not
 }
 
 // Install writes the changes into the model's weights and returns the

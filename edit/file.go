@@ -81,6 +81,7 @@ type changeHeader struct {
 	Weight string  `json:"weight"`
 	Kind   string  `json:"kind"` // low_rank or values
 	Scale  float32 `json:"scale,omitempty"`
+	Ridge  float64 `json:"ridge,omitempty"` // of a low_rank change that was solved for
 }
 
 // WriteFile creates or replaces an edit file, whole or not at all. model is the
@@ -101,8 +102,13 @@ func WriteFile(path string, e *Edited, model string) error {
 			tensors = append(tensors, hf.Floats(name+".values", []int{len(c.Values)}, c.Values, tensorfile.F32))
 			continue
 		}
-		m.Changes = append(m.Changes, changeHeader{c.Weight, "low_rank", c.Delta.Scale})
+		h := changeHeader{Weight: c.Weight, Kind: "low_rank", Scale: c.Delta.Scale}
 		tensors = append(tensors, factor(name+".u", c.Delta.U), factor(name+".d", c.Delta.D))
+		if c.Rows != nil {
+			h.Ridge = c.Rows.Ridge
+			tensors = append(tensors, c.Rows.entries(name)...)
+		}
+		m.Changes = append(m.Changes, h)
 	}
 	if e.Memory != nil {
 		p, err := e.Memory.Pack()
@@ -241,7 +247,8 @@ func readChange(f *hf.File, name string, h changeHeader) (Change, error) {
 			return Change{}, fmt.Errorf("weight %s: scale %v", h.Weight, h.Scale)
 		}
 		delta := &nn.Delta{U: kernel.Mat(u, us[0], us[1]), D: kernel.Mat(d, ds[0], ds[1]), Scale: h.Scale}
-		return Change{Weight: h.Weight, Delta: delta}, nil
+		rows, err := readRows(f, name, h, us[1], ds[1])
+		return Change{Weight: h.Weight, Delta: delta, Rows: rows}, err
 	}
 	return Change{}, fmt.Errorf("weight %s: a change of kind %q is unknown", h.Weight, h.Kind)
 }
@@ -292,7 +299,8 @@ func ListFiles(dir string) ([]*Kept, error) {
 }
 
 // Compose makes one edit of several of the same base model, to be applied in
-// their order. Low-rank changes of a weight add up; new values of a weight leave
+// their order. Low-rank changes of a weight add up, or, if they were solved for,
+// are solved for together; new values of a weight leave
 // nothing of other changes, so an edit that has them shares the weight with no
 // other.
 func Compose(list ...*Kept) (*Edited, error) {
@@ -324,6 +332,10 @@ func Compose(list ...*Kept) (*Edited, error) {
 		}
 	}
 	out.Editor = strings.Join(editors, "+")
+	var err error
+	if out.Changes, err = solveTogether(out.Changes); err != nil {
+		return nil, fmt.Errorf("composing %d edits: %w", len(list), err)
+	}
 	return out, nil
 }
 

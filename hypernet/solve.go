@@ -129,6 +129,18 @@ func (n *Net) SolveKeys(e *kernel.Engine, site int, u kernel.Matrix) (kernel.Mat
 	return k, nil
 }
 
+// Whitened returns V = U·A⁻¹ of inputs u [rows, in] of a site, in memory of its
+// own, and the ridge of their system.
+func (n *Net) Whitened(e *kernel.Engine, site int, u kernel.Matrix) (v kernel.Matrix, ridge float64, err error) {
+	w := kernel.Mat(make([]float32, u.Rows*u.Cols), u.Rows, u.Cols)
+	v = kernel.Mat(make([]float32, u.Rows*u.Cols), u.Rows, u.Cols)
+	if u.Rows == 0 {
+		return v, n.Config.Update.Ridge, nil
+	}
+	scale, err := n.whiten(e, site, w, v, u)
+	return v, n.Config.Update.Ridge * scale, err
+}
+
 func part(x kernel.Matrix, r nn.Range) kernel.Matrix {
 	return kernel.Mat(x.Data[r.Lo*x.Cols:r.Hi*x.Cols], r.Hi-r.Lo, x.Cols)
 }

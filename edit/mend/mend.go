@@ -173,7 +173,9 @@ func (e *Editor) solved(ctx context.Context, m *lm.Model, groups [][]edit.Reques
 			h.names, h.keys = append(h.names, s.Name), append(h.keys, one[i].Keys)
 			h.values = append(h.values, scaled(one[i].D, one[i].Scale))
 		}
-		d.Memory = h
+		if err := e.keepRows(d, h); err != nil {
+			return nil, err
+		}
 		out = append(out, d)
 	}
 	return out, nil

@@ -123,8 +123,7 @@ func (e *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, r
 		r.D = now.lack(e.o, i, r.Keys, r.D)
 	}
 	d := e.edited(requests, rows)
-	d.Memory = h
-	return d, nil
+	return d, e.keepRows(d, h)
 }
 
 // history is the posteriors behind the edits of a memory.
@@ -242,6 +241,20 @@ func (l *lifted) lack(o *meta.Objective, site int, keys, values kernel.Matrix) k
 		out.Data[i] = values.Data[i] - (out.Data[i] - had.Data[i])
 	}
 	return out
+}
+
+// keepRows gives an edit its memory, and its changes the rows that they were
+// solved from.
+func (e *Editor) keepRows(d *edit.Edited, h *memory) error {
+	d.Memory = h
+	for i := range d.Changes {
+		v, ridge, err := e.o.Net.Whitened(e.o.Engine(), i, h.keys[i])
+		if err != nil {
+			return fmt.Errorf("editor %s: %w", e.name, err)
+		}
+		d.Changes[i].Rows = &edit.Rows{Keys: h.keys[i], Solved: v, Values: h.values[i], Ridge: ridge}
+	}
+	return nil
 }
 
 // scaled is scale·x in memory of its own.

@@ -3,6 +3,7 @@ package mend
 import (
 	"context"
 	"math"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -122,9 +123,8 @@ func TestASequenceEndsWhereOneSolveDoes(t *testing.T) {
 	}
 }
 
-// TestScaledEditsAreThoseAlone: with a probability that is out of reach, values are
-// scaled up; edits made together
-// have the values that each has alone.
+// TestScaledEditsAreThoseAlone: with a probability that is out of reach, values
+// are scaled up; edits made together have the values that each has alone.
 func TestScaledEditsAreThoseAlone(t *testing.T) {
 	m, _, e := solver(t)
 	scales := func() float64 {
@@ -159,6 +159,60 @@ func TestScaledEditsAreThoseAlone(t *testing.T) {
 		alone, together := one.Memory.(*memory).values[i], two.Memory.(*memory).values[i]
 		if !slices.Equal(alone.Data, together.Data[:len(alone.Data)]) {
 			t.Errorf("site %d: the values of an edit depend on the one beside it", i)
+		}
+	}
+}
+
+// TestComposedEditsAreSolvedForTogether: files of edits that were each made in
+// the base model compose to one edit of all of them.
+func TestComposedEditsAreSolvedForTogether(t *testing.T) {
+	m, k, e := solver(t)
+	all := requests(3)
+	whole, err := e.Apply(context.Background(), m, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	var kept []*edit.Kept
+	for i := range all {
+		one, err := e.Apply(context.Background(), m, all[i:i+1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, all[i].ID+edit.FileExt)
+		if err := edit.WriteFile(path, one, "model"); err != nil {
+			t.Fatal(err)
+		}
+		f, err := edit.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, f)
+	}
+	composed, err := edit.Compose(kept...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(composed.Changes) != len(whole.Changes) {
+		t.Fatalf("%d changes, want %d", len(composed.Changes), len(whole.Changes))
+	}
+	weights := func(d *edit.Edited) [][]float32 {
+		undo, err := d.Install(m, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer undo()
+		return siteValues(t, m, e)
+	}
+	base, want, got := siteValues(t, m, e), weights(whole), weights(composed)
+	for i := range want {
+		moved, gap := 0.0, 0.0
+		for j := range want[i] {
+			moved = math.Max(moved, math.Abs(float64(want[i][j]-base[i][j])))
+			gap = math.Max(gap, math.Abs(float64(got[i][j]-want[i][j])))
+		}
+		if moved == 0 || gap > 1e-3*moved {
+			t.Errorf("%s differs by %.2g from one edit, which moved it by %.2g", e.o.Net.Sites[i].Name, gap, moved)
 		}
 	}
 }
