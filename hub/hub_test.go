@@ -3,6 +3,7 @@ package hub_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -271,6 +272,38 @@ func TestDatasets(t *testing.T) {
 	b.env["KEYHOLE_DATA"] = ""
 	if _, err := b.client(t).Data(t.Context(), "qaedit"); err == nil || !strings.Contains(err.Error(), "no public address that is known") {
 		t.Error(err)
+	}
+}
+
+// TestDatasetElsewhere: one that lies on no hub comes from its address, and its
+// sum counts where it is known.
+func TestDatasetElsewhere(t *testing.T) {
+	b := start(t)
+	text := bytesOf(5000, 9)
+	b.Add("datasets", "org/sets", map[string][]byte{"a.json": text}, hubtest.Faults{Cut: 2000, Cuts: 2})
+	d := hub.Dataset{Name: "some/set", URL: b.URL() + "/datasets/org/sets/resolve/main/a.json", Copy: "some/set.jsonl.gz", SHA256: fmt.Sprintf("%x", sha256.Sum256(text))}
+	c := b.client(t)
+	hub.RecordPauses(c)
+	at, err := hub.FetchDataset(t.Context(), c, d)
+	if err != nil || !bytes.Equal(mustRead(t, at), text) || !strings.HasPrefix(at, b.env["XDG_CACHE_HOME"]) {
+		t.Fatalf("%s, %v", at, err)
+	}
+	before := len(b.Requests())
+	if again, err := hub.FetchDataset(t.Context(), c, d); err != nil || again != at || len(b.Requests()) != before {
+		t.Errorf("again: %s, %v", again, err)
+	}
+	other := d
+	other.Name, other.SHA256 = "other/set", strings.Repeat("0", 64)
+	if _, err := hub.FetchDataset(t.Context(), c, other); !errors.Is(err, hub.ErrCorrupt) {
+		t.Errorf("another sum: %v", err)
+	}
+	b.env["HF_HUB_OFFLINE"] = "1"
+	off := b.client(t)
+	if again, err := hub.FetchDataset(t.Context(), off, d); err != nil || again != at {
+		t.Errorf("offline: %s, %v", again, err)
+	}
+	if _, err := hub.FetchDataset(t.Context(), off, other); !errors.Is(err, hub.ErrUnreachable) || !strings.Contains(err.Error(), d.URL) || !strings.Contains(err.Error(), "put it at") {
+		t.Errorf("offline, not here: %v", err)
 	}
 }
 
