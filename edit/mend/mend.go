@@ -116,7 +116,7 @@ func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) 
 		if err != nil {
 			return nil, fmt.Errorf("editor %s: %w", e.name, err)
 		}
-		out = append(out, e.edited(groups[lo:lo+n], rows)...)
+		out = append(out, e.each(groups[lo:lo+n], rows)...)
 		lo += n
 	}
 	return out, nil
@@ -140,8 +140,8 @@ func together(tasks []meta.Task) int {
 	return len(tasks)
 }
 
-// edited are the edits of groups, whose rows are given by site and group.
-func (e *Editor) edited(groups [][]edit.Request, rows [][]meta.Rows) []*edit.Edited {
+// each are the edits of groups, whose rows are given by site and group.
+func (e *Editor) each(groups [][]edit.Request, rows [][]meta.Rows) []*edit.Edited {
 	out := make([]*edit.Edited, len(groups))
 	for t, g := range groups {
 		one := make([]meta.Rows, len(rows))

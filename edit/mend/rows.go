@@ -11,26 +11,25 @@ import (
 	"keyhole.example/keyhole/nn"
 )
 
-// together is how many edits have their factors computed in one run.
-const together = 16
-
 // alone computes the rows of each request by itself, [request][site], with the
 // scale that the config asks for.
 func (e *Editor) alone(ctx context.Context, m *lm.Model, requests []edit.Request) ([][]meta.Rows, error) {
+	groups := make([][]edit.Request, len(requests))
+	for i := range requests {
+		groups[i] = requests[i : i+1 : i+1]
+	}
+	tasks, err := e.tasks(ctx, m, groups)
+	if err != nil {
+		return nil, err
+	}
 	var out [][]meta.Rows
-	for lo := 0; lo < len(requests); lo += together {
-		var groups [][]edit.Request
-		for i := lo; i < min(lo+together, len(requests)); i++ {
-			groups = append(groups, requests[i:i+1:i+1])
-		}
-		tasks, err := e.tasks(ctx, m, groups)
-		if err != nil {
-			return nil, err
-		}
-		made, err := e.o.Rows(tasks)
+	for lo := 0; lo < len(tasks); {
+		n := together(tasks[lo:])
+		made, err := e.o.Rows(tasks[lo : lo+n])
 		if err != nil {
 			return nil, fmt.Errorf("editor %s: %w", e.name, err)
 		}
+		lo += n
 		if reach := e.o.Net.Config.Update.Reach; reach > 0 {
 			scales, err := e.o.Scales(made, reach)
 			if err != nil {
@@ -42,7 +41,7 @@ func (e *Editor) alone(ctx context.Context, m *lm.Model, requests []edit.Request
 				}
 			}
 		}
-		for t := range groups {
+		for t := range n {
 			one := make([]meta.Rows, len(made))
 			for i := range made {
 				one[i] = made[i][t]
