@@ -30,7 +30,8 @@ func (l *Loop) knobs() []knob {
 			if c.Memory.Cache == 0 {
 				return nil
 			}
-			return []any{max(0, c.Memory.Cache-int(over>>20)-1)}
+			used := l.estimate(c, l.Sites).Cache
+			return []any{max(0, int((used-over)>>20)-1)}
 		}, func(c *Config, v any) { c.Memory.Cache = v.(int) }},
 		{"train.batch", func(c Config, _ int64) []any {
 			batch := c.Train.Batch

@@ -48,7 +48,7 @@ func (l *Loop) estimate(cfg Config, sites []lm.Site) Estimate {
 	}
 	e.Model = l.modelBytes(cfg, first)
 	e.Graph = l.graphBytes(cfg, sites, first) + graph.HeadScratch(m.Width, m.Vocab)
-	e.Cache = bounded(float64(cfg.Memory.Cache) * (1 << 20))
+	e.Cache = min(bounded(float64(cfg.Memory.Cache)*(1<<20)), l.cachedBytes(cfg))
 	// runtime, tokenizer, packing buffers; and a step's examples as tokens
 	e.Other = 64<<20 + bounded(taskBytes*float64(cfg.Train.Accumulate)*float64(cfg.Train.Edits))
 	return e
@@ -86,6 +86,20 @@ func (l *Loop) graphBytes(cfg Config, sites []lm.Site, first int) int64 {
 		perRow += 5*float64(d) + 2*float64(min(cfg.Hypernet.Rank, d))
 	}
 	return bounded(4 * (rest*max(perToken, 0) + edits*perRow))
+}
+
+// cachedBytes is what the cache holds at the end, if it is large enough: the
+// states of every text of the edits that the run comes to, a few texts of each
+// that recur.
+func (l *Loop) cachedBytes(cfg Config) int64 {
+	edits, rest := l.tokens(cfg)
+	batch := cfg.Train.Batch
+	if batch == 0 {
+		batch = cfg.Train.Accumulate
+	}
+	each := (edits + rest) / max(float64(batch)*float64(cfg.Train.Edits), 1)
+	visits := float64(cfg.Train.Steps) * float64(cfg.Train.Accumulate) * float64(cfg.Train.Edits)
+	return bounded(visits * each * 4 * float64(l.Model.Config.Width))
 }
 
 // tokens is how many tokens a batch has in its edits, and in its rephrasings

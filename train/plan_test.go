@@ -59,6 +59,7 @@ func TestAdviceFits(t *testing.T) {
 	flags := regexp.MustCompile(`--set (\S+)`)
 	c := small()
 	c.Model.Blocks, c.Hypernet.Rank, c.Train.Accumulate, c.Memory.Cache = 3, 64, 50, 100
+	c.Train.Steps = 10_000 // which fill the cache
 	for limit, want := range map[int]string{180: "memory.cache=", 80: ""} {
 		c.Memory.Limit = limit
 		_, err := start(t, c, filepath.Join(t.TempDir(), "x"), false, sources(), &quiet{})
