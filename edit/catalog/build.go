@@ -15,6 +15,7 @@ import (
 	"keyhole.example/keyhole/edit/grace"
 	"keyhole.example/keyhole/edit/ike"
 	"keyhole.example/keyhole/edit/memit"
+	"keyhole.example/keyhole/edit/nearest"
 	"keyhole.example/keyhole/edit/rome"
 	"keyhole.example/keyhole/edit/stats"
 	"keyhole.example/keyhole/internal/kernel"
@@ -133,21 +134,44 @@ func makeFT(_ context.Context, in Ingredients, config any, b *Built) error {
 func makeGRACE(_ context.Context, in Ingredients, config any, b *Built) error {
 	cfg := *config.(*grace.Config)
 	var pool []data.Edit
-	if cfg.Eps == 0 {
-		if in.Demos == nil {
-			return fmt.Errorf("editor %s measures distances between prompts; give a source of edits", b.Made.Editor)
-		}
-		set, err := in.Demos()
-		if err != nil {
-			return err
-		}
-		if b.Made.Demos, err = set.Hash(); err != nil {
-			return err
-		}
-		pool = set.Edits
-	}
 	var err error
+	if cfg.Eps == 0 {
+		if pool, err = b.unrelated(in); err != nil {
+			return err
+		}
+	}
 	b.Editor, err = grace.New(cfg, in.Engine, pool)
+	return err
+}
+
+// unrelated are edits whose prompts distances are measured by.
+func (b *Built) unrelated(in Ingredients) ([]data.Edit, error) {
+	if in.Demos == nil {
+		return nil, fmt.Errorf("editor %s measures distances to other prompts; give a source of edits", b.Made.Editor)
+	}
+	set, err := in.Demos()
+	if err != nil {
+		return nil, err
+	}
+	b.Made.Demos, err = set.Hash()
+	return set.Edits, err
+}
+
+func makeNearest(ctx context.Context, in Ingredients, config any, b *Built) error {
+	cfg := *config.(*nearestConfig)
+	moments, err := b.moments(ctx, in)
+	if err != nil {
+		return err
+	}
+	values, err := rome.New(in.Engine, cfg.ROME, moments)
+	if err != nil {
+		return err
+	}
+	pool, err := b.unrelated(in)
+	if err != nil {
+		return err
+	}
+	b.Editor, err = nearest.New(values, cfg.Settings, in.Engine, pool)
 	return err
 }
 

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"keyhole.example/keyhole/edit/grace"
 	"keyhole.example/keyhole/edit/ike"
 	"keyhole.example/keyhole/edit/memit"
+	"keyhole.example/keyhole/edit/nearest"
 	"keyhole.example/keyhole/edit/rome"
 	"keyhole.example/keyhole/lm"
 )
@@ -43,6 +45,8 @@ func Entries() []Entry {
 	}
 	list = append(list, Entry{Name: "grace", About: "no weight: a codebook behind one layer, whose values answer near their keys",
 		Fresh: func() any { c := grace.Default(); return &c }, make: makeGRACE})
+	list = append(list, Entry{Name: "nearest", About: "no weight: ROME's values in a store behind one layer, used near their keys", Subject: true,
+		Fresh: func() any { c := defaultNearest(); return &c }, make: makeNearest})
 	for _, v := range ft.Variants() {
 		list = append(list, Entry{Name: v, About: "fine-tuning: " + ftAbout(v),
 			Fresh: func() any { c := ft.Default(v); return &c }, make: makeFT})
@@ -52,6 +56,21 @@ func Entries() []Entry {
 			Fresh: func() any { c := ike.Default(v); return &c }, make: makeIKE})
 	}
 	return list
+}
+
+// nearestConfig is a store's settings and those of the editor of its values.
+type nearestConfig struct {
+	nearest.Settings `yaml:",inline"`
+	ROME             rome.Config `yaml:"rome" doc:"the editor that finds the values"`
+}
+
+func defaultNearest() nearestConfig {
+	return nearestConfig{Settings: nearest.DefaultSettings(), ROME: rome.Default()}
+}
+
+// Validate checks both.
+func (c *nearestConfig) Validate() error {
+	return errors.Join(c.Settings.Validate(), c.ROME.Validate())
 }
 
 func ftAbout(variant string) string {

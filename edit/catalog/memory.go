@@ -7,6 +7,7 @@ import (
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/grace"
+	"keyhole.example/keyhole/edit/nearest"
 	"keyhole.example/keyhole/lm"
 )
 
@@ -23,6 +24,9 @@ func memoryKinds() []memoryKind {
 		{grace.Kind,
 			func(m *lm.Model, p edit.Packed) (edit.Adapter, error) { return grace.Open(m, p) },
 			func(p edit.Packed) (edit.Lister, error) { return grace.Unpack(p) }},
+		{nearest.Kind,
+			func(m *lm.Model, p edit.Packed) (edit.Adapter, error) { return nearest.Open(m, p) },
+			func(p edit.Packed) (edit.Lister, error) { return nearest.Unpack(p) }},
 	}
 }
 
