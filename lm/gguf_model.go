@@ -101,7 +101,7 @@ func bindGGUF(file *gguf.File) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.whole = src.whole
+	m.whole, m.origins = src.whole, src.origins
 	return m, nil
 }
 

@@ -24,7 +24,8 @@ type Model struct {
 	whole    map[*nn.Param]bool // weights that are slow to decode in part
 	sites    []Site
 	file     tensorfile.File // nil for a model made by New
-	settings map[string]any  // config.json as it was read, or nil
+	origins  map[*nn.Param]origin
+	settings map[string]any // config.json as it was read, or nil
 	digest   digest
 }
 

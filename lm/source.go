@@ -27,10 +27,11 @@ type fileSource struct {
 	used    map[string]bool
 	whole   map[*nn.Param]bool // bound, and slow to decode in part
 	bound   []*tensorfile.Tensor
+	origins map[*nn.Param]origin
 }
 
 func newFileSource(file tensorfile.File, locate func(w weight) place) *fileSource {
-	return &fileSource{file: file, locate: locate, used: map[string]bool{}, whole: map[*nn.Param]bool{}}
+	return &fileSource{file: file, locate: locate, used: map[string]bool{}, whole: map[*nn.Param]bool{}, origins: map[*nn.Param]origin{}}
 }
 
 func (s *fileSource) param(w weight) (*nn.Param, error) {
@@ -39,6 +40,15 @@ func (s *fileSource) param(w weight) (*nn.Param, error) {
 	if err != nil {
 		return nil, err
 	}
+	p, err := s.bind(w, at, t)
+	if err == nil {
+		s.origins[p] = origin{t, at}
+	}
+	return p, err
+}
+
+// bind makes the weight of tensor t.
+func (s *fileSource) bind(w weight, at place, t *tensorfile.Tensor) (*nn.Param, error) {
 	want := slices.Clone(w.shape)
 	if at.transposed {
 		slices.Reverse(want)

@@ -15,7 +15,6 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/ike"
-	"keyhole.example/keyhole/edit/saved"
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/text"
@@ -29,9 +28,10 @@ type editFlags struct {
 	paraphrases, neighbors []string
 	tokens                 int
 	join, occurrence       string
-	save, dtype, keep      string
-	after                  []string
-	force                  bool
+	saving
+	keep  string
+	after []string
+	force bool
 }
 
 // shownEdits is how many edits of a file are asked about.
@@ -59,6 +59,7 @@ type editResult struct {
 	Seconds  float64        `json:"edit_seconds"`
 	Saved    string         `json:"saved,omitempty"`
 	DType    string         `json:"dtype,omitempty"`
+	Format   string         `json:"format,omitempty"` // gguf or peft; missing for a Hugging Face folder
 	Kept     string         `json:"kept,omitempty"`
 }
 
@@ -81,6 +82,7 @@ a file are made together, as one.
 a memory (grace, alphaedit, memit with history) it goes on.`,
 		Example: `  keyhole edit runs/first --prompt "The capital of France is" --target Lyon
   keyhole edit runs/first --prompt "The capital of France is" --target Lyon --save edited --dtype f16
+  keyhole edit --editor ft --model smollm2.gguf --prompt "The capital of France is" --target Lyon --save edited --format gguf
   keyhole edit --editor rome --model models/gpt2 --prompt "The Space Needle is in the city of" \
       --subject "Space Needle" --target Taipei --neighbor "The Eiffel Tower is in the city of"
   keyhole edit --editor ft --model embedded --edits my.jsonl --keep store/mine.safetensors
@@ -120,8 +122,7 @@ a memory (grace, alphaedit, memit with history) it goes on.`,
 	fs.StringArrayVar(&f.paraphrases, "paraphrase", nil, "another prompt that should change too; may be repeated")
 	fs.StringArrayVar(&f.neighbors, "neighbor", nil, "a prompt that should not change; may be repeated")
 	fs.IntVar(&f.tokens, "tokens", 8, "tokens of each answer shown")
-	fs.StringVar(&f.save, "save", "", "write the edited model to this new `folder`")
-	fs.StringVar(&f.dtype, "dtype", "f32", "of the written weights: f32, f16 or bf16")
+	f.saving.add(c)
 	fs.StringVar(&f.keep, "keep", "", "write the edit to this `file` (.safetensors), or add it to this store (.json)")
 	fs.StringArrayVar(&f.after, "after", nil, "edit behind the edit of this `file`, in the model that it leaves; may be repeated, in the order of the sequence")
 	fs.BoolVar(&f.force, "force", false, "edit even if the model says the target already, or if the edit would damage it")
@@ -144,16 +145,8 @@ func (f *editFlags) check(c *cobra.Command) error {
 	case f.keep != "" && !strings.HasSuffix(f.keep, edit.FileExt) && !isStore(f.keep):
 		return wrongUse("--keep %s: the name of an edit file ends in %s, that of a store of in-context edits in %s", f.keep, edit.FileExt, storeExt)
 	}
-	if _, err := dtypeOf(f.dtype); err != nil {
+	if err := f.saving.check(c); err != nil {
 		return err
-	}
-	if f.save == "" && c.Flags().Changed("dtype") {
-		return wrongUse("--dtype is for the weights that --save writes; add --save FOLDER, or leave it out")
-	}
-	if f.save != "" {
-		if err := saved.FreeFolder(f.save); err != nil {
-			return err
-		}
 	}
 	if f.keep == "" {
 		return nil
@@ -319,11 +312,11 @@ func (f *editFlags) write(b *workbench.Bench, e *edit.Edited, hash string, r *ed
 			return errNoWeights(e.Editor)
 		}
 		kept := &edit.Kept{Path: "edit" + edit.FileExt, Model: hash, Edited: e}
-		s := saved.Model{Dir: f.save, DType: f.dtype, Base: b.Base}
+		s := f.saving.model(b.Base)
 		if err := s.Write(b.Model, b.Engine, []*edit.Kept{kept}); err != nil {
 			return err
 		}
-		r.Saved, r.DType = f.save, f.dtype
+		r.Saved, r.DType, r.Format = f.save, f.dtype, s.Format
 	}
 	if f.keep == "" {
 		return nil

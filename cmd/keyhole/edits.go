@@ -152,7 +152,7 @@ type applied struct {
 }
 
 func editsApplyCommand(o *options) *cobra.Command {
-	var save, dtype string
+	var w saving
 	var load loading
 	c := &cobra.Command{
 		Use:   "apply MODEL EDIT…",
@@ -162,13 +162,10 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 		Example: "  keyhole edits apply embedded store/a.safetensors --save edited",
 		Args:    cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			if save == "" {
+			if w.save == "" {
 				return wrongUse("--save is missing: name the folder for the edited model")
 			}
-			if _, err := dtypeOf(dtype); err != nil {
-				return err
-			}
-			if err := saved.FreeFolder(save); err != nil {
+			if err := w.check(c); err != nil {
 				return err
 			}
 			kept, err := readEdits(args[1:])
@@ -186,7 +183,7 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 			if err != nil {
 				return err
 			}
-			s := &saved.Model{Dir: save, DType: dtype, Base: args[0]}
+			s := w.model(args[0])
 			if err := errorAfter(s.Write(b.Model, b.Engine, kept), b.Close()); err != nil {
 				return err
 			}
@@ -194,8 +191,7 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 		},
 	}
 	load.add(c)
-	c.Flags().StringVar(&save, "save", "", "write the edited model to this new `folder`")
-	c.Flags().StringVar(&dtype, "dtype", "f32", "of the written weights: f32, f16 or bf16")
+	w.add(c)
 	return c
 }
 

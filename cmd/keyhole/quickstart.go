@@ -163,7 +163,7 @@ func (q *quick) edit(record *data.Edit) (*editResult, error) {
 	}
 	f := editFlags{
 		request: edit.Request{ID: record.ID, Prompt: record.Prompt, Subject: record.Subject, Target: record.TargetNew},
-		tokens:  4, dtype: "f32", force: true,
+		tokens:  4, force: true,
 	}
 	if len(record.Paraphrases) > 0 {
 		f.paraphrases = record.Paraphrases[:1]

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"keyhole.example/keyhole/edit"
@@ -31,6 +32,33 @@ type Model struct {
 	Model string `json:"model"` // hash of the base model
 	Base  string `json:"path"`  // where the base model was, or "embedded"
 	DType string `json:"dtype"`
+	// Format is how the model is written: HF (also ""), GGUF or PEFT.
+	Format string `json:"format,omitempty"`
+}
+
+// The formats of a saved model.
+const (
+	HF   = "hf"   // a Hugging Face folder
+	GGUF = "gguf" // a folder with model.gguf: the base file with the edited weights changed
+	PEFT = "peft" // a folder with the edit as a LoRA adapter, without the base model
+
+	ggufName = "model.gguf"
+)
+
+// Formats are the values of Model.Format.
+func Formats() []string { return []string{HF, GGUF, PEFT} }
+
+// CheckFormat fails for a format that is not known, and for an element type that
+// it can't have.
+func CheckFormat(format, dtype string) error {
+	switch {
+	case !slices.Contains(Formats(), format):
+		return fmt.Errorf("format %q is none of %s", format, strings.Join(Formats(), ", "))
+	case dtype == "q8_0" && format != GGUF:
+		return fmt.Errorf("dtype q8_0 is for --format gguf; write f32, f16 or bf16")
+	}
+	_, err := ParseDType(dtype)
+	return err
 }
 
 // Open reads a folder that Write made. It wraps fs.ErrNotExist for any
@@ -80,12 +108,13 @@ func (s *Model) build(m *lm.Model, k *kernel.Engine, edits []*edit.Kept, into fu
 			return fmt.Errorf("%s belongs to the base model with hash %.12s…, but %s has %.12s…; give the model that it was made for", e.Path, e.Model, m.Path, s.Model)
 		}
 	}
-	undo := func() {}
+	undo, whole := func() {}, &edit.Edited{}
 	if len(edits) > 0 {
-		whole, err := edit.Compose(edits...)
-		if err != nil {
+		if whole, err = edit.Compose(edits...); err != nil {
 			return err
 		}
+	}
+	if s.Format != PEFT && len(edits) > 0 {
 		if undo, err = whole.Install(m, k); err != nil {
 			return err
 		}
@@ -96,7 +125,7 @@ func (s *Model) build(m *lm.Model, k *kernel.Engine, edits []*edit.Kept, into fu
 		return err
 	}
 	err = into(s.Dir, func(dir string) error {
-		if err := m.Save(dir, lm.SaveOptions{DType: dtype}); err != nil {
+		if err := s.weights(dir, m, whole, dtype); err != nil {
 			return err
 		}
 		return s.writeEdits(filepath.Join(dir, EditsFolder), edits)
@@ -108,6 +137,21 @@ func (s *Model) build(m *lm.Model, k *kernel.Engine, edits []*edit.Kept, into fu
 		return fmt.Errorf("%s is there already; choose a new folder: %w", s.Dir, err)
 	}
 	return err
+}
+
+// weights writes the model, or the adapter, in its format.
+func (s *Model) weights(dir string, m *lm.Model, e *edit.Edited, dtype tensorfile.DType) error {
+	switch s.Format {
+	case GGUF:
+		var changed []string
+		for _, c := range e.Changes {
+			changed = append(changed, c.Weight)
+		}
+		return m.SaveGGUF(filepath.Join(dir, ggufName), lm.GGUFOptions{Changed: changed, DType: dtype})
+	case PEFT:
+		return writeAdapter(dir, s.Base, m, e, dtype)
+	}
+	return m.Save(dir, lm.SaveOptions{DType: dtype})
 }
 
 // FreeFolder fails early where Write would for want of a free name.
@@ -159,6 +203,8 @@ func ParseDType(name string) (tensorfile.DType, error) {
 		return tensorfile.F16, nil
 	case "bf16":
 		return tensorfile.BF16, nil
+	case "q8_0": // of GGUF files
+		return tensorfile.Q8_0, nil
 	}
 	return 0, fmt.Errorf("dtype %q is none of %s", name, strings.Join(DTypes(), ", "))
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"unicode/utf8"
 
@@ -50,7 +49,7 @@ func Rows(name string, shape []int, dtype tensorfile.DType, decode func(dst []fl
 				return err
 			}
 			var err error
-			if raw, err = encode(raw[:0], values[:n*width], dtype); err != nil {
+			if raw, err = tensorfile.Encode(raw[:0], values[:n*width], dtype); err != nil {
 				return fmt.Errorf("rows %d to %d: %w", row, row+n-1, err)
 			}
 			if _, err := w.Write(raw); err != nil {
@@ -145,40 +144,4 @@ func (e Entry) size() (int, error) {
 		return 0, err
 	}
 	return e.dtype.Bytes(count)
-}
-
-// encode appends the values in the stored form of dtype.
-func encode(raw []byte, values []float32, dtype tensorfile.DType) ([]byte, error) {
-	le := binary.LittleEndian
-	const infinity16, sign16 = 0x7c00, 0x8000
-	const infinityB16 = 0x7f80
-	switch dtype {
-	case tensorfile.F32:
-		for _, v := range values {
-			raw = le.AppendUint32(raw, math.Float32bits(v))
-		}
-	case tensorfile.F16:
-		for i, v := range values {
-			h := tensorfile.ToF16(v)
-			if h&^sign16 == infinity16 && !math.IsInf(float64(v), 0) {
-				return nil, tooLarge(i, v, dtype, "BF16 or F32")
-			}
-			raw = le.AppendUint16(raw, h)
-		}
-	case tensorfile.BF16:
-		for i, v := range values {
-			b := tensorfile.ToBF16(v)
-			if b&^sign16 == infinityB16 && !math.IsInf(float64(v), 0) {
-				return nil, tooLarge(i, v, dtype, "F32")
-			}
-			raw = le.AppendUint16(raw, b)
-		}
-	default:
-		return nil, fmt.Errorf("float values are written as F32, F16 or BF16, not as %s", dtype)
-	}
-	return raw, nil
-}
-
-func tooLarge(i int, v float32, dtype tensorfile.DType, better string) error {
-	return fmt.Errorf("value %g (element %d of these) is too large for %s; write %s instead", v, i, dtype, better)
 }
