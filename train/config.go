@@ -25,7 +25,7 @@ type Config struct {
 // ModelConfig names the base model and what is edited in it.
 type ModelConfig struct {
 	Path   string   `yaml:"path" doc:"Hugging Face folder or GGUF file; empty or embedded: the embedded model"`
-	Pre    string   `yaml:"pre" doc:"pre-tokenizer of a GGUF file, in place of the one that it names: llama-bpe, qwen2, …"`
+	Pre    string   `yaml:"pre" absent:"" doc:"pre-tokenizer of a GGUF file, in place of the one that it names: llama-bpe, qwen2, …"`
 	Sites  []string `yaml:"sites" doc:"edited weights, by name or pattern; empty: the MLP weights of the last blocks"`
 	Blocks int      `yaml:"blocks" doc:"how many last blocks are edited where sites is empty"`
 }

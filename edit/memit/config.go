@@ -15,7 +15,7 @@ type Config struct {
 	LossLayer int     `yaml:"v_loss_layer" doc:"block behind which the head reads the loss; -1: the last"`
 
 	// Omitted where it is off, so that results from before it was there are known.
-	History bool `yaml:"history" json:",omitempty" doc:"in a sequence, keys of earlier edits count as new facts do, so that rounds add up to one edit of all"`
+	History bool `yaml:"history" absent:"false" doc:"in a sequence, keys of earlier edits count as new facts do, so that rounds add up to one edit of all"`
 
 	keyvalue.Config `yaml:",inline"`
 }
