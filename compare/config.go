@@ -104,7 +104,7 @@ func (e *Entry) Validate() error {
 		if err != nil {
 			return err
 		}
-		if _, err := entry.Config(e.Set); err != nil {
+		if _, _, err := entry.Config(nil, e.Set); err != nil {
 			return fmt.Errorf("%v", err) // its keys are not this file's
 		}
 	}

@@ -26,16 +26,5 @@ func Adapted(m *lm.Model, e *kernel.Engine, a edit.Adapter, prompt string, n int
 	if err != nil {
 		return "", fmt.Errorf("prompt %q: %w", prompt, err)
 	}
-	return Continuation(m, ids, out), nil
-}
-
-// Continuation is the text of the new tokens; decoding them together with the
-// prompt keeps the blank between the two.
-func Continuation(m *lm.Model, prompt, out []int32) string {
-	whole := m.Tokenizer.DecodeSkip(append(append([]int32(nil), prompt...), out...))
-	start := m.Tokenizer.DecodeSkip(prompt)
-	if len(whole) < len(start) {
-		return m.Tokenizer.DecodeSkip(out)
-	}
-	return whole[len(start):]
+	return m.Continuation(ids, out), nil
 }

@@ -83,7 +83,7 @@ func (b *Bench) Use(ctx context.Context, name string, set []string) error {
 	if err != nil {
 		return err
 	}
-	config, err := entry.Config(set)
+	config, _, err := entry.Config(b.Model, set)
 	if err != nil {
 		return err
 	}

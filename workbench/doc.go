@@ -2,7 +2,8 @@
 // with its engine, and an editor on it, by name from the catalogue or from the
 // folder of a run. It knows what the binary carries: a model, edits and a text.
 //
-// The central type is Bench. Read bench.go, then ingredients.go (statistics and
+// The central type is Bench. Read bench.go, then make.go (edits and their
+// verdict), ingredients.go (statistics and
 // demonstrations), trained.go (a run's editor), train.go (training one) and
 // source.go (what the binary carries).
 package workbench

@@ -146,7 +146,7 @@ func settings(c *cobra.Command, args []string, _ string) []string {
 		if err != nil {
 			return nil
 		}
-		if into, err = e.Config(nil); err != nil {
+		if into, _, err = e.Config(nil, nil); err != nil {
 			return nil
 		}
 	case len(args) > 0:

@@ -98,8 +98,8 @@ func kindOf(kind, name string) (configKind, error) {
 
 func configCommand(o *options) *cobra.Command {
 	return group("config", "Look at configurations",
-		"  keyhole config show quickstart --set train.lr=1e-5\n  keyhole config check my.yaml\n  keyhole config explain train.lr",
-		configShowCommand(o), configCheckCommand(o), configExplainCommand(o), configSchemaCommand(o))
+		"  keyhole config show quickstart --set train.lr=1e-5\n  keyhole config check my.yaml\n  keyhole config explain train.lr\n  keyhole config editor rome --model embedded",
+		configShowCommand(o), configCheckCommand(o), configExplainCommand(o), configEditorCommand(o), configSchemaCommand(o))
 }
 
 // configFlags are what the three commands have in common.
@@ -133,27 +133,32 @@ func configShowCommand(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if !o.json {
-				_, err = c.OutOrStdout().Write(r.Bytes())
-				return err
-			}
-			type value struct {
-				Value  any    `json:"value"`
-				Origin string `json:"origin"`
-			}
-			all := map[string]value{}
-			for _, v := range r.Values() {
-				var x any
-				if err := yaml.Unmarshal([]byte(v.Text), &x); err != nil {
-					return fmt.Errorf("%s: %w", v.Key, err)
-				}
-				all[v.Key] = value{x, v.Origin.String()}
-			}
-			return printJSON(c.OutOrStdout(), all)
+			return showConfig(c.OutOrStdout(), o.json, r)
 		},
 	}
 	f.add(c)
 	return c
+}
+
+// showConfig prints every value with where it comes from.
+func showConfig(w io.Writer, asJSON bool, r *configs.Resolved) error {
+	if !asJSON {
+		_, err := w.Write(r.Bytes())
+		return err
+	}
+	type value struct {
+		Value  any    `json:"value"`
+		Origin string `json:"origin"`
+	}
+	all := map[string]value{}
+	for _, v := range r.Values() {
+		var x any
+		if err := yaml.Unmarshal([]byte(v.Text), &x); err != nil {
+			return fmt.Errorf("%s: %w", v.Key, err)
+		}
+		all[v.Key] = value{x, v.Origin.String()}
+	}
+	return printJSON(w, all)
 }
 
 func configCheckCommand(o *options) *cobra.Command {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -78,6 +79,8 @@ type checked struct {
 	Format  string      `json:"format"`
 	Reasons []data.Drop `json:"reasons"`
 	Unread  []string    `json:"unread,omitempty"` // keys that the format does not use
+	// Conflicts are records of which only one can hold where all are edited.
+	Conflicts []edit.Conflict `json:"conflicts,omitempty"`
 }
 
 func dataCheckCommand(o *options) *cobra.Command {
@@ -86,7 +89,9 @@ func dataCheckCommand(o *options) *cobra.Command {
 		Use:   "check FILE",
 		Short: "Find the bad records of a file",
 		Long: `Read a file of edits and list what is wrong in it, by reason with the line of the
-first such record. The exit status is 1 if there is a bad record.`,
+first such record, and records that contradict each other: the same prompt with
+different targets, of which one edit alone can hold. The exit status is 1 if
+there is a bad record.`,
 		Example: "  keyhole data check my-edits.jsonl",
 		Args:    exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -100,6 +105,11 @@ first such record. The exit status is 1 if there is a bad record.`,
 				return err
 			}
 			r := checked{Good: len(set.Edits), Format: set.Format, Reasons: append([]data.Drop{}, set.Dropped...), Unread: set.Unread}
+			var requests []edit.Request
+			for i := range set.Edits {
+				requests = append(requests, edit.Requests(&set.Edits[i])...)
+			}
+			r.Conflicts = edit.Conflicts(requests)
 			for _, d := range set.Dropped {
 				if d.Bad {
 					r.Bad += d.Count
@@ -133,6 +143,17 @@ func printChecked(w io.Writer, asJSON bool, r checked) error {
 	}
 	if len(r.Unread) > 0 {
 		if _, err := fmt.Fprintf(w, "not used: %s\n", strings.Join(r.Unread, ", ")); err != nil {
+			return err
+		}
+	}
+	const shown = 5
+	for _, c := range r.Conflicts[:min(len(r.Conflicts), shown)] {
+		if _, err := fmt.Fprintf(w, "conflict: records %v\n", c); err != nil {
+			return err
+		}
+	}
+	if n := len(r.Conflicts) - shown; n > 0 {
+		if _, err := fmt.Fprintf(w, "and %d further conflicts; --json has them\n", n); err != nil {
 			return err
 		}
 	}

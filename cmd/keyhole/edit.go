@@ -3,11 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +14,8 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/ike"
+	"keyhole.example/keyhole/edit/verdict"
 	"keyhole.example/keyhole/internal/atomicfile"
-	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/workbench"
 )
@@ -28,14 +27,40 @@ type editFlags struct {
 	paraphrases, neighbors []string
 	tokens                 int
 	join, occurrence       string
+	maxDrift               float64
+	after                  []string
 	saving
-	keep  string
-	after []string
-	force bool
+	keep           string
+	together       bool
+	force, verbose bool
 }
 
-// shownEdits is how many edits of a file are asked about.
-const shownEdits = 10
+// editResult is the JSON of edit.
+type editResult struct {
+	Editor    string            `json:"editor"`
+	Model     string            `json:"model"` // hash of the base model
+	Requests  int               `json:"requests"`
+	Batches   int               `json:"batches"` // edits that were made of them
+	Held      bool              `json:"held"`    // every target is said at the end
+	Success   bool              `json:"success"` // each was right after its own edit
+	Edits     []verdict.Outcome `json:"edits"`   // one for each request
+	Conflicts []edit.Conflict   `json:"conflicts,omitempty"`
+	Drift     *verdict.Drift    `json:"drift"` // null: the editor refused
+	Refused   string            `json:"refused,omitempty"`
+	Prompt    string            `json:"prompt"`
+	Target    string            `json:"target"`
+	Before    string            `json:"before"`
+	After     string            `json:"after"`
+	Answers   []asked           `json:"answers"`
+	Report    map[string]any    `json:"report"` // figures of the last edit
+	Seconds   float64           `json:"edit_seconds"`
+	Saved     string            `json:"saved,omitempty"`
+	DType     string            `json:"dtype,omitempty"`
+	Format    string            `json:"format,omitempty"` // gguf or peft; missing for a Hugging Face folder
+	Kept      string            `json:"kept,omitempty"`
+
+	verdict *verdict.Verdict
+}
 
 // asked is one prompt with the model's greedy answers.
 type asked struct {
@@ -45,38 +70,27 @@ type asked struct {
 	After  string `json:"after"`
 }
 
-// editResult is the JSON of edit.
-type editResult struct {
-	Editor   string         `json:"editor"`
-	Model    string         `json:"model"` // hash of the base model
-	Requests int            `json:"requests"`
-	Prompt   string         `json:"prompt"`
-	Target   string         `json:"target"`
-	Before   string         `json:"before"`
-	After    string         `json:"after"`
-	Answers  []asked        `json:"answers"`
-	Report   map[string]any `json:"report"`
-	Seconds  float64        `json:"edit_seconds"`
-	Saved    string         `json:"saved,omitempty"`
-	DType    string         `json:"dtype,omitempty"`
-	Format   string         `json:"format,omitempty"` // gguf or peft; missing for a Hugging Face folder
-	Kept     string         `json:"kept,omitempty"`
-}
-
 func editCommand(o *options) *cobra.Command {
 	who := editorFlags{}
 	var f editFlags
 	c := &cobra.Command{
 		Use:   "edit [RUN_OR_CHECKPOINT]",
-		Short: "Make an edit and see, save or keep it",
-		Long: `Make the model say TARGET after PROMPT, and show its answers before and after.
-The editor is a run or checkpoint folder, or, with --editor and --model, one
-that needs no training.
+		Short: "Make an edit, measure it, and save or keep it",
+		Long: `Make the model say TARGET after PROMPT, and say what came of it: the answer and
+the target's probability before and after, whether the edit holds, and how far
+the model drifted on a fixed set of unrelated prompts. The editor is a run or
+checkpoint folder, or, with --editor and --model, one that needs no training.
 
 --save writes the edited model as a Hugging Face folder; --keep writes the edit
 alone, as a small file for keyhole edits; in-context edits (ike, prompt) go into
-a store (.json) that keyhole generate --store answers from. Several edits from
-a file are made together, as one.
+a store (.json) that keyhole generate --store answers from. Nothing is written
+for an edit that did not take, or that broke the model (drift above --max-drift):
+the exit status is 3 then, and --force writes all the same.
+
+Several edits from a file are made one behind the other, each a file of its own
+in the folder of --keep, or of the saved model, that can be listed and removed;
+with --together, and always by editors whose edits do not add up (ft, memit),
+they are one edit.
 
 --after makes the edit behind earlier ones, in their model: with editors that keep
 a memory (grace, alphaedit, memit with history) it goes on.`,
@@ -86,6 +100,7 @@ a memory (grace, alphaedit, memit with history) it goes on.`,
   keyhole edit --editor rome --model models/gpt2 --prompt "The Space Needle is in the city of" \
       --subject "Space Needle" --target Taipei --neighbor "The Eiffel Tower is in the city of"
   keyhole edit --editor ft --model embedded --edits my.jsonl --keep store/mine.safetensors
+  keyhole edit --editor rome --model embedded --edits my.jsonl --keep store
   keyhole edit --editor grace --model embedded --prompt "Bo Yibo lost their life at" --target Rome --keep a.safetensors
   keyhole edit --editor grace --model embedded --after a.safetensors --prompt "Nico Fidenco passed away in" --target Oslo --keep b.safetensors
   keyhole edit --editor ike --model models/smollm2 --prompt "The capital of France is" --target Lyon --keep store.json`,
@@ -94,21 +109,20 @@ a memory (grace, alphaedit, memit with history) it goes on.`,
 			if err := f.check(c); err != nil {
 				return err
 			}
-			if e, err := catalog.Find(who.editor); err == nil && f.force && e.Has("force") {
-				who.set = append(who.set, "force=true")
-			}
+			f.adapt(&who)
 			b, err := who.open(c.Context(), c, args)
 			if err != nil {
 				return err
 			}
 			r, err := f.run(c, b)
-			if err := errorAfter(err, b.Close()); err != nil {
+			err = errorAfter(err, b.Close())
+			if r == nil || stopped(c) != nil {
 				return err
 			}
 			if o.json {
-				return printJSON(c.OutOrStdout(), r)
+				return errors.Join(printJSON(c.OutOrStdout(), r), err)
 			}
-			return printEdit(c.OutOrStdout(), r)
+			return errors.Join(f.print(c.OutOrStdout(), r), err)
 		},
 	}
 	who.add(c)
@@ -118,15 +132,34 @@ a memory (grace, alphaedit, memit with history) it goes on.`,
 	fs.StringVar(&f.request.Subject, "subject", "", "what the fact is about, as it stands in the prompt; rome needs it")
 	addJoin(c, &f.join)
 	addOccurrence(c, &f.occurrence)
-	fs.StringVar(&f.file, "edits", "", "`file` of edits to be made together, instead of --prompt and --target")
+	fs.StringVar(&f.file, "edits", "", "`file` of edits, instead of --prompt and --target")
+	fs.BoolVar(&f.together, "together", false, "make one edit of --edits, which can only be removed as a whole")
 	fs.StringArrayVar(&f.paraphrases, "paraphrase", nil, "another prompt that should change too; may be repeated")
 	fs.StringArrayVar(&f.neighbors, "neighbor", nil, "a prompt that should not change; may be repeated")
 	fs.IntVar(&f.tokens, "tokens", 8, "tokens of each answer shown")
+	fs.Float64Var(&f.maxDrift, "max-drift", verdict.MaxDrift, "nats of KL on unrelated prompts above which the model counts as broken")
 	f.saving.add(c)
-	fs.StringVar(&f.keep, "keep", "", "write the edit to this `file` (.safetensors), or add it to this store (.json)")
+	fs.StringVar(&f.keep, "keep", "", "write the edit to this `file` (.safetensors), several to this folder, or add them to this store (.json)")
 	fs.StringArrayVar(&f.after, "after", nil, "edit behind the edit of this `file`, in the model that it leaves; may be repeated, in the order of the sequence")
-	fs.BoolVar(&f.force, "force", false, "edit even if the model says the target already, or if the edit would damage it")
+	fs.BoolVar(&f.force, "force", false, "edit even if the model says the target already, and write what did not take or damages the model")
+	fs.BoolVarP(&f.verbose, "verbose", "v", false, "show every figure that the editor gives")
 	return c
+}
+
+// adapt sets keys of the editor's config that follow from flags: --force, and
+// that contexts are measured as a store will put them in front of prompts.
+func (f *editFlags) adapt(who *editorFlags) {
+	e, err := catalog.Find(who.editor)
+	if err != nil {
+		return // it is refused when it is opened
+	}
+	if f.force && e.Has("force") {
+		who.set = append(who.set, "force=true")
+	}
+	named := slices.ContainsFunc(who.set, func(s string) bool { return strings.HasPrefix(s, "memory=") })
+	if e.InContext && e.Has("memory") && !named {
+		who.set = append(who.set, "memory="+ike.StoreMemory)
+	}
 }
 
 func (f *editFlags) check(c *cobra.Command) error {
@@ -140,9 +173,13 @@ func (f *editFlags) check(c *cobra.Command) error {
 		return wrongUse("--prompt is missing: say after which text the model shall answer otherwise")
 	case f.file == "" && f.request.Target == "":
 		return wrongUse("--target is missing: say what the model shall answer")
+	case f.file == "" && f.together:
+		return wrongUse("--together is for several edits; add --edits FILE, or leave it out")
 	case f.tokens < 1:
 		return wrongUse("--tokens %d is below 1", f.tokens)
-	case f.keep != "" && !strings.HasSuffix(f.keep, edit.FileExt) && !isStore(f.keep):
+	case !(f.maxDrift > 0):
+		return wrongUse("--max-drift %v is not positive", f.maxDrift)
+	case f.file == "" && f.keep != "" && !f.keepsFile() && !isStore(f.keep):
 		return wrongUse("--keep %s: the name of an edit file ends in %s, that of a store of in-context edits in %s", f.keep, edit.FileExt, storeExt)
 	}
 	if err := f.saving.check(c); err != nil {
@@ -157,10 +194,21 @@ func (f *editFlags) check(c *cobra.Command) error {
 	return atomicfile.Writable(f.keep)
 }
 
-// keepIsFree refuses to write an edit over another; a store takes more edits.
+// keepsFile reports whether --keep names one edit file.
+func (f *editFlags) keepsFile() bool { return strings.HasSuffix(f.keep, edit.FileExt) }
+
+// keepIsFree refuses to write an edit over another; a store takes more edits,
+// and so does a folder.
 func (f *editFlags) keepIsFree() error {
-	if _, err := os.Lstat(f.keep); !isStore(f.keep) && !errors.Is(err, fs.ErrNotExist) {
-		return errorAfter(err, fmt.Errorf("%s is there already; choose a new name, or delete it", f.keep))
+	if !f.keepsFile() {
+		return nil
+	}
+	return isFree(f.keep)
+}
+
+func isFree(path string) error {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return errorAfter(err, fmt.Errorf("%s is there already; choose a new name, or delete it", path))
 	}
 	return nil
 }
@@ -169,7 +217,12 @@ func (f *editFlags) keepIsFree() error {
 // requests can be written as asked for.
 func (f *editFlags) fits(b *workbench.Bench, requests []edit.Request) error {
 	inContext := b.InContext()
+	several := len(requests) > 1 && !f.together && !b.Together()
 	switch {
+	case f.keep != "" && several && f.keepsFile():
+		return wrongUse("--keep %s: %d edits by %s are kept in a file each; name a folder, or make them one edit with --together", f.keep, len(requests), b.Editor.Name())
+	case f.keep != "" && !inContext && !several && !f.keepsFile() && !isStore(f.keep):
+		return wrongUse("--keep %s: the %d edits are made as one, which is kept in a file, whose name ends in %s", f.keep, len(requests), edit.FileExt)
 	case f.keep != "" && inContext != isStore(f.keep):
 		return wrongUse("--keep %s: edits by %s are kept in %s", f.keep, b.Editor.Name(), map[bool]string{
 			true: "an edit store, whose name ends in " + storeExt, false: "an edit file, whose name ends in " + edit.FileExt,
@@ -210,166 +263,4 @@ func (f *editFlags) requests() ([]edit.Request, error) {
 		out = append(out, edit.Requests(&set.Edits[i])...)
 	}
 	return out, nil
-}
-
-// questions are the prompts to show answers to.
-func (f *editFlags) questions(requests []edit.Request) []asked {
-	var out []asked
-	for i := range requests[:min(len(requests), shownEdits)] {
-		out = append(out, asked{Kind: "prompt", Prompt: requests[i].Prompt})
-	}
-	for _, p := range f.paraphrases {
-		out = append(out, asked{Kind: "paraphrase", Prompt: p})
-	}
-	for _, p := range f.neighbors {
-		out = append(out, asked{Kind: "neighbor", Prompt: p})
-	}
-	return out
-}
-
-func (f *editFlags) run(c *cobra.Command, b *workbench.Bench) (*editResult, error) {
-	if err := findData(c, &f.file); err != nil {
-		return nil, err
-	}
-	requests, err := f.requests()
-	if err != nil {
-		return nil, err
-	}
-	if err := f.fits(b, requests); err != nil {
-		return nil, err
-	}
-	last, undo, err := goOn(c, b, f.after)
-	if err != nil {
-		return nil, err
-	}
-	defer undo()
-	if list, ok := lastMemory(last).(edit.Lister); ok && f.file == "" {
-		requests[0].ID = freeID(list)
-	}
-	questions := f.questions(requests)
-	for i := range questions {
-		q := &questions[i]
-		if q.Before, err = workbench.Adapted(b.Model, b.Engine, last.AdapterOf(), q.Prompt, f.tokens); err != nil {
-			return nil, err
-		}
-	}
-	if f.file == "" && !f.force && text.Begins(questions[0].Before, f.request.Target) {
-		return nil, fmt.Errorf("the model answers %q with %q already, so there is nothing to edit; choose another target, or add --force", f.request.Prompt, f.request.Target)
-	}
-	start := time.Now()
-	e, err := edit.Continue(c.Context(), b.Editor, b.Model, last, requests)
-	if stop := stopped(c); stop != nil {
-		return nil, stop
-	}
-	if err != nil {
-		return nil, err
-	}
-	seconds := time.Since(start).Seconds()
-	if err := f.answersAfter(b, e, questions); err != nil {
-		return nil, err
-	}
-	hash, err := b.Model.Hash()
-	if err != nil {
-		return nil, err
-	}
-	r := &editResult{
-		Editor: b.Editor.Name(), Model: hash, Requests: len(requests), Prompt: requests[0].Prompt, Target: requests[0].Target,
-		Before: questions[0].Before, After: questions[0].After, Answers: questions, Report: map[string]any{}, Seconds: seconds,
-	}
-	for _, figure := range e.Report {
-		r.Report[figure.Name] = figure.Value
-	}
-	return r, f.write(b, e, hash, r)
-}
-
-// answersAfter asks the edited model.
-func (f *editFlags) answersAfter(b *workbench.Bench, e *edit.Edited, questions []asked) error {
-	undo, err := e.Install(b.Model, b.Engine)
-	if err != nil {
-		return err
-	}
-	defer undo()
-	for i := range questions {
-		q := &questions[i]
-		context := ""
-		if e.Context != nil {
-			if context, err = e.Context(q.Prompt); err != nil {
-				return err
-			}
-		}
-		if q.After, err = workbench.Adapted(b.Model, b.Engine, e.AdapterOf(), context+q.Prompt, f.tokens); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// write saves the edited model and keeps the edit, as far as asked for: both or
-// neither.
-func (f *editFlags) write(b *workbench.Bench, e *edit.Edited, hash string, r *editResult) error {
-	if f.save != "" {
-		if len(e.Changes) == 0 {
-			return errNoWeights(e.Editor)
-		}
-		kept := &edit.Kept{Path: "edit" + edit.FileExt, Model: hash, Edited: e}
-		s := f.saving.model(b.Base)
-		if err := s.Write(b.Model, b.Engine, []*edit.Kept{kept}); err != nil {
-			return err
-		}
-		r.Saved, r.DType, r.Format = f.save, f.dtype, s.Format
-	}
-	if f.keep == "" {
-		return nil
-	}
-	if err := f.writeKept(e, hash); err != nil {
-		if f.save != "" {
-			err = errors.Join(err, os.RemoveAll(f.save))
-		}
-		return err
-	}
-	r.Kept = f.keep
-	return nil
-}
-
-func (f *editFlags) writeKept(e *edit.Edited, hash string) error {
-	forget, err := atomicfile.MakeParent(f.keep)
-	if err != nil {
-		return err
-	}
-	if isStore(f.keep) {
-		var s *ike.Store
-		if s, err = storeWith(f.keep, e.Requests); err == nil {
-			err = s.Save()
-		}
-	} else if err = f.keepIsFree(); err == nil { // it may be a file of the model just saved
-		err = edit.WriteFile(f.keep, e, hash)
-	}
-	if err != nil {
-		forget()
-	}
-	return err
-}
-
-func printEdit(w io.Writer, r *editResult) error {
-	t := &report.Table{Columns: []report.Column{{Name: ""}, {Name: "prompt"}, {Name: "before"}, {Name: "after"}}}
-	for _, a := range r.Answers {
-		t.Add(report.Text(a.Kind), report.Text(oneLine(a.Prompt)), report.Text(oneLine(a.Before)), report.Text(oneLine(a.After)))
-	}
-	if err := t.WriteText(w, false); err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(w, "%s: %d edit(s) in %.2f s%s\n", r.Editor, r.Requests, r.Seconds, figuresText(r.Report)); err != nil {
-		return err
-	}
-	if r.Saved != "" {
-		if _, err := fmt.Fprintf(w, "saved the edited model in %s (%s)\n", r.Saved, r.DType); err != nil {
-			return err
-		}
-	}
-	if r.Kept != "" {
-		if _, err := fmt.Fprintf(w, "kept the edit in %s; see: keyhole edits list %s\n", r.Kept, r.Kept); err != nil {
-			return err
-		}
-	}
-	return nil
 }

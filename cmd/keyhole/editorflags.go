@@ -102,7 +102,7 @@ func (f *editorFlags) find(c *cobra.Command) error {
 func (f *editorFlags) exists() error {
 	e, err := catalog.Find(f.editor)
 	if err == nil {
-		_, err = e.Config(f.set)
+		_, _, err = e.Config(nil, f.set)
 	}
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/saved"
 	"keyhole.example/keyhole/report"
+	"keyhole.example/keyhole/workbench"
 )
 
 func editsCommand(o *options) *cobra.Command {
@@ -127,7 +128,7 @@ func printEdits(w io.Writer, kept []*edit.Kept) error {
 		_, err := fmt.Fprintln(w, "no edits")
 		return err
 	}
-	t := &report.Table{Columns: []report.Column{{Name: "file"}, {Name: "editor"}, {Name: "prompt"}, {Name: "target"}, {Name: "edits", Right: true}, {Name: "weights", Right: true}, {Name: "model"}}}
+	t := &report.Table{Columns: []report.Column{{Name: "file"}, {Name: "editor"}, {Name: "prompt"}, {Name: "target"}, {Name: "edits", Right: true}, {Name: "held", Right: true}, {Name: "weights", Right: true}, {Name: "model"}}}
 	for _, k := range kept {
 		requests, first, listed := k.Edited.Requests, edit.Request{}, []edit.Request(nil)
 		if m, err := catalog.Listed(k.Edited); err == nil { // each can be taken out
@@ -137,12 +138,23 @@ func printEdits(w io.Writer, kept []*edit.Kept) error {
 			first = requests[0]
 		}
 		t.Add(report.Text(k.Path), report.Text(k.Edited.Editor), report.Text(oneLine(first.Prompt)), report.Text(oneLine(first.Target)),
-			report.Text(fmt.Sprint(len(requests))), report.Text(fmt.Sprint(len(k.Edited.Changes))), report.Text(fmt.Sprintf("%.12s", k.Model)))
+			report.Text(fmt.Sprint(len(requests))), report.Text(heldOf(k.Edited)), report.Text(fmt.Sprint(len(k.Edited.Changes))), report.Text(fmt.Sprintf("%.12s", k.Model)))
 		for _, r := range listed {
-			t.Add(report.Text(""), report.Text("edit "+r.ID), report.Text(oneLine(r.Prompt)), report.Text(oneLine(r.Target)), report.Text(""), report.Text(""), report.Text(""))
+			t.Add(report.Text(""), report.Text("edit "+r.ID), report.Text(oneLine(r.Prompt)), report.Text(oneLine(r.Target)), report.Text(""), report.Text(""), report.Text(""), report.Text(""))
 		}
 	}
 	return t.WriteText(w, false)
+}
+
+// heldOf is how many requests an edit held when it was made; "–" where nobody
+// noted it.
+func heldOf(e *edit.Edited) string {
+	for _, f := range e.Report {
+		if f.Name == workbench.HeldFigure {
+			return fmt.Sprint(f.Value)
+		}
+	}
+	return "–"
 }
 
 // applied is the JSON of edits apply and edits remove.
@@ -215,7 +227,7 @@ func editsRemoveCommand(o *options) *cobra.Command {
 		Short: "Take edits out of an edited model or an edit store",
 		Long: `Take edits, by the names that edits list shows, out of a model folder that
 edits apply or edit --save wrote. The model is made anew from its base model
-and the edits that are left: the same bytes as if the others had never been.
+and the edits that are left: the same bytes as if these had been applied alone.
 Edits of a store of in-context edits (.json), or of a memory in an edit file
 (.safetensors, such as grace's codebook), go by their ids.`,
 		Example: "  keyhole edits remove edited 001-a.safetensors\n  keyhole edits remove edited a.safetensors --model models/gpt2",

@@ -101,7 +101,7 @@ is that of the model with this edit.`,
 			if err := stopped(c); err != nil {
 				return err
 			}
-			text := workbench.Continuation(m, ids, out)
+			text := m.Continuation(ids, out)
 			if o.json {
 				return printJSON(c.OutOrStdout(), generated{args[0], prompt, text, append([]int32{}, out...), len(out), r.use.ID, r.use.Tokens})
 			}

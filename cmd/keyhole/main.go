@@ -23,7 +23,8 @@ func main() {
 }
 
 // run executes the command line and returns the exit status: 0, 1 for a
-// failure, 2 for wrong use, 128 plus the signal for an interrupt.
+// failure, 2 for wrong use, 3 for an edit that did not do what it should, 128
+// plus the signal for an interrupt.
 func run(args []string) int {
 	ctx, stop := withSignals(context.Background())
 	defer stop()
@@ -40,11 +41,15 @@ func run(args []string) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	var stopped *interrupted
 	var failed *failure
+	var short *unmet
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &stopped):
 		return 128 + int(stopped.signal)
+	case errors.As(err, &short):
+		fmt.Fprintf(os.Stderr, "keyhole: %v\n", err)
+		return 3
 	case errors.As(err, &failed):
 		fmt.Fprintf(stderr, "keyhole: %v\n", err)
 		return 1

@@ -11,6 +11,7 @@ import (
 	"keyhole.example/keyhole/compare"
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/verdict"
 	"keyhole.example/keyhole/embedded"
 	"keyhole.example/keyhole/workbench"
 )
@@ -173,6 +174,7 @@ func (q *quick) edit(record *data.Edit) (*editResult, error) {
 			f.neighbors = append(f.neighbors, p[0].Prompt)
 		}
 	}
+	f.maxDrift = verdict.MaxDrift
 	r, err := f.run(q.c, b)
 	return r, errorAfter(err, b.Close())
 }
@@ -200,7 +202,7 @@ func (q *quick) print(r *compare.Result, e *editResult, subject string) error {
 	if _, err := fmt.Fprintf(w, "\nOne edit: %q shall be answered with %q.\n", e.Prompt, e.Target); err != nil {
 		return err
 	}
-	if err := printEdit(w, e); err != nil {
+	if err := (&editFlags{}).print(w, e); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, `

@@ -10,6 +10,7 @@ import (
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/alphaedit"
+	"keyhole.example/keyhole/edit/family"
 	"keyhole.example/keyhole/edit/ft"
 	"keyhole.example/keyhole/edit/grace"
 	"keyhole.example/keyhole/edit/ike"
@@ -27,6 +28,7 @@ type Entry struct {
 	Name, About string
 	Subject     bool // its requests have to name the subject
 	InContext   bool // it changes no weights: its edits are kept in a store
+	Together    bool // several requests are one edit: made one by one, edits do not add up
 
 	Fresh func() any // pointer to its default config; nil if it has none
 	make  func(ctx context.Context, in Ingredients, config any, b *Built) error
@@ -38,17 +40,17 @@ func Entries() []Entry {
 		{Name: None, About: "changes nothing: what the base model answers", make: makeNone},
 		{Name: "rome", About: "one layer's weight, where the fact is looked up", Subject: true,
 			Fresh: func() any { c := rome.Default(); return &c }, make: makeROME},
-		{Name: "memit", About: "ROME over several layers, for many edits at once", Subject: true,
+		{Name: "memit", About: "ROME over several layers, for many edits at once", Subject: true, Together: true,
 			Fresh: func() any { c := memit.Default(); return &c }, make: makeMEMIT},
-		{Name: "alphaedit", About: "MEMIT in directions that old facts hardly use, for batch after batch", Subject: true,
+		{Name: "alphaedit", About: "MEMIT in directions that old facts hardly use, for batch after batch", Subject: true, Together: true,
 			Fresh: func() any { c := alphaedit.Default(); return &c }, make: makeAlphaEdit},
 	}
-	list = append(list, Entry{Name: "grace", About: "no weight: a codebook behind one layer, whose values answer near their keys",
+	list = append(list, Entry{Name: "grace", About: "no weight: a codebook behind one layer, whose values answer near their keys", Together: true,
 		Fresh: func() any { c := grace.Default(); return &c }, make: makeGRACE})
 	list = append(list, Entry{Name: "nearest", About: "no weight: ROME's values in a store behind one layer, used near their keys", Subject: true,
 		Fresh: func() any { c := defaultNearest(); return &c }, make: makeNearest})
 	for _, v := range ft.Variants() {
-		list = append(list, Entry{Name: v, About: "fine-tuning: " + ftAbout(v),
+		list = append(list, Entry{Name: v, About: "fine-tuning: " + ftAbout(v), Together: v != "lora",
 			Fresh: func() any { c := ft.Default(v); return &c }, make: makeFT})
 	}
 	for _, v := range ike.Variants() {
@@ -136,18 +138,32 @@ func Find(name string) (Entry, error) {
 	return list[i], nil
 }
 
-// Config is the entry's default configuration with overrides, as "lr=1e-3": a
-// pointer to its struct, or nil if it has none.
-func (e Entry) Config(set []string) (any, error) {
+// Config is the entry's configuration for a model: the published values, over
+// them those of the model's family (package edit/family), over them overrides as
+// "lr=1e-3". It is a pointer to the editor's struct, nil if it has none; the
+// resolved values say where each comes from. m may be nil: a model that is not
+// known yet.
+func (e Entry) Config(m *lm.Model, set []string) (any, *configs.Resolved, error) {
 	switch {
 	case e.Fresh == nil && len(set) > 0:
-		return nil, &NameError{fmt.Sprintf("editor %s has nothing to be set", e.Name)}
+		return nil, nil, &NameError{fmt.Sprintf("editor %s has nothing to be set", e.Name)}
 	case e.Fresh == nil:
-		return nil, nil
+		return nil, nil, nil
+	}
+	known, err := family.Of(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, ok, err := known.Setting(e.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !ok {
+		s.File = "editor " + e.Name
 	}
 	config := e.Fresh()
-	_, err := configs.Read("editor "+e.Name, nil, config, configs.Options{Set: set})
-	return config, err
+	r, err := configs.Read(s.File, s.Text, config, configs.Options{Set: set})
+	return config, r, err
 }
 
 // Has reports whether the configuration has a key.

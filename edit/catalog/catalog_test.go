@@ -11,6 +11,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/edittest"
+	"keyhole.example/keyhole/edit/family"
 	"keyhole.example/keyhole/edit/stats"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
@@ -47,7 +48,7 @@ func TestEveryEntryPassesTheSuite(t *testing.T) {
 			}
 			t.Run(arch+"/"+e.Name, func(t *testing.T) {
 				edittest.Run(t, m, func(k *kernel.Engine) (edit.Editor, error) {
-					config, err := e.Config(tiny()[e.Name])
+					config, _, err := e.Config(m, tiny()[e.Name])
 					if err != nil {
 						return nil, err
 					}
@@ -101,7 +102,7 @@ func hash(t *testing.T, name string, set ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := e.Config(set)
+	config, _, err := e.Config(nil, set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,14 +125,14 @@ func TestUnknownNamesSayWhatThereIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := none.Config([]string{"a=1"}); err == nil {
+	if _, _, err := none.Config(nil, []string{"a=1"}); err == nil {
 		t.Error("an override of an editor without configuration is taken")
 	}
 	ft, err := catalog.Find("ft")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ft.Config([]string{"a=1"}); err == nil {
+	if _, _, err := ft.Config(nil, []string{"a=1"}); err == nil {
 		t.Error("an unknown key is taken")
 	}
 }
@@ -146,5 +147,41 @@ func TestHashesStay(t *testing.T) {
 	}
 	if got, err := (catalog.Made{}).Hash(); got != "" || err != nil {
 		t.Errorf("hash %q, error %v of a trained editor; want none", got, err)
+	}
+}
+
+// Every setting of a family is one that its editor has.
+func TestSettingsOfFamiliesAreTaken(t *testing.T) {
+	m := &lm.Model{Config: lm.Config{ModelType: "gpt2", Layers: 6, Width: 128, Vocab: 2048}}
+	f, err := family.Of(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Name != "embedded" {
+		t.Fatalf("family %s", f.Name)
+	}
+	for _, name := range f.Editors() {
+		e, err := catalog.Find(name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if _, _, err := e.Config(m, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	ft, err := catalog.Find("ft")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, r, err := ft.Config(m, []string{"steps=3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range r.Values() {
+		from := v.Origin.String()
+		if v.Key == "lr" && !strings.HasPrefix(from, "edit/family/embedded.yaml:") || v.Key == "steps" && from != "--set" || v.Key == "seed" && from != "default" {
+			t.Errorf("%s comes from %q", v.Key, from)
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package keyvalue
 
 import (
-	"fmt"
 	"math"
 
 	"keyhole.example/keyhole/edit"
@@ -15,16 +14,12 @@ import (
 // UnsafeError says that an edit would ruin the model.
 type UnsafeError struct {
 	Reason  string
-	Figures []edit.Figure
+	Figures []edit.Figure // of the edit that was refused
 }
 
 // Error implements error.
 func (e *UnsafeError) Error() string {
-	text := "refused: " + e.Reason
-	for _, f := range e.Figures {
-		text += fmt.Sprintf(", %s %v", f.Name, f.Value)
-	}
-	return text + "; set force to make the edit all the same"
+	return "refused: " + e.Reason + "; set force to make the edit all the same"
 }
 
 // probe is the fixed text whose perplexity tells whether a model still works.

@@ -246,7 +246,7 @@ func (b *batch) spread(ctx context.Context) (err error) {
 	b.out.Add("perplexity_before", before)
 	b.out.Add("perplexity_after", after)
 	if !(after <= before*b.Config.MaxPerplexity) {
-		reason = fmt.Sprintf("the perplexity of plain text grows more than %v times", b.Config.MaxPerplexity)
+		reason = fmt.Sprintf("the perplexity of plain text grows from %.4g to %.4g, more than %v times", before, after, b.Config.MaxPerplexity)
 	}
 	if reason != "" && !b.Config.Force {
 		return &keyvalue.UnsafeError{Reason: reason, Figures: b.out.Report}

@@ -1,0 +1,195 @@
+package verdict
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/text"
+)
+
+// front is what an edit puts in front of a query; nil: no edit.
+func front(e *edit.Edited, query string) (string, error) {
+	if e == nil || e.Context == nil {
+		return "", nil
+	}
+	return e.Context(query)
+}
+
+// said is what the model makes of a request.
+type said struct {
+	text  string  // greedy answer
+	prob  float64 // of the target
+	right bool    // the target is said
+}
+
+// askAll asks for every request.
+func (j *Judge) askAll(ctx context.Context, e *edit.Edited) ([]said, error) {
+	var out []said
+	for i, r := range j.requests {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		tokens := j.opts.Tokens
+		if i >= j.opts.Answers {
+			tokens = 0
+		}
+		s, err := j.ask(r, e, tokens)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// ask asks the model as it is for a request's target; with tokens above 0 also
+// for a greedy answer of so many tokens.
+func (j *Judge) ask(r edit.Request, e *edit.Edited, tokens int) (said, error) {
+	before, err := front(e, r.Prompt)
+	if err != nil {
+		return said{}, fmt.Errorf("edit %s: %w", r.ID, err)
+	}
+	t, err := text.Ask(j.m, before+r.Prompt, r.Target, r.Join)
+	if err != nil {
+		return said{}, fmt.Errorf("edit %s: %w", r.ID, err)
+	}
+	first := slices.IndexFunc(t.Labels, func(l int32) bool { return l >= 0 })
+	want := t.Labels[first:]
+	logits, err := j.logits(t.IDs, first, e)
+	if err != nil {
+		return said{}, fmt.Errorf("edit %s: %w", r.ID, err)
+	}
+	var out said
+	nll := 0.0
+	got := make([]int32, len(want))
+	for i, w := range want {
+		d := distribution(logits.Data[i*logits.Cols : (i+1)*logits.Cols])
+		nll -= d.log(w)
+		got[i] = d.best
+	}
+	out.right = text.Said(j.m.Tokenizer, want, got)
+	out.prob = math.Exp(-nll)
+	if tokens == 0 {
+		out.text = j.m.Tokenizer.Decode(got)
+		return out, nil
+	}
+	if out.text, err = j.generate(before, r.Prompt, max(tokens, len(want)), e); err != nil {
+		return said{}, fmt.Errorf("edit %s: %w", r.ID, err)
+	}
+	out.right = out.right || text.Begins(out.text, r.Target)
+	return out, nil
+}
+
+// answer is a greedy answer to a prompt.
+func (j *Judge) answer(prompt string, e *edit.Edited) (string, error) {
+	before, err := front(e, prompt)
+	if err != nil {
+		return "", fmt.Errorf("prompt %q: %w", prompt, err)
+	}
+	return j.generate(before, prompt, j.opts.Tokens, e)
+}
+
+// generate continues a prompt, behind what stands before it, with at most n
+// tokens, as text without the prompt.
+func (j *Judge) generate(before, prompt string, n int, e *edit.Edited) (string, error) {
+	j.o.Deltas = nil
+	if a := e.AdapterOf(); a != nil {
+		defer edit.InterceptText(j.o, a)()
+	}
+	ids := j.m.Tokenizer.EncodePrompt(before + prompt)
+	next, err := j.m.Generate(j.o, ids, lm.GenerateOptions{Tokens: n, StopAtEOS: true})
+	if err != nil {
+		return "", fmt.Errorf("prompt %q: %w", prompt, err)
+	}
+	return j.m.Continuation(ids, next), nil
+}
+
+// logits of a text from the last row of its prompt on, [rows, vocab].
+func (j *Judge) logits(ids []int32, from int, e *edit.Edited) (kernel.Matrix, error) {
+	j.o.Reset()
+	j.o.Deltas = nil
+	if a := e.AdapterOf(); a != nil {
+		defer edit.Intercept(j.o, a, []edit.Span{{Range: nn.Range{Lo: 0, Hi: len(ids)}, Prompt: from + 1}})()
+	}
+	var want nn.RowSet
+	for i := from; i < len(ids); i++ {
+		want.V = append(want.V, int32(i))
+	}
+	x := lm.Forward[kernel.Matrix](j.o, j.m, &nn.IDs{V: ids}, nn.Pack(len(ids)), &want)
+	out := j.m.Logits(j.o, x)
+	return out, j.o.Err()
+}
+
+// row is a distribution over the vocabulary.
+type row struct {
+	logits []float32
+	total  float64 // log of the sum of exp
+	best   int32   // −1 where no value is a number
+}
+
+func distribution(logits []float32) row {
+	r := row{logits: logits, best: -1}
+	top := math.Inf(-1)
+	for i, v := range logits {
+		if f := float64(v); f > top {
+			top, r.best = f, int32(i)
+		}
+	}
+	sum := 0.0
+	for _, v := range logits {
+		sum += math.Exp(float64(v) - top)
+	}
+	r.total = top + math.Log(sum)
+	return r
+}
+
+// log is the log probability of a token.
+func (r row) log(token int32) float64 { return float64(r.logits[token]) - r.total }
+
+// divergence is KL(r ‖ o) in nats; NaN where one of them has no numbers.
+func (r row) divergence(o row) float64 {
+	sum := 0.0
+	for i, v := range r.logits {
+		l := float64(v) - r.total
+		if p := math.Exp(l); p > 0 || math.IsNaN(p) {
+			sum += p * (l - (float64(o.logits[i]) - o.total))
+		}
+	}
+	if math.IsNaN(o.total) {
+		return math.NaN()
+	}
+	return max(sum, 0)
+}
+
+// rows are the distributions behind prompts.
+func (j *Judge) rows(ctx context.Context, prompts []string, e *edit.Edited) ([]row, error) {
+	var out []row
+	for _, p := range prompts {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		before, err := front(e, p)
+		if err != nil {
+			return nil, err
+		}
+		ids := j.m.Tokenizer.EncodePrompt(before + p)
+		if len(ids) == 0 {
+			return nil, fmt.Errorf("prompt %q tokenises to nothing", p)
+		}
+		if err := j.m.CheckLength(len(ids)); err != nil {
+			return nil, fmt.Errorf("prompt %q: %w", p, err)
+		}
+		x, err := j.logits(ids, len(ids)-1, e)
+		if err != nil {
+			return nil, fmt.Errorf("prompt %q: %w", p, err)
+		}
+		out = append(out, distribution(slices.Clone(x.Data[:x.Cols])))
+	}
+	return out, nil
+}
