@@ -18,6 +18,7 @@ import (
 	"keyhole.example/keyhole/edit/nearest"
 	"keyhole.example/keyhole/edit/rome"
 	"keyhole.example/keyhole/edit/stats"
+	"keyhole.example/keyhole/edit/wise"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 )
@@ -172,6 +173,15 @@ func makeNearest(ctx context.Context, in Ingredients, config any, b *Built) erro
 		return err
 	}
 	b.Editor, err = nearest.New(values, cfg.Settings, in.Engine, pool)
+	return err
+}
+
+func makeWISE(_ context.Context, in Ingredients, config any, b *Built) error {
+	pool, err := b.unrelated(in)
+	if err != nil {
+		return err
+	}
+	b.Editor, err = wise.New(*config.(*wise.Config), in.Engine, pool)
 	return err
 }
 

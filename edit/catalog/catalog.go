@@ -17,6 +17,7 @@ import (
 	"keyhole.example/keyhole/edit/memit"
 	"keyhole.example/keyhole/edit/nearest"
 	"keyhole.example/keyhole/edit/rome"
+	"keyhole.example/keyhole/edit/wise"
 	"keyhole.example/keyhole/lm"
 )
 
@@ -49,6 +50,8 @@ func Entries() []Entry {
 		Fresh: func() any { c := grace.Default(); return &c }, make: makeGRACE})
 	list = append(list, Entry{Name: "nearest", About: "no weight: ROME's values in a store behind one layer, used near their keys", Subject: true,
 		Fresh: func() any { c := defaultNearest(); return &c }, make: makeNearest})
+	list = append(list, Entry{Name: "wise", About: "no weight: side memories of one matrix, which answer where they are moved",
+		Fresh: func() any { c := wise.Default(); return &c }, make: makeWISE})
 	for _, v := range ft.Variants() {
 		list = append(list, Entry{Name: v, About: "fine-tuning: " + ftAbout(v), Together: v != "lora",
 			Fresh: func() any { c := ft.Default(v); return &c }, make: makeFT})

@@ -8,6 +8,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/grace"
 	"keyhole.example/keyhole/edit/nearest"
+	"keyhole.example/keyhole/edit/wise"
 	"keyhole.example/keyhole/lm"
 )
 
@@ -27,6 +28,7 @@ func memoryKinds() []memoryKind {
 		{nearest.Kind,
 			func(m *lm.Model, p edit.Packed) (edit.Adapter, error) { return nearest.Open(m, p) },
 			func(p edit.Packed) (edit.Lister, error) { return nearest.Unpack(p) }},
+		{wise.Kind, func(m *lm.Model, p edit.Packed) (edit.Adapter, error) { return wise.Open(m, p) }, nil},
 	}
 }
 
