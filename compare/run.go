@@ -12,6 +12,7 @@ import (
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/eval"
+	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/internal/resident"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/train"
@@ -61,6 +62,11 @@ func (m *Runner) Run(ctx context.Context) (*Result, error) {
 	if err := os.MkdirAll(filepath.Join(m.Dir, "editors"), 0o777); err != nil {
 		return nil, fmt.Errorf("compare: %w", err)
 	}
+	held, err := lock.Folder(m.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("compare: %w", err)
+	}
+	defer held.Unlock()
 	out := &Result{Editors: map[string]*eval.Report{}, Failed: map[string]string{}}
 	for _, e := range m.Editors {
 		r, err := m.one(ctx, e)

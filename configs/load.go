@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/viper"
+
+	"keyhole.example/keyhole/internal/regular"
 
 	"keyhole.example/keyhole/internal/nearest"
 )
@@ -48,7 +49,7 @@ func Load(path string, into any, o Options) (*Resolved, error) {
 	if path == "" {
 		return Read("", nil, into, o)
 	}
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read config: %w", err)
 	}

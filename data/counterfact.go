@@ -2,9 +2,10 @@ package data
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
+
+	"keyhole.example/keyhole/internal/regular"
 )
 
 // parseCounterFact reads CounterFact as ROME distributes it, with the fields
@@ -104,7 +105,7 @@ func parseNeighbor(f *fields) neighbor {
 // they have; s.Merged counts those that it has. It is an error if there is none.
 // Of o, SkipBad and MaxRecord count; what is skipped goes to s.Notes.
 func (s *Set) MergeNeighbors(path string, o Options) error {
-	r, err := os.Open(path)
+	r, err := regular.Open(path)
 	if err != nil {
 		return fmt.Errorf("open neighbours: %w", err)
 	}

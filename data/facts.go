@@ -2,8 +2,9 @@ package data
 
 import (
 	"fmt"
-	"os"
 	"strings"
+
+	"keyhole.example/keyhole/internal/regular"
 )
 
 // Fact is a true statement.
@@ -54,7 +55,7 @@ func LoadQuestions(path string, o Options) (*Collection[Prompt], error) {
 }
 
 func collect[T any](path, reader string, o Options, parse func(Format, *fields) []T) (*Collection[T], error) {
-	r, err := os.Open(path)
+	r, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open data set: %w", err)
 	}

@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"keyhole.example/keyhole/internal/regular"
 )
 
 // Set is the edits of one file with what was left out of it.
@@ -34,7 +35,7 @@ type Set struct {
 // A record that cannot be used is a *RecordError that names file, line and field
 // unless o.SkipBad is set. A file that holds no usable edit is an error.
 func Load(path string, o Options) (*Set, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open data set: %w", err)
 	}

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"strings"
 	"unicode/utf8"
+
+	"keyhole.example/keyhole/internal/regular"
 )
 
 // Document is one article of a plain text.
@@ -26,7 +27,7 @@ type Document struct {
 // error ends the iteration and names file and line; an empty text is one.
 func Documents(path string) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
-		f, err := os.Open(path)
+		f, err := regular.Open(path)
 		if err != nil {
 			yield(Document{}, fmt.Errorf("open text: %w", err))
 			return

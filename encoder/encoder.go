@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/hf"
 	"keyhole.example/keyhole/lm/tensorfile"
@@ -134,7 +135,7 @@ func hashFolder(dir string) (string, error) {
 }
 
 func copyFile(w io.Writer, path string) error {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/nn"
 )
 
@@ -92,7 +93,7 @@ func copyFile(w io.Writer, path string) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s: not a regular file", path)
 	}
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/edit"
-	"keyhole.example/keyhole/edit/ike"
 	"keyhole.example/keyhole/edit/keyvalue"
 	"keyhole.example/keyhole/edit/verdict"
 	"keyhole.example/keyhole/internal/atomicfile"
@@ -157,10 +156,7 @@ func (f *editFlags) writeKept(edits []*edit.Edited, hash string) error {
 	}
 	switch {
 	case isStore(f.keep):
-		var s *ike.Store
-		if s, err = storeWith(f.keep, edits[0].Requests); err == nil {
-			err = s.Save()
-		}
+		err = keepIn(f.keep, edits[0].Requests)
 	case f.keepsFile():
 		if err = f.keepIsFree(); err == nil { // it may be a file of the model just saved
 			err = edit.WriteFile(f.keep, edits[0], hash)

@@ -13,6 +13,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/ike"
+	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/workbench"
 )
@@ -98,8 +99,27 @@ func storeWith(path string, requests []edit.Request) (*ike.Store, error) {
 	return s, nil
 }
 
+// keepIn adds requests to a store and saves it, while nobody else does.
+func keepIn(path string, requests []edit.Request) (err error) {
+	held, err := lock.Beside(path)
+	if err != nil {
+		return fmt.Errorf("edit store: %w", err)
+	}
+	defer func() { err = errorAfter(err, held.Unlock()) }()
+	s, err := storeWith(path, requests)
+	if err == nil {
+		err = s.Save()
+	}
+	return err
+}
+
 // unstore takes edits, by id, out of a store.
-func unstore(path string, ids []string) (*ike.Store, error) {
+func unstore(path string, ids []string) (_ *ike.Store, err error) {
+	held, err := lock.Beside(path)
+	if err != nil {
+		return nil, fmt.Errorf("edit store: %w", err)
+	}
+	defer func() { err = errorAfter(err, held.Unlock()) }()
 	s, err := existingStore(path)
 	if err != nil {
 		return nil, err

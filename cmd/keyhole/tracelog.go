@@ -10,6 +10,7 @@ import (
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/internal/seal"
 	"keyhole.example/keyhole/text"
@@ -24,6 +25,7 @@ type traceLog struct {
 	head []byte // first line
 	keep int64  // bytes of whole lines that are there
 	file *os.File
+	held *lock.Lock // nil like file
 	done map[int]tracedFact
 }
 
@@ -151,6 +153,9 @@ func (l *traceLog) create() error {
 	if err != nil {
 		return err
 	}
+	if l.held, err = lock.Beside(l.path); err != nil {
+		return err
+	}
 	if l.file, err = regular.OpenFile(l.path, os.O_CREATE|os.O_WRONLY, 0o666); err != nil {
 		return err
 	}
@@ -179,8 +184,12 @@ func (l *traceLog) put(f tracedFact) error {
 }
 
 func (l *traceLog) close() error {
-	if l.file == nil {
-		return nil
+	var err error
+	if l.file != nil {
+		err = errorAfter(l.file.Sync(), l.file.Close())
 	}
-	return errorAfter(l.file.Sync(), l.file.Close())
+	if l.held != nil {
+		err = errorAfter(err, l.held.Unlock())
+	}
+	return err
 }

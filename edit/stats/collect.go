@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
 	"time"
 
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
@@ -66,10 +70,32 @@ func Collect(ctx context.Context, m *lm.Model, e *kernel.Engine, sites []lm.Site
 	if err := p.prepare(seen); err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
-	if err := p.run(ctx, seen); err != nil {
+	held, err := p.lock(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("statistics: %w", err)
+	}
+	if err := errors.Join(p.run(ctx, seen), held()); err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
 	return p.moments, nil
+}
+
+// lock waits until no other process collects the same, whose files are then there.
+func (p *pass) lock(ctx context.Context) (unlock func() error, err error) {
+	if p.opts.Dir == "" {
+		return func() error { return nil }, nil
+	}
+	if err := os.MkdirAll(p.opts.Dir, 0o777); err != nil {
+		return nil, err
+	}
+	l, err := lock.Wait(ctx, p.partialPath(), nil)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return func() error { return nil }, nil // what is there can still be read
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.Unlock, nil
 }
 
 // pass is one pass over a corpus.

@@ -11,9 +11,10 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"unicode/utf8"
+
+	"keyhole.example/keyhole/internal/regular"
 )
 
 // Corpus is a text whose lines are the texts to go over.
@@ -24,7 +25,7 @@ type Corpus struct {
 
 // FileCorpus is a text file, plain or gzip.
 func FileCorpus(path string) Corpus {
-	return Corpus{path, func() (io.ReadCloser, error) { return os.Open(path) }}
+	return Corpus{path, func() (io.ReadCloser, error) { return regular.Open(path) }}
 }
 
 // TextCorpus is a text in memory; name stands for it in messages.
