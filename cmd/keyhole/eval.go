@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/eval"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/workbench"
@@ -18,7 +19,7 @@ import (
 // evalFlags say what is evaluated.
 type evalFlags struct {
 	file, out, protocol string
-	ability             string
+	ability, base       string
 	data                *data.Options
 	opts                eval.Options
 }
@@ -46,6 +47,7 @@ age, with --ability how the model predicts a text, and what it costs.`,
   keyhole eval runs/zsre --data zsre_eval.jsonl.gz --limit 200 --out zsre.jsonl --json
   keyhole eval --editor ft --model embedded --data embedded --set lr=1e-3 --limit 50
   keyhole eval runs/first --data edits.jsonl --protocol sequential
+  keyhole eval --model edited --base models/gpt2 --data edits.jsonl
   keyhole eval --editor memit --model embedded --data embedded --protocol sequential-both --batch 10 --ability embedded`,
 		Args: atMostOne(),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -70,6 +72,7 @@ func (f *evalFlags) add(c *cobra.Command) {
 	fs.StringVar(&f.file, "data", "", `edits to evaluate on: a file, or "embedded" (its held-out edits, or another --split: train, val)`)
 	fs.StringVar(&f.out, "out", "", "results `file`, one line per edit; goes on if it is there")
 	fs.StringVar(&f.protocol, "protocol", "single", "single, batch, sequential (asked at the end), sequential-immediate (after each round) or sequential-both")
+	fs.StringVar(&f.base, "base", "", "`model` that the one of --model was edited from, by whatever method")
 	fs.IntVar(&f.opts.Limit, "limit", 0, "evaluate so many first edits; 0: all")
 	fs.IntVar(&f.opts.Batch, "batch", 0, "edits made together: for --protocol batch (default 10), and rounds of sequential protocols (default 1)")
 	fs.IntVar(&f.opts.Rounds, "rounds", 0, "rounds in a row before the next sequence begins with the base model; 0: all")
@@ -80,6 +83,29 @@ func (f *evalFlags) add(c *cobra.Command) {
 	fs.Uint64Var(&f.opts.Seed, "seed", 0, "seed of borrowed prompts and sampled texts")
 	f.data = dataFlags(c)
 	fs.BoolVar(&f.data.SkipBad, "skip-bad", false, "count bad records instead of stopping")
+}
+
+// open loads the editor, or, with --base, the base model and as its edit what
+// another model has.
+func (f *evalFlags) open(c *cobra.Command, who *editorFlags, args []string) (*workbench.Bench, error) {
+	switch {
+	case f.base == "":
+		return who.open(c.Context(), c, args)
+	case len(args) > 0 || who.editor != "" && who.editor != catalog.None || len(who.set) > 0:
+		return nil, wrongUse("--base is for a model that is edited already; name that with --model, and no editor")
+	case who.model == "":
+		return nil, wrongUse("--base needs --model: the edited model")
+	case f.protocol != "single":
+		return nil, wrongUse("--base is for --protocol single: the edits are all made already")
+	}
+	var err error
+	if f.base, err = findModel(c, f.base); err != nil {
+		return nil, err
+	}
+	if who.model, err = findModel(c, who.model); err != nil {
+		return nil, err
+	}
+	return workbench.OpenEdited(f.base, who.model, *who.threads, who.load.opts)
 }
 
 func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eval.Report, error) {
@@ -110,7 +136,7 @@ func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eva
 	if len(set.Unread) > 0 {
 		fmt.Fprintf(c.ErrOrStderr(), "%s (%s): not used: %s\n", f.file, set.Format, strings.Join(set.Unread, ", "))
 	}
-	b, err := who.open(c.Context(), c, args)
+	b, err := f.open(c, who, args)
 	if err != nil {
 		return nil, err
 	}
@@ -132,15 +158,26 @@ func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eva
 	return r, err
 }
 
+// comparesWithBase tells the metrics that say what an edit changed.
+func comparesWithBase(name string) bool {
+	base := baseName(name)
+	return strings.HasPrefix(base, "locality") || strings.HasSuffix(base, "_before") ||
+		slices.Contains([]string{"S_hm", "drawdown", "forgetting", "NKL"}, base)
+}
+
 // printReport writes an evaluation for people.
 func printReport(w io.Writer, r *eval.Report, all bool) error {
 	t := &report.Table{
 		Columns: []report.Column{{Name: r.Editor + " on " + r.Data}, {Name: "mean", Right: true}, {Name: "cases", Right: true}},
 		Note:    r.Record.Footnote(),
 	}
+	alone := r.Editor == catalog.None // every comparison would be of the model with itself
 	var names []string
 	for name := range r.Metrics {
 		if !all && (baseName(name) != name && !strings.HasSuffix(name, ".borrowed") || strings.HasSuffix(name, "_before")) {
+			continue
+		}
+		if alone && comparesWithBase(name) {
 			continue
 		}
 		names = append(names, name)
@@ -164,6 +201,9 @@ func printReport(w io.Writer, r *eval.Report, all bool) error {
 	}
 	if r.Sequence != nil {
 		errs = append(errs, printSequence(w, r.Sequence))
+	}
+	if alone {
+		say("this is one model: what an edit left alone cannot be told; for a model that was edited elsewhere, name the one that it was edited from with --base\n")
 	}
 	say("n %d, %.1f edits/s, %.3f s per edit, peak memory %s\n", r.N, r.EditsPerSecond, r.EditSeconds, report.Bytes(r.PeakBytes))
 	for _, m := range r.Missing {
