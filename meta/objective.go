@@ -569,6 +569,24 @@ func copyDelta(z kernel.Matrix, q nn.Range, in, out int, scale float32) nn.Delta
 	return d
 }
 
+// Params are the network's parameters, which lie in Values.
+func (o *Objective) Params() []*nn.Param { return o.Net.Params() }
+
+// Values are the values of all parameters; the last StepSizes are step sizes.
+func (o *Objective) Values() []float32 { return o.Net.Flat }
+
+// StepSizes is how many of Values are step sizes.
+func (o *Objective) StepSizes() int { return o.Net.NumRates() }
+
+// Remembered visits what the network remembers beside its parameters.
+func (o *Objective) Remembered(fn func(hypernet.Kept) error) error { return o.Net.Remembered(fn) }
+
+// Mark notes what Step changes beside parameters; back undoes the changes.
+func (o *Objective) Mark() (back func()) { return o.Net.Mark() }
+
+// Explain makes errors name the first value that is not finite.
+func (o *Objective) Explain(on bool) { o.Watch = on }
+
 // StartProfile collects time and work by op name in the map it returns.
 func (o *Objective) StartProfile() map[string]graph.Cost {
 	o.profile = map[string]graph.Cost{}

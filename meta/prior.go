@@ -10,6 +10,18 @@ import (
 	"keyhole.example/keyhole/text"
 )
 
+// Prepare takes the network's priors, if it has some that are not taken yet.
+func (o *Objective) Prepare(kept func(tokens int) ([]text.Text, error)) error {
+	if len(o.Net.Priors) == 0 || o.Net.Priors[0].Rows > 0 {
+		return nil
+	}
+	texts, err := kept(o.Net.Config.Update.Tokens)
+	if err != nil {
+		return err
+	}
+	return o.TakePrior(texts)
+}
+
 // priorBatch is how many tokens TakePrior runs at once.
 const priorBatch = 1024
 

@@ -12,7 +12,6 @@ import (
 	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
-	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/meta"
@@ -107,7 +106,7 @@ func (l *Loop) prepare(cfg Config, src Sources, resume bool) error {
 	}
 	l.maker = l.Editor.maker(l.train.Edits)
 	l.sampler = data.NewSampler(len(l.train.Edits), l.Config.Seed)
-	l.optim, l.grads = optim.NewState(len(l.Net.Flat)), make([]float32, len(l.Net.Flat))
+	l.optim, l.grads = optim.NewState(len(l.Learner().Values())), make([]float32, len(l.Learner().Values()))
 	if l.val != nil {
 		if err := l.makeValidation(); err != nil {
 			return err
@@ -120,6 +119,7 @@ func (l *Loop) prepare(cfg Config, src Sources, resume bool) error {
 		c, err := l.store.Load("last")
 		switch {
 		case errors.Is(err, checkpoints.ErrNone): // killed before the first one
+			resume = false
 		case err != nil:
 			return err
 		default:
@@ -128,8 +128,10 @@ func (l *Loop) prepare(cfg Config, src Sources, resume bool) error {
 			}
 		}
 	}
-	if err := l.takePrior(); err != nil {
-		return err
+	if !resume {
+		if err := l.Learner().Prepare(l.maker.Kept); err != nil {
+			return err
+		}
 	}
 	if !l.Done() {
 		if err := l.writeConfig(); err != nil {
@@ -138,18 +140,6 @@ func (l *Loop) prepare(cfg Config, src Sources, resume bool) error {
 	}
 	l.log, l.notes, err = openLogs(l.dir, l.state.Step)
 	return err
-}
-
-// takePrior takes the moments of what must stay, unless a checkpoint had them.
-func (l *Loop) takePrior() error {
-	if len(l.Net.Priors) == 0 || l.Net.Priors[0].Rows > 0 {
-		return nil
-	}
-	texts, err := l.maker.Kept(l.Config.Hypernet.Update.Tokens)
-	if err != nil {
-		return err
-	}
-	return l.Objective.TakePrior(texts)
 }
 
 // writeConfig keeps the run's config beside its results. A resumed run's file
@@ -307,14 +297,14 @@ func (l *Loop) step() (Metrics, int, error) {
 		}
 		tasks[i] = t
 	}
-	before := l.snapshot()
+	back := l.Learner().Mark()
 	out, err := l.gradients(tasks)
 	if err != nil {
 		return Metrics{}, 0, err
 	}
 	norm := l.outer().Norm(l.Engine, l.grads)
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		l.putBack(before)
+		back()
 		if out, err = l.oneByOne(tasks); err != nil {
 			return Metrics{}, 0, err
 		}
@@ -326,18 +316,16 @@ func (l *Loop) step() (Metrics, int, error) {
 	factor := l.schedule()
 	o := l.outer()
 	o.LR, o.RateLR = o.LR*factor, o.RateLR*factor
-	o.Step(l.Engine, l.Net.Flat, l.grads, norm, &l.optim)
-	if !l.Engine.AllFinite(l.Net.Flat) {
+	o.Step(l.Engine, l.Learner().Values(), l.grads, norm, &l.optim)
+	if !l.Engine.AllFinite(l.Learner().Values()) {
 		return Metrics{}, 0, fmt.Errorf("step %d: the network's parameters are not finite any more, so nothing is saved of this step: the last good checkpoint is kept; lower train.lr and train.lr_lr", l.state.Step)
 	}
 	m := average(out)
 	m.Kind, m.Step, m.GradNorm, m.Examples = "train", l.state.Step, norm, l.state.Examples
-	for _, p := range l.Net.Rates {
-		v, err := p.Values()
-		if err != nil {
-			return m, 0, err
-		}
-		m.Rate += float64(v[0]) / float64(len(l.Net.Rates))
+	values := l.Learner().Values()
+	sizes := values[len(values)-l.Learner().StepSizes():]
+	for _, v := range sizes {
+		m.Rate += float64(v) / float64(len(sizes))
 	}
 	return m, len(out) * edits, nil
 }
@@ -350,7 +338,7 @@ func (l *Loop) gradients(tasks []meta.Task) ([]meta.Outcome, error) {
 	}
 	var out []meta.Outcome
 	for lo := 0; lo < len(tasks); lo += size {
-		o, err := l.Objective.Step(tasks[lo:min(lo+size, len(tasks))], l.grads, lo > 0)
+		o, err := l.Learner().Step(tasks[lo:min(lo+size, len(tasks))], l.grads, lo > 0)
 		if err != nil {
 			return nil, err
 		}
@@ -362,25 +350,25 @@ func (l *Loop) gradients(tasks []meta.Task) ([]meta.Outcome, error) {
 // outer is the optimiser's step under the config.
 func (l *Loop) outer() optim.Outer {
 	c := l.Config.Train
-	return optim.Outer{LR: c.LR, RateLR: c.LRLR, Rates: l.Net.NumRates(), Divisor: l.divisor, Clip: c.GradClip}
+	return optim.Outer{LR: c.LR, RateLR: c.LRLR, Rates: l.Learner().StepSizes(), Divisor: l.divisor, Clip: c.GradClip}
 }
 
 // oneByOne repeats a step whose gradient was not finite, leaving out the
 // examples that cause it. The divisor stays, as in the reference.
 func (l *Loop) oneByOne(tasks []meta.Task) ([]meta.Outcome, error) {
-	l.Objective.Watch = true
-	defer func() { l.Objective.Watch = false }()
+	l.Learner().Explain(true)
+	defer l.Learner().Explain(false)
 	one := make([]float32, len(l.grads))
 	clear(l.grads)
 	var kept []meta.Outcome
 	for _, t := range tasks {
-		before := l.snapshot()
-		out, err := l.Objective.Step([]meta.Task{t}, one, false)
+		back := l.Learner().Mark()
+		out, err := l.Learner().Step([]meta.Task{t}, one, false)
 		if err == nil && !l.Engine.AllFinite(one) {
 			err = fmt.Errorf("its gradient is not finite")
 		}
 		if err != nil {
-			l.putBack(before)
+			back()
 			l.state.Skips++
 			l.state.SkipsInRow++
 			l.observer.Skipped(t.ID, err)
@@ -399,22 +387,6 @@ func (l *Loop) oneByOne(tasks []meta.Task) ([]meta.Outcome, error) {
 			s.Step+1, s.Skips, s.Examples)
 	}
 	return kept, nil
-}
-
-// snapshot copies the normalisers' states.
-func (l *Loop) snapshot() []hypernet.State {
-	states := make([]hypernet.State, len(l.Net.Groups))
-	for i, g := range l.Net.Groups {
-		states[i] = g.Norm.State.Clone()
-	}
-	return states
-}
-
-// putBack makes a snapshot the normalisers' states.
-func (l *Loop) putBack(states []hypernet.State) {
-	for i, g := range l.Net.Groups {
-		g.Norm.State = states[i].Clone()
-	}
 }
 
 // schedule is the factor on the rates at the present step.
@@ -439,7 +411,7 @@ func (l *Loop) validate() error {
 	}
 	size = min(size, 10)
 	for lo := 0; lo < len(l.valTasks); lo += size {
-		o, err := l.Objective.Score(l.valTasks[lo:min(lo+size, len(l.valTasks))])
+		o, err := l.Learner().Score(l.valTasks[lo:min(lo+size, len(l.valTasks))])
 		if err != nil {
 			return err
 		}

@@ -43,9 +43,7 @@ func (l *Loop) estimate(cfg Config, sites []lm.Site) Estimate {
 	}
 	var e Estimate
 	e.Network = networkBytes * hypernet.Count(cfg.Hypernet, netSites(sites))
-	for _, p := range l.Net.Priors {
-		e.Network += hypernet.PriorBytes(p.Width)
-	}
+	e.Network += hypernet.RememberedBytes(cfg.Hypernet, netSites(sites))
 	e.Model = l.modelBytes(cfg, first)
 	e.Graph = l.graphBytes(cfg, sites, first) + graph.HeadScratch(m.Width, m.Vocab)
 	e.Cache = min(bounded(float64(cfg.Memory.Cache)*(1<<20)), l.cachedBytes(cfg))

@@ -58,7 +58,7 @@ func MakePlan(ctx context.Context, cfg Config, r *configs.Resolved, src Sources)
 	}
 	if n := min(trialEdits, len(l.valTasks)); n > 0 && p.Validations > 0 {
 		start := time.Now()
-		if _, err := l.Objective.Score(l.valTasks[:n]); err != nil {
+		if _, err := l.Learner().Score(l.valTasks[:n]); err != nil {
 			return nil, err
 		}
 		p.Validation = time.Since(start) * time.Duration(len(l.valTasks)) / time.Duration(n)
@@ -84,7 +84,7 @@ func (l *Loop) Outline() Plan {
 		kept++ // the best
 	}
 	const tensors = 3 // parameters and Adam's two moments, 4 bytes each
-	p.Disk = int64(kept) * 4 * tensors * int64(len(l.Net.Flat))
+	p.Disk = int64(kept) * 4 * tensors * int64(len(l.Learner().Values()))
 	return p
 }
 

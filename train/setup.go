@@ -31,6 +31,9 @@ type Editor struct {
 	Objective *meta.Objective
 }
 
+// Learner is what is trained.
+func (e *Editor) Learner() Learner { return e.Objective }
+
 // NewEditor loads the base model of cfg and makes an untrained network.
 func NewEditor(cfg Config, src Sources) (*Editor, error) {
 	cfg.Resolve()

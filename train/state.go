@@ -17,6 +17,7 @@ import (
 	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/lm/hf"
 	"keyhole.example/keyhole/lm/tensorfile"
@@ -36,46 +37,30 @@ type state struct {
 	Stopped    bool        `json:"stopped"`
 	Counts     []int64     `json:"normaliser_counts"`
 	Priors     []int64     `json:"prior_counts,omitempty"`
+
+	Rows map[string][]int64 `json:"row_counts,omitempty"` // of other kinds of memory
+}
+
+// rows are the counts of rows of what the learner remembers, by file. The first
+// two kinds have fields of their own, as earlier versions know the one.
+func (s *state) rows() map[string][]int64 {
+	out := maps.Clone(s.Rows)
+	if out == nil {
+		out = map[string][]int64{}
+	}
+	out[hypernet.NormaliserFile], out[hypernet.PriorFile] = s.Counts, s.Priors
+	return out
+}
+
+func (s *state) setRows(rows map[string][]int64) {
+	s.Counts, s.Priors = rows[hypernet.NormaliserFile], rows[hypernet.PriorFile]
+	s.Rows = maps.Clone(rows)
+	delete(s.Rows, hypernet.NormaliserFile)
+	delete(s.Rows, hypernet.PriorFile)
 }
 
 // Done reports whether no step is left: all are done, or the early stop struck.
 func (l *Loop) Done() bool { return l.state.Stopped || l.state.Step >= l.Config.Train.Steps }
-
-const (
-	fileParams = "phi.safetensors"
-	fileOptim  = "optimiser.safetensors"
-	fileNorm   = "normaliser.safetensors"
-	filePrior  = "prior.safetensors"
-)
-
-// files are the tensors of a checkpoint.
-func (l *Loop) files() map[string]func(io.Writer) error {
-	var params, optim, norm []hf.Entry
-	at := 0
-	for _, p := range l.Net.Params() {
-		shape := []int{p.Rows, p.Cols}
-		params = append(params, hf.Floats(p.Name, shape, l.Net.Flat[at:at+p.Len()], tensorfile.F32))
-		optim = append(optim, hf.Floats("m."+p.Name, shape, l.optim.M[at:at+p.Len()], tensorfile.F32),
-			hf.Floats("v."+p.Name, shape, l.optim.V[at:at+p.Len()], tensorfile.F32))
-		at += p.Len()
-	}
-	for _, g := range l.Net.Groups {
-		norm = append(norm, doubles(g.Name+".mean", g.Norm.Mean), doubles(g.Name+".s", g.Norm.S))
-	}
-	meta := map[string]string{"format": "pt"}
-	file := func(t []hf.Entry) func(io.Writer) error {
-		return func(w io.Writer) error { return hf.Encode(w, t, meta) }
-	}
-	all := map[string]func(io.Writer) error{fileParams: file(params), fileOptim: file(optim), fileNorm: file(norm)}
-	if len(l.Net.Priors) > 0 {
-		var prior []hf.Entry
-		for i, p := range l.Net.Priors {
-			prior = append(prior, hf.Floats(l.Net.Sites[i].Name, []int{len(p.C)}, p.C, tensorfile.F32))
-		}
-		all[filePrior] = file(prior)
-	}
-	return all
-}
 
 // doubles is a float64 tensor.
 func doubles(name string, x []float64) hf.Entry {
@@ -89,14 +74,7 @@ func doubles(name string, x []float64) hf.Entry {
 // save writes a checkpoint of the present step.
 func (l *Loop) save() error {
 	l.state.Cursor = l.sampler.State()
-	l.state.Counts = l.state.Counts[:0]
-	for _, g := range l.Net.Groups {
-		l.state.Counts = append(l.state.Counts, g.Norm.K)
-	}
-	l.state.Priors = l.state.Priors[:0]
-	for _, p := range l.Net.Priors {
-		l.state.Priors = append(l.state.Priors, p.Rows)
-	}
+	l.state.setRows(counts(l.Learner()))
 	st, err := json.Marshal(l.state)
 	if err != nil {
 		return err
@@ -178,7 +156,7 @@ func (l *Loop) restore(c *checkpoints.Checkpoint) error {
 	}
 	defer f.Close()
 	at := 0
-	for _, p := range l.Net.Params() {
+	for _, p := range l.Learner().Params() {
 		if err := read(f, "m."+p.Name, l.optim.M[at:at+p.Len()]); err != nil {
 			return err
 		}
@@ -231,66 +209,6 @@ func checkModel(c *checkpoints.Checkpoint, e *Editor) error {
 	if hash != c.BaseModel {
 		return fmt.Errorf("%s belongs to the base model with hash %.12s…, but %s has %.12s…; give the model that it was trained on with --model",
 			c.Dir, c.BaseModel, e.Config.Model.Path, hash)
-	}
-	return nil
-}
-
-// load reads parameters, normalisers and priors from a checkpoint.
-func (e *Editor) load(c *checkpoints.Checkpoint, st *state) error {
-	counts := st.Counts
-	f, err := open(c, fileParams)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	at := 0
-	for _, p := range e.Net.Params() {
-		if err := read(f, p.Name, e.Net.Flat[at:at+p.Len()]); err != nil {
-			return err
-		}
-		at += p.Len()
-	}
-	if !e.Engine.AllFinite(e.Net.Flat) {
-		return fmt.Errorf("%s: its parameters are not all finite numbers, so it edits nothing; take an earlier checkpoint, or train with a lower train.lr", c.Dir)
-	}
-	n, err := open(c, fileNorm)
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	if len(counts) != len(e.Net.Groups) {
-		return fmt.Errorf("%s: %d normaliser counts for %d networks", c.Dir, len(counts), len(e.Net.Groups))
-	}
-	for i, g := range e.Net.Groups {
-		g.Norm.K = counts[i]
-		if err := readF64(n, g.Name+".mean", g.Norm.Mean); err != nil {
-			return err
-		}
-		if err := readF64(n, g.Name+".s", g.Norm.S); err != nil {
-			return err
-		}
-	}
-	return e.loadPriors(c, st.Priors)
-}
-
-func (e *Editor) loadPriors(c *checkpoints.Checkpoint, counts []int64) error {
-	if len(e.Net.Priors) == 0 {
-		return nil
-	}
-	f, err := open(c, filePrior)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if len(counts) != len(e.Net.Priors) {
-		return fmt.Errorf("%s: %d prior counts for %d weights", c.Dir, len(counts), len(e.Net.Priors))
-	}
-	for i, p := range e.Net.Priors {
-		if err := read(f, e.Net.Sites[i].Name, p.C); err != nil {
-			return err
-		}
-		p.Rows = counts[i]
-		p.Changed()
 	}
 	return nil
 }

@@ -240,19 +240,21 @@ func (e *Editor) Fingerprint() string {
 		}
 		h.Write(raw)
 	}
-	for _, g := range e.o.Net.Groups {
-		raw = binary.LittleEndian.AppendUint64(raw[:0], uint64(g.Norm.K))
-		for _, x := range slices.Concat(g.Norm.Mean, g.Norm.S) {
-			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(x))
-		}
-		h.Write(raw)
-	}
-	for _, p := range e.o.Net.Priors {
+	_ = e.o.Net.Remembered(func(k hypernet.Kept) error {
 		raw = raw[:0]
-		for _, x := range p.C {
-			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
+		if k.File == hypernet.NormaliserFile {
+			raw = binary.LittleEndian.AppendUint64(raw, uint64(*k.Rows))
+		}
+		for _, t := range k.Tensors {
+			for _, x := range t.F32 {
+				raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
+			}
+			for _, x := range t.F64 {
+				raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(x))
+			}
 		}
 		h.Write(raw)
-	}
+		return nil
+	})
 	return hex.EncodeToString(h.Sum(nil))
 }
