@@ -2,6 +2,7 @@ package meta
 
 import (
 	"math"
+	"slices"
 
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
@@ -16,49 +17,32 @@ func rung(i int) float32 { return float32(math.Exp2(float64(i) / 2)) }
 
 // Scales finds for each task of the last call of Rows, which gave rows, the
 // smallest scale of its update at which every wanted token of its edits is the
-// most probable one and their mean probability is at least reach, by bisection;
-// where none is found, the one with the highest probability.
+// most probable one and their mean probability is at least reach; where there is
+// none, the one with the highest probability. A larger update may miss what a
+// smaller one has, so the scales are tried from the smallest on.
 func (o *Objective) Scales(rows [][]Rows, reach float64) ([]float32, error) {
 	n := len(o.inner.Seq.Tasks)
-	lo, hi := make([]int, n), make([]int, n) // the scale lies in [lo, hi]; hi = rungs: none is known
-	best, bestAt := make([]float64, n), make([]int, n)
+	best, done := make([]float64, n), make([]bool, n)
 	scales := make([]float32, n)
-	for t := range n {
-		hi[t] = rungs
-	}
-	for {
-		open := false
-		try := make([]int, n)
+	for i := 0; i < rungs && slices.Contains(done, false); i++ {
+		try := make([]float32, n)
 		for t := range n {
-			try[t] = (lo[t] + min(hi[t], rungs-1)) / 2
-			open = open || lo[t] < hi[t]
-			scales[t] = rung(try[t])
+			if try[t] = rung(i); done[t] {
+				try[t] = scales[t]
+			}
 		}
-		if !open {
-			break
-		}
-		prob, right, err := o.reached(rows, scales)
+		prob, right, err := o.reached(rows, try)
 		if err != nil {
 			return nil, err
 		}
 		for t := range n {
-			if lo[t] >= hi[t] {
+			if done[t] {
 				continue
 			}
-			if prob[t] > best[t] {
-				best[t], bestAt[t] = prob[t], try[t]
+			done[t] = right[t] && prob[t] >= reach
+			if done[t] || i == 0 || prob[t] > best[t] {
+				best[t], scales[t] = prob[t], try[t]
 			}
-			if right[t] && prob[t] >= reach {
-				hi[t] = try[t]
-			} else {
-				lo[t] = try[t] + 1
-			}
-		}
-	}
-	for t := range n {
-		scales[t] = rung(hi[t])
-		if hi[t] == rungs {
-			scales[t] = rung(bestAt[t])
 		}
 	}
 	return scales, nil
