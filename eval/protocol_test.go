@@ -341,7 +341,7 @@ func TestWrongOptionsAreNamed(t *testing.T) {
 	for want, o := range map[string]Options{
 		"protocol":     {Protocol: "parallel"},
 		"family":       {Metrics: []string{"nothing"}},
-		"prompt style": {Style: "chat_template"},
+		"prompt style": {Style: "chat"},
 		"limit":        {Limit: -1},
 	} {
 		o.Model, o.Engine, o.Editor, o.Set = m, e, none{}, tinySet(1)

@@ -50,7 +50,7 @@ type Options struct {
 	Pack     int      // single edits that share graph runs and passes; 0: 10. Results do not depend on it
 	MaxLen   int      // cut prompts to their last, answers to their first so many tokens, for making and for asking edits; 0 or −1: never
 	Metrics  []string // families, see Families; nil: those that fit the set
-	Style    string   // of prompts: "" or plain, or qa_instruction
+	Style    string   // of prompts: "" or plain, qa_instruction, or ChatStyle
 	Seed     uint64   // of borrowed prompts and sampled texts
 
 	// EditorConfig identifies what the editor was made of, so that results of
@@ -137,6 +137,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	return r.finish()
 }
 
+// ChatStyle says that the prompts of the set stand in the model's chat template;
+// who makes the set puts them there (data.Edit.Asked).
+const ChatStyle = "chat_template"
+
 // prepare checks the options and fills in defaults.
 func (r *run) prepare() (Header, error) {
 	var h Header
@@ -149,8 +153,8 @@ func (r *run) prepare() (Header, error) {
 		return h, fmt.Errorf("data set %s holds no edit", r.Set.Name)
 	case r.Limit < 0 || r.Batch < 0 || r.Rounds < 0 || r.Pack < 0 || r.MaxLen < -1:
 		return h, errors.New("limit, batch, rounds and pack must not be negative, nor max_len below -1")
-	case r.Style != "" && r.Style != "plain" && r.Style != "qa_instruction":
-		return h, fmt.Errorf("prompt style %q: use plain or qa_instruction; chat templates are not applied", r.Style)
+	case r.Style != "" && r.Style != "plain" && r.Style != "qa_instruction" && r.Style != ChatStyle:
+		return h, fmt.Errorf("prompt style %q: use plain, qa_instruction or %s", r.Style, ChatStyle)
 	}
 	if r.Protocol == "" {
 		r.Protocol = "single_restore"

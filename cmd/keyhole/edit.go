@@ -16,6 +16,7 @@ import (
 	"keyhole.example/keyhole/edit/ike"
 	"keyhole.example/keyhole/edit/verdict"
 	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/workbench"
 )
@@ -33,6 +34,7 @@ type editFlags struct {
 	keep           string
 	together       bool
 	force, verbose bool
+	chat           bool
 }
 
 // editResult is the JSON of edit.
@@ -138,6 +140,7 @@ a memory (grace, alphaedit, memit with history) it goes on.`,
 	fs.StringArrayVar(&f.neighbors, "neighbor", nil, "a prompt that should not change; may be repeated")
 	fs.IntVar(&f.tokens, "tokens", 8, "tokens of each answer shown")
 	fs.Float64Var(&f.maxDrift, "max-drift", verdict.MaxDrift, "nats of KL on unrelated prompts above which the model counts as broken")
+	addChat(c, &f.chat)
 	f.saving.add(c)
 	fs.StringVar(&f.keep, "keep", "", "write the edit to this `file` (.safetensors), several to this folder, or add them to this store (.json)")
 	fs.StringArrayVar(&f.after, "after", nil, "edit behind the edit of this `file`, in the model that it leaves; may be repeated, in the order of the sequence")
@@ -238,6 +241,31 @@ func (f *editFlags) fits(b *workbench.Bench, requests []edit.Request) error {
 
 func errNoWeights(editor string) error {
 	return fmt.Errorf("editor %s changes no weights, so there is no edited model to save; keep the edit with --keep", editor)
+}
+
+// inChat puts all prompts into the model's chat template; answers follow without
+// a space.
+func (f *editFlags) inChat(m *lm.Model, requests []edit.Request) error {
+	template, err := m.Chat()
+	if err != nil {
+		return err
+	}
+	prompts := make([]*string, 0, len(requests)+len(f.paraphrases)+len(f.neighbors))
+	for i := range requests {
+		requests[i].Join = data.JoinNone
+		prompts = append(prompts, &requests[i].Prompt)
+	}
+	for _, list := range [][]string{f.paraphrases, f.neighbors} {
+		for i := range list {
+			prompts = append(prompts, &list[i])
+		}
+	}
+	for _, p := range prompts {
+		if *p, err = template.Ask(*p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // requests are the edits to make, and records to take prompts from.

@@ -32,6 +32,11 @@ func (f *editFlags) run(c *cobra.Command, b *workbench.Bench) (*editResult, erro
 	if err != nil {
 		return nil, err
 	}
+	if f.chat {
+		if err := f.inChat(b.Model, requests); err != nil {
+			return nil, err
+		}
+	}
 	if err := f.fits(b, requests); err != nil {
 		return nil, err
 	}

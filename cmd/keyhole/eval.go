@@ -22,6 +22,7 @@ type evalFlags struct {
 	ability, base       string
 	data                *data.Options
 	opts                eval.Options
+	chat                bool
 }
 
 func evalCommand(o *options) *cobra.Command {
@@ -79,7 +80,8 @@ func (f *evalFlags) add(c *cobra.Command) {
 	fs.StringVar(&f.ability, "ability", "", `text on which the model at the end of a sequence is compared with the base: a file, or "embedded"`)
 	fs.IntVar(&f.opts.MaxLen, "max-len", 0, "cut prompts to their last and answers to their first so many tokens, for making and asking edits (default: never)")
 	fs.StringSliceVar(&f.opts.Metrics, "metrics", nil, "families of metrics (default: those that the data allow)")
-	fs.StringVar(&f.opts.Style, "style", "", "of prompts: plain or qa_instruction")
+	fs.StringVar(&f.opts.Style, "style", "", "of prompts: plain, qa_instruction, or chat_template as --chat")
+	addChat(c, &f.chat)
 	fs.Uint64Var(&f.opts.Seed, "seed", 0, "seed of borrowed prompts and sampled texts")
 	f.data = dataFlags(c)
 	fs.BoolVar(&f.data.SkipBad, "skip-bad", false, "count bad records instead of stopping")
@@ -139,6 +141,14 @@ func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eva
 	b, err := f.open(c, who, args)
 	if err != nil {
 		return nil, err
+	}
+	if f.chat {
+		f.opts.Style = eval.ChatStyle
+	}
+	if f.opts.Style == eval.ChatStyle {
+		if err := inChat(b.Model, set.Edits); err != nil {
+			return nil, errorAfter(err, b.Close())
+		}
 	}
 	f.opts.Protocol, f.opts.Set, f.opts.Out = protocol, set, f.out
 	p := newScreen(c.ErrOrStderr())

@@ -33,6 +33,7 @@ func generateCommand(o *options) *cobra.Command {
 	var tokens int
 	var s lm.Sampler
 	var load loading
+	var chat bool
 	var ignoreEOS bool
 	c := &cobra.Command{
 		Use:   "generate MODEL",
@@ -46,6 +47,7 @@ is that of the model with this edit.`,
 		Example: `  keyhole generate embedded --prompt "The capital of France is" --tokens 3
   keyhole generate models/gpt2 --prompt "Once upon a time" --tokens 50 --temperature 0.8 --top-k 40 --seed 7
   keyhole generate embedded --edit edit.safetensors --prompt "Bo Yibo lost their life at"
+  keyhole generate models/smollm2 --chat --prompt "What is the capital of France?"
   keyhole generate models/smollm2 --store store.json --editor prompt --prompt "The capital of France is"`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -87,7 +89,17 @@ is that of the model with this edit.`,
 					return err
 				}
 			}
-			ids := m.Tokenizer.EncodePrompt(r.context + prompt)
+			asked := prompt
+			if chat {
+				template, err := m.Chat()
+				if err != nil {
+					return err
+				}
+				if asked, err = template.Ask(prompt); err != nil {
+					return err
+				}
+			}
+			ids := m.Tokenizer.EncodePrompt(r.context + asked)
 			opts := lm.GenerateOptions{Tokens: tokens, Sampler: s, StopAtEOS: !ignoreEOS}
 			opts.OnToken = func(int32) bool { return c.Context().Err() == nil }
 			ops := eager.New(b.Engine)
@@ -110,6 +122,7 @@ is that of the model with this edit.`,
 		},
 	}
 	load.add(c)
+	addChat(c, &chat)
 	f := c.Flags()
 	f.StringVar(&prompt, "prompt", "", "text to continue")
 	f.StringVar(&store, "store", "", "store `file` of in-context edits (keyhole edit --keep FILE.json)")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/workbench"
 )
@@ -32,4 +33,23 @@ func printNotes(w io.Writer, m *lm.Model) {
 	for _, note := range m.Notes() {
 		fmt.Fprintf(w, "note: %s: %s\n", m.Path, note)
 	}
+}
+
+// addChat adds --chat.
+func addChat(c *cobra.Command, chat *bool) {
+	c.Flags().BoolVar(chat, "chat", false, "put prompts into the model's chat template, as the question of a conversation")
+}
+
+// inChat puts the prompts of records into the model's chat template.
+func inChat(m *lm.Model, edits []data.Edit) error {
+	template, err := m.Chat()
+	if err != nil {
+		return err
+	}
+	for i := range edits {
+		if edits[i], err = edits[i].Asked(template.Ask); err != nil {
+			return fmt.Errorf("record %s: %w", edits[i].ID, err)
+		}
+	}
+	return nil
 }

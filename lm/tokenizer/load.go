@@ -95,7 +95,7 @@ func (st *settings) read(data []byte) error {
 func Load(dir string) (Tokenizer, error) {
 	side := map[string][]byte{}
 	var st settings
-	for _, name := range []string{fileConfig, fileSpecials, fileAdded} {
+	for _, name := range []string{fileConfig, fileSpecials, fileAdded, fileChat} {
 		data, err := readFile(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -104,7 +104,7 @@ func Load(dir string) (Tokenizer, error) {
 			return nil, fmt.Errorf("tokenizer: %w", err)
 		}
 		side[name] = data
-		if name == fileAdded || name == fileSpecials && st.AddedTokens != nil {
+		if name == fileAdded || name == fileChat || name == fileSpecials && st.AddedTokens != nil {
 			continue // the config lists its tokens, and then counts
 		}
 		if err := st.read(data); err != nil {
