@@ -121,7 +121,8 @@ func (j *Judge) logits(ids []int32, from int, e *edit.Edited) (kernel.Matrix, er
 	for i := from; i < len(ids); i++ {
 		want.V = append(want.V, int32(i))
 	}
-	x := lm.Forward[kernel.Matrix](j.o, j.m, &nn.IDs{V: ids}, nn.Pack(len(ids)), &want)
+	// what stands behind a layer sees every row of the text, in the last block too
+	x := j.o.Rows(lm.Forward[kernel.Matrix](j.o, j.m, &nn.IDs{V: ids}, nn.Pack(len(ids)), nil), &want)
 	out := j.m.Logits(j.o, x)
 	return out, j.o.Err()
 }

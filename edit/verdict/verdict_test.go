@@ -11,6 +11,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/edittest"
 	"keyhole.example/keyhole/edit/ft"
+	"keyhole.example/keyhole/edit/grace"
 	"keyhole.example/keyhole/edit/verdict"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
@@ -196,5 +197,28 @@ func TestAVerdictStopsWhenCancelled(t *testing.T) {
 	cancel()
 	if _, err := verdict.Measure(ctx, m, k, &edit.Edited{Editor: "none", Requests: edittest.Requests()}, verdict.Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// What stands behind a layer sees whole texts in every block, the last included,
+// of which a model otherwise computes some rows only.
+func TestMemoriesBehindAnyBlockAreAsked(t *testing.T) {
+	for _, arch := range edittest.Architectures() {
+		m, k := edittest.TinyModel(t, arch), engine(t)
+		for _, layer := range []string{"mlp.down@0", "mlp.down@2"} {
+			c := grace.Default()
+			c.Layer, c.Steps, c.LR = layer, 10, 0.5
+			editor, err := grace.New(c, k, edittest.Facts())
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := editor.Apply(t.Context(), m, edittest.Requests())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v := measure(t, m, k, e, verdict.Options{}); !(v.Requests[0].ProbAfter > v.Requests[0].ProbBefore) {
+				t.Errorf("%s, %s: probability %g, then %g", arch, layer, v.Requests[0].ProbBefore, v.Requests[0].ProbAfter)
+			}
+		}
 	}
 }
