@@ -21,7 +21,8 @@ type Rows struct {
 }
 
 // solveTogether makes one change of all changes of a weight that were solved for
-// under one ridge: what one edit of all their rows would be.
+// under one ridge: what one edit of all their rows would be. A change alone is
+// solved for anew as well, since it may have been made behind others.
 func solveTogether(changes []Change) ([]Change, error) {
 	by := map[string][]int{}
 	for i, c := range changes {
@@ -30,7 +31,7 @@ func solveTogether(changes []Change) ([]Change, error) {
 	var out []Change
 	for i, c := range changes {
 		same := by[c.Weight]
-		alike := len(same) > 1
+		alike := true
 		for _, j := range same {
 			r := changes[j].Rows
 			alike = alike && r != nil && c.Rows != nil && r.Ridge == c.Rows.Ridge
