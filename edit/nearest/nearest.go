@@ -22,8 +22,8 @@ type Settings struct {
 	Negatives int     `yaml:"negatives" doc:"prompts of other edits that unrelated rows are taken from"`
 }
 
-// DefaultSettings lie half way.
-func DefaultSettings() Settings { return Settings{Margin: 0.5, Negatives: 128} }
+// DefaultSettings are those that did best on validation edits.
+func DefaultSettings() Settings { return Settings{Margin: 0.8, Negatives: 128} }
 
 // Validate checks every field.
 func (s *Settings) Validate() error {
