@@ -31,6 +31,13 @@ var kinds = []kind{
 		again: []string{"resume", "out"}, begun: "out/config.yaml",
 		loose: []string{"out/tb/*"},
 	}, {
+		name: "learned",
+		command: []string{"train", "quickstart", "--steps", "20", "--out", "out", "--set", "hypernet.rank=16", "--set", "model.sites=[mlp.down@5]",
+			"--set", "hypernet.update.tokens=2000", "--set", "train.mix=[1, 2]", "--set", "train.accumulate=2",
+			"--set", "train.val_every=8", "--set", "train.val_edits=6", "--set", "train.save_every=3"},
+		again: []string{"resume", "out"}, begun: "out/config.yaml",
+		loose: []string{"out/tb/*"},
+	}, {
 		name:    "eval",
 		command: []string{"eval", "$IN/run", "--data", "embedded", "--limit", "60", "--out", "out.jsonl"},
 		timed:   []string{"out*times*"},

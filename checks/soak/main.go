@@ -59,17 +59,22 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return fmt.Errorf("%q is neither edits nor watch", args[0])
 }
 
-// writeEdits repeats the embedded edits to train on until there are n, each
-// with an id of its own.
+// writeEdits writes n of the embedded edits to train on, again and again.
 func writeEdits(path string, n int) error {
 	set, err := embedded.Train()
 	if err != nil {
 		return err
 	}
+	return atomicfile.Write(path, func(w io.Writer) error { return data.WriteEdits(w, repeated(set.Edits, n)) })
+}
+
+// repeated is edits again and again until there are n, each with an id of its
+// own.
+func repeated(edits []data.Edit, n int) []data.Edit {
 	list := make([]data.Edit, n)
 	for i := range list {
-		list[i] = set.Edits[i%len(set.Edits)]
-		list[i].ID = fmt.Sprintf("%s-%d", list[i].ID, i/len(set.Edits))
+		list[i] = edits[i%len(edits)]
+		list[i].ID = fmt.Sprintf("%s-%d", list[i].ID, i/len(edits))
 	}
-	return atomicfile.Write(path, func(w io.Writer) error { return data.WriteEdits(w, list) })
+	return list
 }
