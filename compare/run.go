@@ -185,8 +185,8 @@ func (r *Result) comparable() error {
 	for _, name := range r.Order {
 		reports = append(reports, r.Editors[name])
 		first := reports[0]
-		if x := r.Editors[name]; x.Model != first.Model {
-			return fmt.Errorf("compare: %s was measured on the base model %.12s…, %s on %.12s…; compare editors of one model", r.Order[0], first.Model, name, x.Model)
+		if x := r.Editors[name]; !lm.OfOneModel(x.Model, first.Model) {
+			return fmt.Errorf("compare: %s was measured on one base model (%s), %s on another (%s); compare editors of one model", r.Order[0], first.Model, name, x.Model)
 		}
 	}
 	if mixed := eval.Mixed(reports...); len(mixed) > 0 {

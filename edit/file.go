@@ -14,6 +14,7 @@ import (
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/internal/seal"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/hf"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/nn"
@@ -314,8 +315,8 @@ func Compose(list ...*Kept) (*Edited, error) {
 		if len(k.Edited.Changes) == 0 && k.Edited.Memory != nil {
 			return nil, fmt.Errorf("%s, by %s, is a memory of kind %s and changes no weights, so it has no part in a changed model; give it to generate --edit, or go on with edit --after", k.Path, k.Edited.Editor, k.Edited.Memory.Kind())
 		}
-		if k.Model != list[0].Model {
-			return nil, fmt.Errorf("%s is of the base model %.12s…, %s of %.12s…; edits of different models do not compose", list[0].Path, list[0].Model, k.Path, k.Model)
+		if !lm.OfOneModel(k.Model, list[0].Model) {
+			return nil, fmt.Errorf("%s and %s are edits of different base models (%s and %s), so they do not compose", list[0].Path, k.Path, list[0].Model, k.Model)
 		}
 		for _, c := range k.Edited.Changes {
 			first := by[c.Weight]

@@ -26,6 +26,7 @@ type Report struct {
 	Record   Record            `json:"record"`
 	Metrics  map[string]Figure `json:"metrics"`
 	Missing  []string          `json:"missing,omitempty"` // headline figures that the data cannot give
+	Notes    []string          `json:"notes,omitempty"`   // what was taken for granted, each a sentence
 
 	Dropped   []Drop `json:"dropped,omitempty"`    // cases, by reason
 	Skipped   []Drop `json:"skipped,omitempty"`    // prompts of evaluated cases, by reason

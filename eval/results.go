@@ -13,6 +13,7 @@ import (
 	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/internal/seal"
+	"keyhole.example/keyhole/lm"
 )
 
 // resultsVersion is the version of the results file's format.
@@ -38,12 +39,14 @@ type Header struct {
 // Different lists where two headers differ.
 func (h Header) Different(o Header) []string {
 	out := h.Record.Different(o.Record)
+	if !lm.OfOneModel(h.Model, o.Model) {
+		out = append(out, fmt.Sprintf("base model: %v and %v", h.Model, o.Model))
+	}
 	for _, f := range []struct {
 		name string
 		a, b any
 	}{
 		{"format version", h.Version, o.Version},
-		{"base model", h.Model, o.Model},
 		{"data set", h.Data, o.Data},
 		{"edits", h.Edits, o.Edits},
 		{"editor", h.Editor, o.Editor},
@@ -186,6 +189,7 @@ type resultsFile struct {
 	file  *os.File
 	lock  *lock.Lock
 	lines []Line // that were there
+	model string // hash of the base model that the file has; "": it is new
 }
 
 // openResults opens or starts the file at path. A file of another evaluation
@@ -223,6 +227,7 @@ func (out *resultsFile) open(path string, h Header, first []byte) error {
 			return fmt.Errorf("results file %s belongs to another evaluation (%s); choose another file, or remove this one", path, strings.Join(d, "; "))
 		}
 		out.lines, keep = old.Lines, old.Size
+		out.model = old.Header.Model
 	}
 	if out.file, err = regular.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
 		return fmt.Errorf("results file: %w", err)

@@ -120,6 +120,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		if r.file, err = openResults(o.Out, header); err != nil {
 			return nil, err
 		}
+		if lm.CompareHashes(r.file.model, header.Model) == lm.SameWeights {
+			r.report.Notes = append(r.report.Notes, fmt.Sprintf("results file %s: %s", o.Out, lm.NoTokenizer))
+		}
 		for _, t := range readTimes(timesName(o.Out)) {
 			r.count(t)
 		}

@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"keyhole.example/keyhole/internal/regular"
+	"keyhole.example/keyhole/lm/tokenizer"
 	"keyhole.example/keyhole/nn"
 )
 
@@ -25,9 +26,10 @@ type digest struct {
 
 // Hash identifies the base model: the SHA-256, in hexadecimal, of the GGUF
 // file, or of the folder's config.json and safetensors files (those of torch.save
-// where there are none) with their names.
+// where there are none) with their names, and behind a "+" that of the tokenizer's
+// files, if the folder has some, or of the pre-tokenizer chosen for a GGUF file.
 // For a model made by New it is that of the weights as they are at the first
-// call. It is kept in memory.
+// call. It is kept in memory; CompareHashes compares two.
 func (m *Model) Hash() (string, error) {
 	m.digest.mu.Lock()
 	defer m.digest.mu.Unlock()
@@ -44,8 +46,34 @@ func (m *Model) Hash() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("hash model %s: %w", m.Path, err)
 	}
-	m.digest.hex = hex.EncodeToString(h.Sum(nil))
+	whole := hex.EncodeToString(h.Sum(nil))
+	tok, err := m.hashTokenizer()
+	if err != nil {
+		return "", fmt.Errorf("hash model %s: %w", m.Path, err)
+	}
+	if tok != "" {
+		whole += tokenizerMark + tok
+	}
+	m.digest.hex = whole
 	return m.digest.hex, nil
+}
+
+// hashTokenizer is the hash of a tokenizer that does not lie in the file of the
+// weights; "": there is none.
+func (m *Model) hashTokenizer() (string, error) {
+	switch {
+	case m.Tokenizer == nil:
+		return "", nil
+	case m.Path == "":
+		return tokenizer.HashFiles(m.Tokenizer.Files()), nil
+	case m.pre != "":
+		return tokenizer.HashFiles(map[string][]byte{"pre": []byte(m.pre)}), nil
+	}
+	info, err := os.Stat(m.Path)
+	if err != nil || !info.IsDir() {
+		return "", err
+	}
+	return tokenizer.Hash(m.Path)
 }
 
 func hashFiles(w io.Writer, path string) error {

@@ -171,7 +171,7 @@ func loadGGUF(path string, opts LoadOptions) (*Model, error) {
 	if err != nil {
 		return nil, errors.Join(named(err, path), file.Close())
 	}
-	m.Path, m.file = path, file
+	m.Path, m.file, m.pre = path, file, opts.Pre
 	if file.Has("tokenizer.ggml.model") {
 		m.Tokenizer, err = tokenizer.FromGGUF(ggufValues{file}, path, opts.Pre)
 	}

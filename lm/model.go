@@ -26,6 +26,7 @@ type Model struct {
 	file     tensorfile.File // nil for a model made by New
 	origins  map[*nn.Param]origin
 	settings map[string]any // config.json as it was read, or nil
+	pre      string         // LoadOptions.Pre
 	digest   digest
 }
 

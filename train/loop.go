@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"keyhole.example/keyhole/checkpoints"
@@ -185,7 +186,7 @@ func (l *Loop) Close() error {
 }
 
 // Notes are faults of the run's files that did not stop it, each a sentence.
-func (l *Loop) Notes() []string { return l.notes }
+func (l *Loop) Notes() []string { return slices.Concat(l.Editor.Notes, l.notes) }
 
 // Step is how many optimiser steps are done.
 func (l *Loop) Step() int { return l.state.Step }

@@ -29,6 +29,7 @@ type Editor struct {
 	Sites     []lm.Site
 	Net       *hypernet.Net
 	Objective *meta.Objective
+	Notes     []string // what loading took for granted, each a sentence
 }
 
 // Learner is what is trained.

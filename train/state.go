@@ -202,13 +202,12 @@ func savedConfig(c *checkpoints.Checkpoint, cfg *Config) (*configs.Resolved, err
 }
 
 func checkModel(c *checkpoints.Checkpoint, e *Editor) error {
-	hash, err := e.Model.Hash()
+	note, err := e.Model.Owns(c.BaseModel)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s belongs to %w; give the model that it was trained on with --model", c.Dir, err)
 	}
-	if hash != c.BaseModel {
-		return fmt.Errorf("%s belongs to the base model with hash %.12s…, but %s has %.12s…; give the model that it was trained on with --model",
-			c.Dir, c.BaseModel, e.Config.Model.Path, hash)
+	if note != "" {
+		e.Notes = append(e.Notes, fmt.Sprintf("%s: %s", c.Dir, note))
 	}
 	return nil
 }

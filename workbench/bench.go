@@ -33,6 +33,7 @@ type Bench struct {
 	Editor edit.Editor
 	Made   catalog.Made // what Editor was made of; zero for a trained one
 	Config train.Config // of a trained editor
+	Notes  []string     // what loading the trained editor took for granted
 
 	Corpus  string  // text for statistics; "": the embedded one
 	Demos   Demos   // edits for demonstrations

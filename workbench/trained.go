@@ -20,7 +20,7 @@ func OpenTrained(path, model string, threads int) (*Bench, error) {
 // Trained is a bench with a trained editor.
 func Trained(e *train.Editor) *Bench {
 	ed := mend.New(e.Objective, e.Config.Hypernet.Name(), e.TextOptions(), e.Model.Tokenizer)
-	return &Bench{Base: cmp.Or(e.Config.Model.Path, Embedded), Model: e.Model, Engine: e.Engine, Editor: ed, Config: e.Config}
+	return &Bench{Base: cmp.Or(e.Config.Model.Path, Embedded), Model: e.Model, Engine: e.Engine, Editor: ed, Config: e.Config, Notes: e.Notes}
 }
 
 // BaseModel changes the config of a trained editor: where the base model is

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -54,6 +55,9 @@ func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string)
 		b, err := workbench.OpenTrained(args[0], model, *f.threads)
 		if err == nil {
 			printNotes(c.ErrOrStderr(), b.Model)
+			for _, note := range b.Notes {
+				fmt.Fprintf(c.ErrOrStderr(), "note: %s\n", note)
+			}
 		}
 		return b, err
 	case f.model == "":

@@ -15,6 +15,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/saved"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/workbench"
 )
@@ -195,6 +196,9 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 			if err != nil {
 				return err
 			}
+			if err := ownEdits(c.ErrOrStderr(), b.Model, kept...); err != nil {
+				return errorAfter(err, b.Close())
+			}
 			s := w.model(args[0])
 			if err := errorAfter(s.Write(b.Model, b.Engine, kept), b.Close()); err != nil {
 				return err
@@ -276,8 +280,8 @@ Edits of a store of in-context edits (.json), or of a memory in an edit file
 			}
 			want := s.Model
 			s.Base = model
-			if hash, err := b.Model.Hash(); err != nil || hash != want {
-				return errorAfter(errorAfter(err, fmt.Errorf("%s was made from the base model with hash %.12s…, but %s has %.12s…; give that model with --model", s.Dir, want, model, hash)), b.Close())
+			if err := ownSaved(c.ErrOrStderr(), b.Model, s.Dir, want); err != nil {
+				return errorAfter(err, b.Close())
 			}
 			if err := errorAfter(s.Rewrite(b.Model, b.Engine, kept), b.Close()); err != nil {
 				return err
@@ -288,6 +292,18 @@ Edits of a store of in-context edits (.json), or of a memory in an edit file
 	load.add(c)
 	c.Flags().StringVar(&model, "model", "", "where the base model is now")
 	return c
+}
+
+// ownSaved fails unless the base model that an edited model records is m.
+func ownSaved(w io.Writer, m *lm.Model, dir, recorded string) error {
+	note, err := m.Owns(recorded)
+	if err != nil {
+		return fmt.Errorf("%s was made from %w; give the model that it was made from with --model", dir, err)
+	}
+	if note != "" {
+		fmt.Fprintf(w, "note: %s: %s\n", dir, note)
+	}
+	return nil
 }
 
 // removeEdits are the edits of an edited model without those named.

@@ -216,6 +216,9 @@ func printReport(w io.Writer, r *eval.Report, all bool) error {
 		say("this is one model: what an edit left alone cannot be told; for a model that was edited elsewhere, name the one that it was edited from with --base\n")
 	}
 	say("n %d, %.1f edits/s, %.3f s per edit, peak memory %s\n", r.N, r.EditsPerSecond, r.EditSeconds, report.Bytes(r.PeakBytes))
+	for _, note := range r.Notes {
+		say("note: %s\n", note)
+	}
 	for _, m := range r.Missing {
 		say("the data do not tell: %s\n", m)
 	}

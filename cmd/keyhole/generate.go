@@ -103,7 +103,7 @@ is that of the model with this edit.`,
 			opts := lm.GenerateOptions{Tokens: tokens, Sampler: s, StopAtEOS: !ignoreEOS}
 			opts.OnToken = func(int32) bool { return c.Context().Err() == nil }
 			ops := eager.New(b.Engine)
-			if err := intercept(b, ops, edits); err != nil {
+			if err := intercept(c.ErrOrStderr(), b, ops, edits); err != nil {
 				return err
 			}
 			out, err := m.Generate(ops, ids, opts)

@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn/eager"
 	"keyhole.example/keyhole/workbench"
 )
@@ -23,17 +25,13 @@ func goOn(c *cobra.Command, b *workbench.Bench, files []string) (last *edit.Edit
 			u()
 		}
 	}
-	hash, err := b.Model.Hash()
-	if err != nil {
-		return nil, undo, err
-	}
 	for _, path := range files {
 		k, err := edit.ReadFile(path)
 		if err != nil {
 			return nil, undo, err
 		}
-		if k.Model != hash {
-			return nil, undo, fmt.Errorf("%s is an edit of the model %.12s…, not of this one, %.12s…", path, k.Model, hash)
+		if err := ownEdits(c.ErrOrStderr(), b.Model, k); err != nil {
+			return nil, undo, err
 		}
 		u, err := k.Edited.Install(b.Model, b.Engine)
 		if err != nil {
@@ -76,20 +74,30 @@ func freeID(list edit.Lister) string {
 	}
 }
 
+// ownEdits fails unless edits are those of a base model; w takes notes.
+func ownEdits(w io.Writer, m *lm.Model, kept ...*edit.Kept) error {
+	for _, k := range kept {
+		note, err := m.Owns(k.Model)
+		if err != nil {
+			return fmt.Errorf("%s is an edit of %w; give the model that it was made for", k.Path, err)
+		}
+		if note != "" {
+			fmt.Fprintf(w, "note: %s: %s\n", k.Path, note)
+		}
+	}
+	return nil
+}
+
 // intercept puts the edits of files in front of a model that is to continue a
 // text: their weights, and the memory of the last.
-func intercept(b *workbench.Bench, o *eager.Ops, files []string) error {
-	hash, err := b.Model.Hash()
-	if err != nil {
-		return err
-	}
+func intercept(w io.Writer, b *workbench.Bench, o *eager.Ops, files []string) error {
 	for _, path := range files {
 		k, err := edit.ReadFile(path)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case k.Model != hash:
-			return fmt.Errorf("%s is an edit of the model %.12s…, not of this one, %.12s…", path, k.Model, hash)
+		}
+		if err := ownEdits(w, b.Model, k); err != nil {
+			return err
 		}
 		if err := catalog.Revive(b.Model, k.Edited); err != nil {
 			return fmt.Errorf("%s: %w", path, err)

@@ -13,6 +13,7 @@ import (
 	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/internal/seal"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/trace"
 )
@@ -89,6 +90,9 @@ func openTraceLog(path string, head traceHead) (*traceLog, error) {
 			}
 			if again = was.Known == ""; again {
 				was.Known = head.Known
+			}
+			if lm.OfOneModel(was.Model, head.Model) {
+				was.Model = head.Model
 			}
 			if was != head {
 				return fail(errors.New("it was made with another model, file of facts or settings; delete it, or choose another --out"))

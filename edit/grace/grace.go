@@ -140,8 +140,8 @@ func (ed *Editor) begin(m *lm.Model, site lm.Site, last *edit.Edited) (*Codebook
 // check fails unless the codebook is one of the same model, layer and rules.
 func (b *Codebook) check(want *Codebook) error {
 	switch {
-	case b.Model != want.Model:
-		return fmt.Errorf("the codebook is of another model (%.12s…, this one is %.12s…); begin a new one", b.Model, want.Model)
+	case !lm.OfOneModel(b.Model, want.Model):
+		return fmt.Errorf("the codebook is of %w; begin a new one", &lm.OtherModelError{Recorded: b.Model, Hash: want.Model})
 	case b.Layer != want.Layer:
 		return fmt.Errorf("the codebook stands behind %s, not %s; set layer as it was, or begin a new one", b.Layer, want.Layer)
 	case b.Rules != want.Rules:
@@ -282,15 +282,11 @@ func Open(m *lm.Model, p edit.Packed) (*Codebook, error) {
 	if err != nil {
 		return nil, err
 	}
-	hash, err := m.Hash()
-	if err != nil {
-		return nil, err
+	if _, err := m.Owns(b.Model); err != nil {
+		return nil, fmt.Errorf("the codebook is of %w", err)
 	}
 	l, ok := m.Linear(b.Layer)
-	switch {
-	case b.Model != hash:
-		return nil, fmt.Errorf("the codebook is of another model (%.12s…, this one is %.12s…)", b.Model, hash)
-	case !ok:
+	if !ok {
 		return nil, fmt.Errorf("the codebook stands behind %s, which the model has not", b.Layer)
 	}
 	for _, e := range b.Entries {

@@ -88,8 +88,8 @@ func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, 
 		switch {
 		case !ok:
 			return nil, fmt.Errorf("nearest: the edit before, by %s, has no store; begin a new sequence", last.Editor)
-		case old.Model != hash:
-			return nil, fmt.Errorf("nearest: the store is of another model (%.12s…, this one is %.12s…); begin a new one", old.Model, hash)
+		case !lm.OfOneModel(old.Model, hash):
+			return nil, fmt.Errorf("nearest: the store is of %w; begin a new one", &lm.OtherModelError{Recorded: old.Model, Hash: hash})
 		}
 		store = old
 	}

@@ -175,15 +175,11 @@ func Open(m *lm.Model, p edit.Packed) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	hash, err := m.Hash()
-	if err != nil {
-		return nil, err
+	if _, err := m.Owns(s.Model); err != nil {
+		return nil, fmt.Errorf("the store is of %w", err)
 	}
 	l, ok := m.Linear(s.Layer)
-	switch {
-	case s.Model != hash:
-		return nil, fmt.Errorf("the store is of another model (%.12s…, this one is %.12s…)", s.Model, hash)
-	case !ok:
+	if !ok {
 		return nil, fmt.Errorf("the store stands behind %s, which the model has not", s.Layer)
 	}
 	for _, e := range s.Entries {

@@ -104,8 +104,8 @@ func (s *Model) build(m *lm.Model, k *kernel.Engine, edits []*edit.Kept, into fu
 		}
 	}
 	for _, e := range edits {
-		if e.Model != s.Model {
-			return fmt.Errorf("%s belongs to the base model with hash %.12s…, but %s has %.12s…; give the model that it was made for", e.Path, e.Model, m.Path, s.Model)
+		if _, err := m.Owns(e.Model); err != nil {
+			return fmt.Errorf("%s is an edit of %w; give the model that it was made for", e.Path, err)
 		}
 	}
 	undo, whole := func() {}, &edit.Edited{}

@@ -85,12 +85,8 @@ func Open(_ context.Context, m *lm.Model, p edit.Packed, sites []lm.Site) (*Hist
 
 // check fails unless the history is of the model and the sites.
 func (h *History) check(m *lm.Model, sites []lm.Site) error {
-	hash, err := m.Hash()
-	if err != nil {
-		return err
-	}
-	if h.Model != hash {
-		return fmt.Errorf("the earlier edits are of another model (%.12s…, this one is %.12s…); begin a new sequence", h.Model, hash)
+	if _, err := m.Owns(h.Model); err != nil {
+		return fmt.Errorf("the earlier edits are of %w; begin a new sequence", err)
 	}
 	var names []string
 	for _, s := range sites {

@@ -59,13 +59,27 @@ func infoOf(path string, meta map[string]string, format string) (Info, error) {
 // sameRun reports whether two moments come from one run, apart from how far it
 // went and from the site.
 func (i Info) sameRun(j Info) bool {
-	i.Site, i.Width, i.Tokens, i.Texts = j.Site, j.Width, j.Tokens, j.Texts
+	if !lm.OfOneModel(i.Model, j.Model) {
+		return false
+	}
+	i.Site, i.Width, i.Tokens, i.Texts, i.Model = j.Site, j.Width, j.Tokens, j.Texts, j.Model
 	return i == j
 }
 
 // fileName depends on everything but the counts.
 func (i Info) fileName() string {
-	return fmt.Sprintf("%s.%.8s.%.8s.s%d.t%d.c%d%s", i.Site, i.Model, i.Corpus, i.Seed, i.Budget, i.Context, ending)
+	_, tok := lm.SplitHash(i.Model)
+	if tok != "" {
+		tok = fmt.Sprintf(".%.8s", tok)
+	}
+	return i.named(tok)
+}
+
+// earlierName is the name without the tokenizer, which earlier versions gave.
+func (i Info) earlierName() string { return i.named("") }
+
+func (i Info) named(tok string) string {
+	return fmt.Sprintf("%s.%.8s%s.%.8s.s%d.t%d.c%d%s", i.Site, i.Model, tok, i.Corpus, i.Seed, i.Budget, i.Context, ending)
 }
 
 // entry is the upper triangle of the sum.
@@ -153,7 +167,7 @@ func Find(dir string, m *lm.Model, site lm.Site) (*Moment, error) {
 		}
 		switch {
 		case err != nil || i.Site != site.Name: // not for this layer
-		case i.Model != hash:
+		case !lm.OfOneModel(i.Model, hash):
 			others++
 		case i.Tokens > most:
 			best, most = path, i.Tokens
@@ -180,6 +194,9 @@ func (p *pass) load() (done bool, err error) {
 	for i, m := range p.moments {
 		have, err := Load(filepath.Join(p.opts.Dir, m.fileName()))
 		if errors.Is(err, fs.ErrNotExist) {
+			have, err = Load(filepath.Join(p.opts.Dir, m.earlierName()))
+		}
+		if errors.Is(err, fs.ErrNotExist) {
 			done = false
 			break
 		}
@@ -187,7 +204,7 @@ func (p *pass) load() (done bool, err error) {
 			return false, err
 		}
 		if !have.sameRun(m.Info) || have.Width != m.Width {
-			return false, fmt.Errorf("%s holds statistics of something else; delete it", m.fileName())
+			return false, fmt.Errorf("%s holds statistics of something else; delete it", have.path)
 		}
 		p.moments[i] = have
 	}

@@ -267,14 +267,12 @@ func Open(base *lm.Model, p edit.Packed) (*Memory, error) {
 	if err := json.Unmarshal(p.Info, m); err != nil {
 		return nil, fmt.Errorf("side memories: %w", err)
 	}
-	hash, err := base.Hash()
+	_, err := base.Owns(m.Model)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the side memories are of %w", err)
 	}
 	l, ok := base.Linear(m.Layer)
 	switch {
-	case m.Model != hash:
-		return nil, fmt.Errorf("the side memories are of another model (%.12s…, this one is %.12s…)", m.Model, hash)
 	case !ok || l.In != m.In || l.Out != m.Out:
 		return nil, fmt.Errorf("the side memories are of %s, %d → %d, which the model has not", m.Layer, m.In, m.Out)
 	case len(m.Thresholds) == 0:

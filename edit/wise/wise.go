@@ -129,8 +129,8 @@ func (ed *Editor) begin(m *lm.Model, site lm.Site, last *edit.Edited) (*Memory, 
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("the edit before, by %s, has no side memories; begin a new sequence", last.Editor)
-	case old.Model != b.Model:
-		return nil, fmt.Errorf("the side memories are of another model (%.12s…, this one is %.12s…); begin new ones", old.Model, b.Model)
+	case !lm.OfOneModel(old.Model, b.Model):
+		return nil, fmt.Errorf("the side memories are of %w; begin new ones", &lm.OtherModelError{Recorded: old.Model, Hash: b.Model})
 	case old.Layer != b.Layer:
 		return nil, fmt.Errorf("the side memories are of %s, not %s; set layer as it was, or begin new ones", old.Layer, b.Layer)
 	case old.Rules != b.Rules:
