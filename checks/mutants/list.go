@@ -77,11 +77,11 @@ var list = []mutant{
 		pkg: "train", test: "TestTheScheduleReachesTheStep",
 	}, {
 		name: "the normaliser keeps a bad example", in: "train",
-		old: "\t\t\tl.putBack(before)\n\t\t\tl.state.Skips++", new: "\t\t\t_ = before\n\t\t\tl.state.Skips++",
+		old: "\t\t\tback()\n\t\t\tl.state.Skips++", new: "\t\t\t_ = back\n\t\t\tl.state.Skips++",
 		pkg: "train", test: "TestABadExampleLeavesTheNormaliserAsItWas",
 	}, {
 		name: "the normaliser keeps a bad step", in: "train",
-		old: "\t\tl.putBack(before)\n\t\tif out, err", new: "\t\t_ = before\n\t\tif out, err",
+		old: "\t\tback()\n\t\tif out, err", new: "\t\t_ = back\n\t\tif out, err",
 		pkg: "train", test: "TestABadExampleLeavesTheNormaliserAsItWas",
 	},
 }
