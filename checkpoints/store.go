@@ -48,6 +48,9 @@ type Store struct {
 // interrupted saves and prunings left. The error is an *[InUseError] while
 // another process has it open. Close the store when done.
 func Open(dir string) (*Store, error) {
+	if err := notLink(dir); err != nil {
+		return nil, fmt.Errorf("open checkpoints: %w", err)
+	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("open checkpoints: %w", err)
 	}
@@ -64,6 +67,9 @@ func Open(dir string) (*Store, error) {
 
 // View opens the folder dir for reading only: no lock, no sweep, no change.
 func View(dir string) (*Store, error) {
+	if err := notLink(dir); err != nil {
+		return nil, fmt.Errorf("view checkpoints: %w", err)
+	}
 	info, err := os.Stat(dir)
 	if err != nil {
 		return nil, fmt.Errorf("view checkpoints: %w", err)
@@ -72,6 +78,15 @@ func View(dir string) (*Store, error) {
 		return nil, fmt.Errorf("view checkpoints: %s is not a folder", dir)
 	}
 	return &Store{dir: dir}, nil
+}
+
+// notLink fails if dir is a symbolic link, behind which pruning and sweeping would
+// delete what lies elsewhere.
+func notLink(dir string) error {
+	if info, err := os.Lstat(filepath.Clean(dir)); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return fmt.Errorf("%s: a symbolic link; put the folder itself there, or link the whole run's folder", dir)
+	}
+	return nil
 }
 
 // Close gives the lock back.

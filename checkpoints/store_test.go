@@ -340,3 +340,20 @@ func Example() {
 	fmt.Println(c.Name(), c.Files[0].Name, c.Files[0].Size)
 	// Output: step-000120 phi.safetensors 7
 }
+
+func TestAFolderOfCheckpointsThatIsALinkIsRefused(t *testing.T) {
+	elsewhere, dir := t.TempDir(), filepath.Join(t.TempDir(), "checkpoints")
+	if err := os.Symlink(elsewhere, dir); err != nil {
+		t.Skip(err)
+	}
+	for name, open := range map[string]func(string) (*checkpoints.Store, error){"Open": checkpoints.Open, "View": checkpoints.View} {
+		for _, dir := range []string{dir, dir + "/"} {
+			if _, err := open(dir); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+				t.Errorf("%s %s: error %v", name, dir, err)
+			}
+		}
+	}
+	if list, err := os.ReadDir(elsewhere); err != nil || len(list) > 0 {
+		t.Errorf("%v was written behind the link (%v)", list, err)
+	}
+}

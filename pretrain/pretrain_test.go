@@ -15,6 +15,7 @@ import (
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 )
@@ -120,6 +121,18 @@ func folder(dir string) (map[string][]byte, error) {
 
 func TestRunRefusesAndStops(t *testing.T) {
 	c := small(t)
+	taken := filepath.Join(t.TempDir(), "out")
+	held, err := lock.Beside(taken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var used *lock.InUseError
+	if _, err := Run(context.Background(), c, taken, nil); !errors.As(err, &used) {
+		t.Errorf("where another process writes: error %v", err)
+	}
+	if err := held.Unlock(); err != nil {
+		t.Fatal(err)
+	}
 	full := t.TempDir()
 	if err := os.WriteFile(filepath.Join(full, "x"), nil, 0o666); err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/lm/tokenizer"
@@ -84,7 +85,7 @@ func (c Config) Hash() string {
 // Run follows the recipe and writes the folder dir, whole or not at all: the
 // model, the edits, a text and the manifest. Equal recipes give equal bytes.
 // report, if not nil, is told of every step. When ctx ends, so does Run.
-func Run(ctx context.Context, c Config, dir string, report func(Progress)) (*Manifest, error) {
+func Run(ctx context.Context, c Config, dir string, report func(Progress)) (_ *Manifest, err error) {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return nil, fmt.Errorf("pretrain: %s is not empty; choose another --out", dir)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -95,13 +96,24 @@ func Run(ctx context.Context, c Config, dir string, report func(Progress)) (*Man
 		return nil, fmt.Errorf("pretrain: %w", err)
 	}
 	defer r.e.Close()
+	forget, err := atomicfile.MakeParent(dir)
+	if err != nil {
+		return nil, fmt.Errorf("pretrain: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			forget()
+		}
+	}()
+	held, err := lock.Beside(dir)
+	if err != nil {
+		return nil, fmt.Errorf("pretrain: %w", err)
+	}
+	defer func() { err = errors.Join(err, held.Unlock()) }()
 	if err := r.train(ctx, report); err != nil {
 		return nil, fmt.Errorf("pretrain: %w", err)
 	}
 	if err := r.examine(); err != nil {
-		return nil, fmt.Errorf("pretrain: %w", err)
-	}
-	if err := os.MkdirAll(filepath.Dir(filepath.Clean(dir)), 0o777); err != nil {
 		return nil, fmt.Errorf("pretrain: %w", err)
 	}
 	if err := atomicfile.WriteDir(dir, r.write); err != nil {

@@ -15,6 +15,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/saved"
+	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/workbench"
@@ -236,7 +237,7 @@ Edits of a store of in-context edits (.json), or of a memory in an edit file
 (.safetensors, such as grace's codebook), go by their ids.`,
 		Example: "  keyhole edits remove edited 001-a.safetensors\n  keyhole edits remove edited a.safetensors --model models/gpt2",
 		Args:    cobra.MinimumNArgs(2),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) (err error) {
 			if isStore(args[0]) {
 				s, err := unstore(args[0], args[1:])
 				if err != nil {
@@ -257,6 +258,11 @@ Edits of a store of in-context edits (.json), or of a memory in an edit file
 				}
 				return printEdits(c.OutOrStdout(), []*edit.Kept{k})
 			}
+			held, err := lock.Beside(args[0])
+			if err != nil {
+				return fmt.Errorf("edited model: %w", err)
+			}
+			defer func() { err = errorAfter(err, held.Unlock()) }()
 			s, err := saved.Open(args[0])
 			if errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("%s is no model that keyhole edited: it has no %s", args[0], filepath.Join(saved.EditsFolder, saved.BaseFile))

@@ -10,6 +10,7 @@ import (
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn/eager"
 	"keyhole.example/keyhole/workbench"
@@ -113,7 +114,12 @@ func intercept(w io.Writer, b *workbench.Bench, o *eager.Ops, files []string) er
 }
 
 // forget takes edits out of a file that holds a memory of them.
-func forget(path string, ids []string) (*edit.Kept, error) {
+func forget(path string, ids []string) (_ *edit.Kept, err error) {
+	held, err := lock.Beside(path)
+	if err != nil {
+		return nil, fmt.Errorf("edit file: %w", err)
+	}
+	defer func() { err = errorAfter(err, held.Unlock()) }()
 	k, err := edit.ReadFile(path)
 	if err != nil {
 		return nil, err

@@ -316,6 +316,18 @@ func TestImpossibleConfigsAreRefused(t *testing.T) {
 	}
 }
 
+func TestARankBeyondTheWeightIsRefused(t *testing.T) {
+	c := ft.Default("lora")
+	c.Rank = 1_000_000_000 // its factors would take terabytes
+	e, err := ft.New(c, engine(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Apply(t.Context(), edittest.TinyModel(t, "gpt2"), edittest.Requests()); err == nil || !strings.Contains(err.Error(), "rank: 1000000000 is more than the width") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestUnknownSiteAndMissingTokenizerAreErrors(t *testing.T) {
 	m := edittest.TinyModel(t, "gpt2")
 	c := ft.Default("ft")

@@ -13,6 +13,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tensorfile"
 )
@@ -23,6 +24,8 @@ const (
 
 	// Embedded is the name of the base model in the binary, which has no path.
 	Embedded = "embedded"
+
+	maxBase = 1 << 20 // bytes of BaseFile
 )
 
 // Model is a model folder that an edit was applied to, with the edits in
@@ -65,7 +68,7 @@ func CheckFormat(format, dtype string) error {
 // other.
 func Open(dir string) (*Model, error) {
 	path := filepath.Join(dir, EditsFolder, BaseFile)
-	raw, err := os.ReadFile(path)
+	raw, err := regular.ReadFile(path, maxBase)
 	if err != nil {
 		return nil, fmt.Errorf("edited model: %w", err)
 	}
