@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -38,9 +37,6 @@ func TestLockOfAnotherProcess(t *testing.T) {
 		}
 		fmt.Println("held")
 		select {}
-	}
-	if runtime.GOOS == "windows" {
-		t.Skip("without flock a kill leaves the lock file")
 	}
 	dir := t.TempDir()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestLockOfAnotherProcess$")

@@ -42,7 +42,7 @@ func written(t testing.TB, asJSON bool, pieces ...[]byte) string {
 
 func TestControlCharactersAreShown(t *testing.T) {
 	for text, want := range map[string]string{
-		"a\tb\nc é 中 😀 ‏א":        "a\tb\nc é 中 😀 ‏א",
+		"a\tb\nc é 中 😀 \u200fא":   "a\tb\nc é 中 😀 \u200fא",
 		"\x1b[2J\x1b]0;title\x07": `\x1b[2J\x1b]0;title\x07`,
 		"\u009b31m\u0085":         `\u009b31m\u0085`,
 		"x\u202egnp.exe\u2066":    `x\u202egnp.exe\u2066`,
