@@ -104,6 +104,9 @@ func solving() train.Config {
 }
 
 func TestAResumedRunWritesTheSameBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many runs take too long with the race detector")
+	}
 	t.Run("sum", func(t *testing.T) { resumedRuns(t, small(), []int{1, 3, 4, 7, 11}) })
 	t.Run("solve", func(t *testing.T) { resumedRuns(t, solving(), []int{1, 7}) })
 }
