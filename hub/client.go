@@ -129,9 +129,6 @@ func token(getenv func(string) string, home string) string {
 // Cache is the folder that files are fetched to.
 func (c *Client) Cache() string { return c.cache }
 
-// Endpoint is the hub's address.
-func (c *Client) Endpoint() string { return c.endpoint }
-
 // page is a repository's page for people.
 func (c *Client) page(n Name) string {
 	if n.Kind == DatasetKind {

@@ -56,15 +56,6 @@ func open(path string, flag int, perm fs.FileMode, own bool) (*os.File, error) {
 	return f, nil
 }
 
-// Check fails if path is there and is no regular file or link to one.
-func Check(path string) error {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		return refusal(path, info.Mode())
-	}
-	return err
-}
-
 func refusal(path string, mode fs.FileMode) error {
 	what := "a device, pipe or socket"
 	switch {
