@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/resident"
 	"keyhole.example/keyhole/report"
 )
 
@@ -90,33 +90,12 @@ func watch(ctx context.Context, o options, command []string, out io.Writer) erro
 
 // look samples a process; see proc_pid_status(5) and proc_pid_fd(5).
 func look(pid int) (sample, error) {
-	var s sample
-	dir := filepath.Join("/proc", strconv.Itoa(pid))
-	f, err := os.Open(filepath.Join(dir, "status"))
+	m, err := resident.Of(pid)
 	if err != nil {
-		return s, err
+		return sample{}, err
 	}
-	defer f.Close()
-	left := map[string]*float64{"VmRSS": &s.RSS, "RssAnon": &s.Anon}
-	for in := bufio.NewScanner(f); in.Scan(); {
-		name, rest, _ := strings.Cut(in.Text(), ":")
-		to := left[name]
-		if to == nil {
-			continue
-		}
-		kb, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
-		if err != nil {
-			return s, fmt.Errorf("%s: %s: %w", f.Name(), name, err)
-		}
-		*to = kb / 1024
-		delete(left, name)
-	}
-	if len(left) > 0 {
-		return s, fmt.Errorf("%s tells no memory", f.Name())
-	}
-	list, err := os.ReadDir(filepath.Join(dir, "fd"))
-	s.Descriptors = len(list)
-	return s, err
+	list, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
+	return sample{RSS: m.RSS, Anon: m.Anon, Descriptors: len(list)}, err
 }
 
 // tell prints how memory and descriptors grew, and draws them.

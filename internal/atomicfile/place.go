@@ -11,24 +11,7 @@ import (
 // MakeParent makes the folder that path is to lie in. forget removes what it
 // made, as far as it is empty.
 func MakeParent(path string) (forget func(), err error) {
-	var made []string // the innermost first
-	dir := filepath.Dir(filepath.Clean(path))
-	for d := dir; ; d = filepath.Dir(d) {
-		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		made = append(made, d)
-	}
-	forget = func() {
-		for _, d := range made {
-			_ = os.Remove(d) // one with something in it stays
-		}
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		forget()
-		return nil, err
-	}
-	return forget, nil
+	return MakeDir(filepath.Dir(filepath.Clean(path)))
 }
 
 // Writable fails if nothing new can be made at path. It leaves nothing behind.

@@ -24,7 +24,12 @@ type Memory struct {
 }
 
 // Read measures this process. Where the system does not tell, that is an error.
-func Read() (Memory, error) {
+func Read() (Memory, error) { return read(status) }
+
+// Of measures another process.
+func Of(pid int) (Memory, error) { return read(fmt.Sprintf("/proc/%d/status", pid)) }
+
+func read(status string) (Memory, error) {
 	var r Memory
 	f, err := os.Open(status)
 	if err != nil {
