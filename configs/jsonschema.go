@@ -28,23 +28,29 @@ func JSONSchema(into any, title string) (map[string]any, error) {
 
 // object describes a section of the configuration c.
 func (s *schema) object(fields []*field, c reflect.Value) (map[string]any, error) {
-	properties := map[string]any{}
-	for _, f := range fields {
-		var p map[string]any
-		var err error
+	return objectOf(fields, func(f *field) (map[string]any, error) {
 		if f.section {
-			p, err = s.object(f.fields, c)
+			p, err := s.object(f.fields, c)
 			if err == nil && f.typ.Kind() == reflect.Pointer {
 				p["type"] = []string{"object", "null"}
 			}
-		} else {
-			p, err = describe(f.typ, 0)
-			if v := s.get(c, f); err == nil && v.IsValid() {
-				if d, ok := plainJSON(v); ok {
-					p["default"] = d
-				}
+			return p, err
+		}
+		p, err := describe(f.typ, 0)
+		if v := s.get(c, f); err == nil && v.IsValid() {
+			if d, ok := plainJSON(v); ok {
+				p["default"] = d
 			}
 		}
+		return p, err
+	})
+}
+
+// objectOf is the schema of an object with these fields and no others.
+func objectOf(fields []*field, describe func(*field) (map[string]any, error)) (map[string]any, error) {
+	properties := map[string]any{}
+	for _, f := range fields {
+		p, err := describe(f)
 		if err != nil {
 			return nil, err
 		}
@@ -82,18 +88,7 @@ func describe(t reflect.Type, depth int) (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		properties := map[string]any{}
-		for _, f := range fields {
-			p, err := describe(f.typ, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			if f.doc != "" {
-				p["description"] = f.doc
-			}
-			properties[f.name] = p
-		}
-		return map[string]any{"type": "object", "properties": properties, "additionalProperties": false}, nil
+		return objectOf(fields, func(f *field) (map[string]any, error) { return describe(f.typ, depth+1) })
 	case reflect.Bool:
 		return map[string]any{"type": "boolean"}, nil
 	case reflect.String:

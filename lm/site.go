@@ -59,6 +59,18 @@ func (m *Model) ordered(roles []string, lo, hi int) []Site {
 	return out
 }
 
+// FindSite resolves a pattern that names one site.
+func (m *Model) FindSite(pattern string) (Site, error) {
+	sites, err := m.FindSites([]string{pattern})
+	if err != nil {
+		return Site{}, err
+	}
+	if len(sites) != 1 {
+		return Site{}, fmt.Errorf("site %q names %d layers; name one, as %s@%d", pattern, len(sites), sites[0].Role, sites[0].Block)
+	}
+	return sites[0], nil
+}
+
 // FindSites resolves patterns to sites, in the order of the patterns; a site
 // that two patterns name stands where it came first. See the package comment
 // for the patterns. A pattern that names nothing is an error with the nearest

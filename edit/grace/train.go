@@ -58,10 +58,10 @@ type trainer struct {
 // of the layer's output where the rules say.
 func newTrainer(m *lm.Model, k *kernel.Engine, s lm.Site, a *asked, r rules, start []float32) (*trainer, error) {
 	t := &trainer{k: k, value: nn.NewParam("value", 1, s.Linear.Out, slices.Clone(start))}
-	var rows []int
+	var rows []int32
 	for i := range a.text.IDs {
 		if r.replaced(i, a.prompt) {
-			rows = append(rows, i)
+			rows = append(rows, int32(i))
 		}
 	}
 	b := graph.New(k)
@@ -102,29 +102,19 @@ func newTrainer(m *lm.Model, k *kernel.Engine, s lm.Site, a *asked, r rules, sta
 }
 
 // replaced is y with value, [1, out], in some rows.
-func replaced(b *graph.Builder, y, value graph.Node, rows []int) graph.Node {
+func replaced(b *graph.Builder, y, value graph.Node, rows []int32) graph.Node {
 	n := y.Shape()[1]
 	return b.Apply(&graph.Op{
 		Name: "codebook", Cols: n, WRT: []bool{false, true},
 		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
 			copy(out.Data, in[0].Data[:in[0].Rows*n])
 			for _, r := range rows {
-				copy(out.Data[r*n:(r+1)*n], in[1].Data[:n])
+				copy(out.Data[int(r)*n:int(r+1)*n], in[1].Data[:n])
 			}
 			return nil
 		},
 		Diff: func(_ gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
-			return gorgonia.Nodes{nil, b.Apply(&graph.Op{
-				Name: "codebook.grad", Rows: 1, Cols: n,
-				Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-					out.Rows = 1
-					clear(out.Data[:n])
-					for _, r := range rows {
-						c.Engine.AddTo(out.Data[:n], in[0].Data[r*n:(r+1)*n])
-					}
-					return nil
-				},
-			}, grad)}
+			return gorgonia.Nodes{nil, b.SumRows(grad, rows)}
 		},
 	}, y, value)
 }

@@ -88,17 +88,7 @@ func inject(b *graph.Builder, x, delta graph.Node, rows []int32) graph.Node {
 			return nil
 		},
 		Diff: func(_ gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
-			return gorgonia.Nodes{nil, b.Apply(&graph.Op{
-				Name: "inject.grad", Rows: 1, Cols: d,
-				Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-					out.Rows = 1
-					clear(out.Data[:d])
-					for _, r := range rows {
-						c.Engine.AddTo(out.Data[:d], in[0].Data[int(r)*d:int(r+1)*d])
-					}
-					return nil
-				},
-			}, grad)}
+			return gorgonia.Nodes{nil, b.SumRows(grad, rows)}
 		},
 	}, x, delta)
 }

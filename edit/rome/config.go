@@ -67,18 +67,15 @@ func (c *Config) EditedSite(m *lm.Model) (lm.Site, error) {
 		}
 		pattern = fmt.Sprintf("%s@%d", lm.RoleDown, layer)
 	}
-	sites, err := m.FindSites([]string{pattern})
+	site, err := m.FindSite(pattern)
 	if err != nil {
 		return lm.Site{}, err
 	}
-	if len(sites) != 1 {
-		return lm.Site{}, fmt.Errorf("site %q names %d layers; name one", pattern, len(sites))
-	}
-	if sites[0].Role != lm.RoleDown {
+	if site.Role != lm.RoleDown {
 		return lm.Site{}, fmt.Errorf("site %s does not make an MLP's output (it is %s); edit an MLP's second linear layer, such as %s@%d",
-			sites[0].Name, sites[0].Role, lm.RoleDown, sites[0].Block)
+			site.Name, site.Role, lm.RoleDown, site.Block)
 	}
-	return sites[0], nil
+	return site, nil
 }
 
 // variant is the name that papers use.

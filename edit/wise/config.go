@@ -80,12 +80,9 @@ func (c *Config) Site(m *lm.Model) (lm.Site, error) {
 	if pattern == "" {
 		pattern = fmt.Sprintf("%s@%d", lm.RoleDown, m.Config.Layers*27/32)
 	}
-	sites, err := m.FindSites([]string{pattern})
+	site, err := m.FindSite(pattern)
 	if err != nil {
-		return lm.Site{}, err
+		return lm.Site{}, fmt.Errorf("layer: %w", err)
 	}
-	if len(sites) != 1 {
-		return lm.Site{}, fmt.Errorf("layer: %q names %d layers; name one, as mlp.down@%d", pattern, len(sites), sites[0].Block)
-	}
-	return sites[0], nil
+	return site, nil
 }
