@@ -17,7 +17,7 @@ import (
 
 // MaxDrift is the limit of a drift's KL unless told otherwise, in nats. What
 // edits of the editors here reach, and broken models, is in
-// docs/decisions/0016-verdict.md.
+// docs/decisions/0013-verdict.md.
 const MaxDrift = 1
 
 // Options say how an edit is measured. The zero value is the default.
