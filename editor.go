@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -212,7 +211,7 @@ func (e *Editor) Evaluate(ctx context.Context, facts []Fact, options ...Option) 
 		return nil, err
 	}
 	s := collect(options)
-	r, err := e.bench.Evaluate(ctx, eval.Options{Set: set, MaxLen: -1, Progress: func(p eval.Progress) {
+	r, err := e.bench.Evaluate(ctx, eval.Options{Set: set, Progress: func(p eval.Progress) {
 		s.tell(Progress{Stage: "evaluate", Done: int64(p.Done), Total: int64(p.Total)})
 	}})
 	if err != nil {
@@ -224,5 +223,3 @@ func (e *Editor) Evaluate(ctx context.Context, facts []Fact, options ...Option) 
 	}
 	return out, nil
 }
-
-func sortedKinds(m map[string][]data.Prompt) []string { return slices.Sorted(maps.Keys(m)) }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/hub"
@@ -57,7 +59,7 @@ func ReadFacts(ctx context.Context, name string, options ...Option) ([]Fact, err
 	out := make([]Fact, len(set.Edits))
 	for i, e := range set.Edits {
 		out[i] = Fact{Prompt: e.Prompt, Target: e.TargetNew, Subject: e.Subject, True: e.TargetTrue, Paraphrases: e.Paraphrases}
-		for _, kind := range sortedKinds(e.Locality) {
+		for _, kind := range slices.Sorted(maps.Keys(e.Locality)) {
 			for _, p := range e.Locality[kind] {
 				out[i].Neighbours = append(out[i].Neighbours, Neighbour{p.Prompt, p.Answers[0][0]})
 			}
