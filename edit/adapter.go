@@ -1,6 +1,8 @@
 package edit
 
 import (
+	"fmt"
+
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
@@ -40,10 +42,48 @@ type Span struct {
 	Prompt int
 }
 
+// Beside makes one adapter of several, which stand behind their layers together:
+// those of one layer one behind the other, in their order. It is for computing
+// with, not for files. Of none it is nil.
+func Beside(list ...Adapter) Adapter {
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		return list[0]
+	}
+	return beside{list[0], list}
+}
+
+// beside is adapters of which each is asked by itself; alone, it is the first.
+type beside struct {
+	Adapter
+	all []Adapter
+}
+
+// Pack implements Memory.
+func (b beside) Pack() (Packed, error) {
+	return Packed{}, fmt.Errorf("edit: %d memories beside each other are no memory to be kept", len(b.all))
+}
+
+// parts are the adapters that a is made of, or a alone.
+func parts(a Adapter) []Adapter {
+	if b, ok := a.(beside); ok {
+		return b.all
+	}
+	return []Adapter{a}
+}
+
 // Intercept makes a's layer give what a makes of it in a pass over whole texts.
 // The returned function takes a away again.
 func Intercept(o *eager.Ops, a Adapter, spans []Span) (undo func()) {
 	before := o.OnLinear
+	if all := parts(a); len(all) > 1 {
+		for _, one := range all {
+			Intercept(o, one, spans)
+		}
+		return func() { o.OnLinear = before }
+	}
 	o.OnLinear = func(l *nn.Linear, x, y kernel.Matrix) {
 		if before != nil {
 			before(l, x, y)
@@ -64,6 +104,12 @@ func Intercept(o *eager.Ops, a Adapter, spans []Span) (undo func()) {
 // prompt, each further one what follows.
 func InterceptText(o *eager.Ops, a Adapter) (undo func()) {
 	before := o.OnLinear
+	if all := parts(a); len(all) > 1 {
+		for _, one := range all {
+			InterceptText(o, one)
+		}
+		return func() { o.OnLinear = before }
+	}
 	at, prompt := 0, 0
 	var way Route
 	o.OnLinear = func(l *nn.Linear, x, y kernel.Matrix) {

@@ -147,7 +147,9 @@ func (e *Edited) FirstBlock(m *lm.Model) int {
 		first = min(first, block[c.Weight]) // 0 for a weight outside linear layers
 	}
 	if a := e.AdapterOf(); a != nil {
-		first = min(first, block[a.Weight()])
+		for _, one := range parts(a) {
+			first = min(first, block[one.Weight()])
+		}
 	}
 	return first
 }

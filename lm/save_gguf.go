@@ -108,3 +108,10 @@ func (m *Model) changedEntry(t *tensorfile.Tensor, p *nn.Param, dtype tensorfile
 		return nil
 	}}
 }
+
+// IsGGUF reports whether the model was loaded from a GGUF file, which SaveGGUF
+// needs.
+func (m *Model) IsGGUF() bool {
+	_, ok := m.file.(*gguf.File)
+	return ok
+}

@@ -3,7 +3,9 @@ package workbench
 import (
 	"cmp"
 
+	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/mend"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/train"
 )
 
@@ -21,6 +23,17 @@ func OpenTrained(path, model string, threads int) (*Bench, error) {
 func Trained(e *train.Editor) *Bench {
 	ed := mend.New(e.Objective, e.Config.Hypernet.Name(), e.TextOptions(), e.Model.Tokenizer)
 	return &Bench{Base: cmp.Or(e.Config.Model.Path, Embedded), Model: e.Model, Engine: e.Engine, Editor: ed, Config: e.Config, Notes: e.Notes}
+}
+
+// TrainedHere loads a trained editor from a run or checkpoint folder onto the
+// bench's own model, which has to be the one that it was trained for.
+func (b *Bench) TrainedHere(path string, threads int) (edit.Editor, error) {
+	own := train.Sources{Model: func() (*lm.Model, error) { return b.Model, nil }, Edits: Sources().Edits}
+	e, _, err := train.OpenEditor(path, own, BaseModel(Embedded, threads))
+	if err != nil {
+		return nil, err
+	}
+	return Trained(e).Editor, nil
 }
 
 // BaseModel changes the config of a trained editor: where the base model is

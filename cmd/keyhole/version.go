@@ -31,11 +31,8 @@ func versionCommand(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			b := build{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Backend: e.Backend()}
+			b := build{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Backend: e.Backend()}
 			if info, ok := debug.ReadBuildInfo(); ok {
-				if info.Main.Version != "" {
-					b.Version = info.Main.Version
-				}
 				for _, s := range info.Settings {
 					switch s.Key {
 					case "vcs.revision":
@@ -52,4 +49,12 @@ func versionCommand(o *options) *cobra.Command {
 			return err
 		},
 	}
+}
+
+// version is that of the module that the program was built from.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }

@@ -29,6 +29,7 @@ type Entry struct {
 	Name, About string
 	Subject     bool // its requests have to name the subject
 	InContext   bool // it changes no weights: its edits are kept in a store
+	Memory      bool // it changes no weights: its edits are a memory behind a layer
 	Together    bool // several requests are one edit: made one by one, edits do not add up
 
 	Fresh func() any // pointer to its default config; nil if it has none
@@ -46,11 +47,11 @@ func Entries() []Entry {
 		{Name: "alphaedit", About: "MEMIT in directions that old facts hardly use, for batch after batch", Subject: true, Together: true,
 			Fresh: func() any { c := alphaedit.Default(); return &c }, make: makeAlphaEdit},
 	}
-	list = append(list, Entry{Name: "grace", About: "no weight: a codebook behind one layer, whose values answer near their keys", Together: true,
+	list = append(list, Entry{Name: "grace", About: "no weight: a codebook behind one layer, whose values answer near their keys", Memory: true, Together: true,
 		Fresh: func() any { c := grace.Default(); return &c }, make: makeGRACE})
-	list = append(list, Entry{Name: "nearest", About: "no weight: ROME's values in a store behind one layer, used near their keys", Subject: true,
+	list = append(list, Entry{Name: "nearest", About: "no weight: ROME's values in a store behind one layer, used near their keys", Memory: true, Subject: true,
 		Fresh: func() any { c := defaultNearest(); return &c }, make: makeNearest})
-	list = append(list, Entry{Name: "wise", About: "no weight: side memories of one matrix, which answer where they are moved",
+	list = append(list, Entry{Name: "wise", About: "no weight: side memories of one matrix, which answer where they are moved", Memory: true,
 		Fresh: func() any { c := wise.Default(); return &c }, make: makeWISE})
 	for _, v := range ft.Variants() {
 		list = append(list, Entry{Name: v, About: "fine-tuning: " + ftAbout(v), Together: v != "lora",

@@ -1,0 +1,141 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/edit/ike"
+	"keyhole.example/keyhole/train"
+	"keyhole.example/keyhole/workbench"
+)
+
+// How editors change what a model says.
+const (
+	weightsKind = "weights" // they change weights
+	contextKind = "context" // they put a text in front of prompts
+	storeKind   = "store"   // they keep a memory behind a layer
+)
+
+// offer is an editor that the server has, made when it is first asked for.
+type offer struct {
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`
+	Learned bool   `json:"learned"`
+	Default bool   `json:"default"`
+	About   string `json:"about"`
+	subject bool
+	open    func(context.Context) (edit.Editor, catalog.Made, error)
+
+	editor edit.Editor // once it is made
+	made   catalog.Made
+}
+
+// offers are the editors of a bench: those of the catalogue, and the trained ones
+// in runs by name. Those that chosen names, or one of the folders that it names,
+// are the default ones.
+func offers(b *workbench.Bench, runs map[string]string, chosen []string, threads int) ([]*offer, error) {
+	var out []*offer
+	for _, e := range catalog.Entries() {
+		if e.Name != catalog.None {
+			out = append(out, fromCatalogue(b, e))
+		}
+	}
+	for name, dir := range runs {
+		out = append(out, fromRun(b, name, dir, threads))
+	}
+	slices.SortStableFunc(out, func(x, y *offer) int { // the learned ones first
+		switch {
+		case x.Learned == y.Learned:
+			return 0
+		case x.Learned:
+			return -1
+		}
+		return 1
+	})
+	for _, name := range chosen {
+		at := slices.IndexFunc(out, func(o *offer) bool { return o.Name == name })
+		if at < 0 {
+			return nil, fmt.Errorf("there is no editor %q", name)
+		}
+		out[at].Default = true
+	}
+	if len(chosen) == 0 {
+		at := slices.IndexFunc(out, func(o *offer) bool { return o.Learned || o.Name == "rome" })
+		out[at].Default = true
+	}
+	return out, nil
+}
+
+func fromCatalogue(b *workbench.Bench, e catalog.Entry) *offer {
+	o := &offer{Name: e.Name, Kind: weightsKind, About: e.About, subject: e.Subject}
+	var set []string
+	switch {
+	case e.InContext:
+		o.Kind = contextKind
+		if e.Has("memory") { // a context stands in front of the prompts that it is about
+			set = []string{"memory=" + ike.StoreMemory}
+		}
+	case e.Memory:
+		o.Kind = storeKind
+	}
+	o.open = func(ctx context.Context) (edit.Editor, catalog.Made, error) {
+		if err := b.Use(ctx, e.Name, set); err != nil {
+			return nil, catalog.Made{}, err
+		}
+		return b.Editor, b.Made, nil
+	}
+	return o
+}
+
+func fromRun(b *workbench.Bench, name, dir string, threads int) *offer {
+	o := &offer{Name: name, Kind: weightsKind, Learned: true, About: "trained: run " + filepath.Base(dir)}
+	o.open = func(context.Context) (edit.Editor, catalog.Made, error) {
+		e, err := b.TrainedHere(dir, threads)
+		return e, catalog.Made{}, err
+	}
+	return o
+}
+
+// RunName is by what name the editor of a run folder is offered.
+func RunName(dir string) (string, error) {
+	if _, err := train.BaseModel(dir); err != nil {
+		return "", err
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Base(abs)
+	if slices.Contains(catalog.Names(), name) {
+		return "", fmt.Errorf("the run folder %s has the name of an editor; rename it", dir)
+	}
+	return name, nil
+}
+
+// use makes an offered editor the bench's. The model is the base meanwhile: what
+// editors learn of it when they are made is of that.
+func (d *desk) use(ctx context.Context, name string) (*offer, error) {
+	at := slices.IndexFunc(d.offers, func(o *offer) bool { return o.Name == name })
+	if at < 0 {
+		return nil, wrong("editor", "there is no editor %q here; GET /api/v1/status lists them", name)
+	}
+	o := d.offers[at]
+	d.base()
+	if o.editor == nil {
+		e, made, err := o.open(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			return nil, errors.Join(fmt.Errorf("editor %s: %w", name, err))
+		}
+		o.editor, o.made = e, made
+	}
+	d.bench.Editor, d.bench.Made = o.editor, o.made
+	return o, nil
+}

@@ -1,0 +1,284 @@
+package serve
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"time"
+
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/verdict"
+	"keyhole.example/keyhole/text"
+	"keyhole.example/keyhole/workbench"
+)
+
+// answer is what the model says behind a prompt, and how probable the target is.
+type answer struct {
+	Answer      string  `json:"answer"`
+	Probability float64 `json:"probability"`
+}
+
+// row is a prompt before and after an edit.
+type row struct {
+	Kind   string `json:"kind"` // prompt, paraphrase or neighbor
+	Prompt string `json:"prompt"`
+	Before answer `json:"before"`
+	After  answer `json:"after"`
+	Held   *bool  `json:"held"` // nil: it cannot be told
+}
+
+// trial is an edit that was made and measured, and can be kept for a while.
+type trial struct {
+	ID      string  `json:"id"` // "": there is no edit to be kept
+	Editor  string  `json:"editor"`
+	Request fact    `json:"request"`
+	Seconds float64 `json:"seconds"`
+	Held    bool    `json:"held"`
+	Reason  string  `json:"reason,omitempty"`
+	Rows    []row   `json:"rows"`
+	Drift   drift   `json:"drift"`
+
+	edited *edit.Edited
+	made   time.Time
+}
+
+// Bounds of what is remembered of trials.
+const (
+	keptTrials = 32
+	trialLife  = time.Hour
+)
+
+// trials are the latest, the oldest first.
+type trials struct{ list []*trial }
+
+func (ts *trials) add(t *trial) {
+	ts.list = slices.DeleteFunc(ts.list, func(x *trial) bool { return time.Since(x.made) > trialLife })
+	if len(ts.list) >= keptTrials {
+		ts.list = slices.Delete(ts.list, 0, len(ts.list)-keptTrials+1)
+	}
+	ts.list = append(ts.list, t)
+}
+
+func (ts *trials) find(id string) *trial {
+	at := slices.IndexFunc(ts.list, func(t *trial) bool { return t.ID == id && time.Since(t.made) <= trialLife })
+	if at < 0 {
+		return nil
+	}
+	return ts.list[at]
+}
+
+// maxEditors bounds the editors of one request.
+const maxEditors = 8
+
+// try makes an edit by each of some editors, and measures what the model would be
+// with it, behind the edits that are on. Nothing stays.
+func (s *Server) try(w http.ResponseWriter, r *http.Request) error {
+	var q struct {
+		Request fact     `json:"request"`
+		Editors []string `json:"editors"`
+	}
+	if err := read(w, r, &q, false); err != nil {
+		return err
+	}
+	if err := q.Request.check(); err != nil {
+		return err
+	}
+	if len(q.Editors) == 0 || len(q.Editors) > maxEditors {
+		return wrong("editors", "name one to %d editors", maxEditors)
+	}
+	for _, name := range q.Editors {
+		at := slices.IndexFunc(s.desk.offers, func(o *offer) bool { return o.Name == name })
+		switch {
+		case at < 0:
+			return wrong("editors", "there is no editor %q here", name)
+		case s.desk.offers[at].subject && q.Request.Subject == "":
+			return wrong("request.subject", "editor %s needs the subject: name the words of the prompt that the fact is about", name)
+		}
+	}
+	return s.launch(w, r, "trial", func(ctx context.Context, j *job) (any, error) {
+		list, err := s.tryAll(ctx, j, q.Request, q.Editors)
+		return map[string]any{"trials": list}, err
+	})
+}
+
+func (s *Server) tryAll(ctx context.Context, j *job, f fact, editors []string) ([]*trial, error) {
+	total := 1 + 2*len(editors)
+	j.report(0, total, "asking the model as it is")
+	m, err := s.desk.measure(ctx, &f)
+	if err != nil {
+		return nil, err
+	}
+	var out []*trial
+	for i, name := range editors {
+		j.report(1+2*i, total, name+": editing")
+		t := &trial{Editor: name, Request: f, Rows: m.before()}
+		err := s.desk.try(ctx, t, on(s.edited()), m, func() { j.report(2+2*i, total, name+": asking the edited model") })
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err != nil {
+			t.Reason = err.Error()
+		} else {
+			t.ID, t.made = newTrialID(), time.Now()
+			s.trials.add(t)
+		}
+		out = append(out, t)
+	}
+	j.report(total, total, "")
+	return out, nil
+}
+
+// newTrialID cannot be guessed: who has it saw the trial.
+func newTrialID() string {
+	var raw [8]byte
+	_, _ = rand.Read(raw[:]) // never fails
+	return hex.EncodeToString(raw[:])
+}
+
+// measuring is a judge that has seen the model before an edit.
+type measuring struct {
+	judge *verdict.Judge
+	kinds []string // of the judge's requests: prompt, paraphrase or neighbor
+}
+
+// measure asks the model as it is.
+func (d *desk) measure(ctx context.Context, f *fact) (*measuring, error) {
+	e, err := d.with(true)
+	if err != nil {
+		return nil, err
+	}
+	m := &measuring{kinds: []string{"prompt"}}
+	requests := []edit.Request{f.request("1")}
+	for _, p := range f.Paraphrases {
+		m.kinds = append(m.kinds, "paraphrase")
+		requests = append(requests, edit.Request{ID: "paraphrase", Prompt: p, Target: f.Target})
+	}
+	for _, n := range f.Neighbors {
+		target, err := d.answerOf(ctx, n, e)
+		if err != nil {
+			return nil, err
+		}
+		m.kinds = append(m.kinds, "neighbor")
+		requests = append(requests, edit.Request{ID: "neighbor", Prompt: n.Prompt, Target: target})
+	}
+	for _, r := range requests {
+		if _, err := text.Ask(d.bench.Model, r.Prompt, r.Target, r.Join); err != nil {
+			return nil, wrong("request.prompt", "%q: %v", r.Prompt, err)
+		}
+	}
+	m.judge, err = verdict.Begin(ctx, d.bench.Model, d.bench.Engine, requests, verdict.Options{Last: e})
+	return m, err
+}
+
+// answerOf is what has to stay behind a neighbour's prompt: its target where the
+// model says it, else the first word of what it says.
+func (d *desk) answerOf(ctx context.Context, n neighbor, e *edit.Edited) (string, error) {
+	ids, err := d.asked(n.Prompt, false, e)
+	if err != nil {
+		return "", err
+	}
+	const tokens = 8
+	w, err := d.write(ctx, ids, e, writing{Tokens: tokens})
+	if err != nil {
+		return "", err
+	}
+	switch word := firstWord(w.Text); {
+	case n.Target != "" && saysAlready(w.Text, n.Target):
+		return n.Target, nil
+	case word != "":
+		return word, nil
+	case n.Target != "":
+		return n.Target, nil
+	}
+	return "–", nil // it says nothing; that this is not said is known before, too
+}
+
+// before are the rows with what is known before the edit.
+func (m *measuring) before() []row {
+	var out []row
+	for i, o := range m.judge.Outcomes() {
+		out = append(out, row{Kind: m.kinds[i], Prompt: o.Prompt, Before: answer{o.Before, finite(o.ProbBefore)}, After: answer{}})
+	}
+	return out
+}
+
+// try makes the trial's edit from the base model and measures the model that is
+// the base with it and the edits of list.
+func (d *desk) try(ctx context.Context, t *trial, list []*kept, m *measuring, asking func()) error {
+	o, err := d.use(ctx, t.Editor)
+	if err != nil {
+		return err
+	}
+	requests := []edit.Request{t.Request.request("1")}
+	start := time.Now()
+	e, err := edit.Continue(ctx, d.bench.Editor, d.bench.Model, nil, requests)
+	if err != nil {
+		return err
+	}
+	t.Seconds = time.Since(start).Seconds()
+	if t.edited = e; o.Kind == contextKind {
+		t.edited = nil // it is made of the requests
+	}
+	asking()
+	whole, err := d.join(ctx, append(slices.Clone(list), &kept{ID: "new", Editor: t.Editor, Request: t.Request, edited: t.edited}))
+	if err != nil {
+		return err
+	}
+	d.base()
+	undo, err := whole.Install(d.bench.Model, d.bench.Engine)
+	if err != nil {
+		return err
+	}
+	defer undo()
+	v, err := m.judge.End(ctx, whole)
+	if err != nil {
+		return err
+	}
+	t.Drift = drift{Same: v.Drift.Same, KL: finite(v.Drift.KL), Prompts: v.Drift.Prompts}
+	for i, r := range v.Requests {
+		t.Rows[i].After = answer{r.After, finite(r.ProbAfter)}
+		if m.kinds[i] != "neighbor" || r.Known {
+			t.Rows[i].Held = &r.Held
+		}
+	}
+	alone := verdict.Verdict{Requests: v.Requests[:1], Held: v.Requests[0].Held, Drift: v.Drift}
+	t.Held, t.Reason = alone.Passed(), alone.Problem()
+	if t.edited != nil {
+		t.edited.Add(workbench.HeldFigure, map[bool]int{true: 1}[v.Requests[0].Held])
+		t.edited.Add("drift_kl", t.Drift.KL)
+	}
+	return nil
+}
+
+// finite is v, or 0 where it is no number: JSON has no other.
+func finite(v float64) float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0
+	}
+	return v
+}
+
+// on are the edits of a list that are on.
+func on(list []*kept) []*kept {
+	var out []*kept
+	for _, k := range list {
+		if k.On {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// edited is the list as it is now.
+func (s *Server) edited() []*kept {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.list
+}
+
+// String names an edit for people.
+func (k *kept) String() string { return fmt.Sprintf("%s by %s", k.ID, k.Editor) }
