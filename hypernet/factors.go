@@ -15,6 +15,7 @@ type Layout struct {
 	Blocks []nn.Range   // rows of each mode, one behind the other
 	Tasks  [][]nn.Range // [mode][task]
 	Modes  []int32      // mode of each row
+	Source []int32      // where in its site's raw factors each row came from
 }
 
 // Mode says how the normaliser behaves in a run.
@@ -48,7 +49,7 @@ func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout) graph.Node {
 		Name: "gather", Rows: bound, Cols: d,
 		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
 			at := 0
-			f.Modes = f.Modes[:0]
+			f.Modes, f.Source = f.Modes[:0], f.Source[:0]
 			for m, r := range raw {
 				u, delta := in[2*m], in[2*m+1]
 				keepU, keepD = resize(keepU, u.Rows), resize(keepD, u.Rows)
@@ -65,7 +66,7 @@ func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout) graph.Node {
 						row := out.Data[at*d : (at+1)*d]
 						copy(row, u.Data[i*u.Cols:(i+1)*u.Cols])
 						copy(row[g.In:], delta.Data[i*delta.Cols:(i+1)*delta.Cols])
-						f.Modes = append(f.Modes, int32(m))
+						f.Modes, f.Source = append(f.Modes, int32(m)), append(f.Source, int32(i))
 						at++
 					}
 					q.Hi = at
@@ -74,6 +75,38 @@ func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout) graph.Node {
 				f.Blocks[m].Hi = at
 			}
 			out.Rows = at
+			return nil
+		},
+	}, in...)
+}
+
+// Regather stacks the raw factors of a later step, row by row where first has
+// those of the first one, whatever they are: [rows, in+out]. f becomes a layout
+// like first's: a task that got no update there gets none here.
+func Regather(b *graph.Builder, g *Group, raw []Raw, first, f *Layout) graph.Node {
+	var in []graph.Node
+	bound := 0
+	for _, r := range raw {
+		in = append(in, r.U, r.Delta)
+		bound += r.U.Shape()[0]
+	}
+	f.Blocks, f.Tasks = make([]nn.Range, len(raw)), make([][]nn.Range, len(raw))
+	d := g.In + g.Out
+	return b.Apply(&graph.Op{
+		Name: "regather", Rows: bound, Cols: d,
+		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+			copy(f.Blocks, first.Blocks)
+			for m := range first.Tasks {
+				f.Tasks[m] = append(f.Tasks[m][:0], first.Tasks[m]...)
+			}
+			f.Modes, f.Source = append(f.Modes[:0], first.Modes...), append(f.Source[:0], first.Source...)
+			for at, i := range f.Source {
+				u, delta := in[2*f.Modes[at]], in[2*f.Modes[at]+1]
+				row, i := out.Data[at*d:(at+1)*d], int(i)
+				copy(row, u.Data[i*u.Cols:(i+1)*u.Cols])
+				copy(row[g.In:], delta.Data[i*delta.Cols:(i+1)*delta.Cols])
+			}
+			out.Rows = len(f.Source)
 			return nil
 		},
 	}, in...)
@@ -97,6 +130,7 @@ func normalise(b *graph.Builder, z graph.Node, n *Normaliser, f *Layout, mode *M
 			if len(f.Tasks) == 0 {
 				return nil
 			}
+			clear(out.Data[:in[0].Rows*d]) // rows of no task
 			columns := func(d int, fn func(lo, hi int)) { c.Engine.For(d, columnBlock, fn) }
 			for t := range f.Tasks[0] {
 				for m := range f.Tasks {

@@ -30,9 +30,11 @@ type Net struct {
 }
 
 // Group is one network and the sites that it serves; a site's mode is its
-// index in Sites.
+// index in Sites. With update.steps above 1 each step has groups of its own, in
+// the order of the steps.
 type Group struct {
 	Name    string
+	Step    int // from 0
 	In, Out int
 	Sites   []int // indices into Net.Sites
 	Norm    *Normaliser
@@ -92,8 +94,16 @@ func Count(cfg Config, sites []Site) int64 {
 	return int64(total)
 }
 
-// groups sorts sites by shape, or keeps each alone.
+// groups sorts sites by shape, or keeps each alone, once for every step.
 func groups(cfg Config, sites []Site) []*Group {
+	var list []*Group
+	for step := range max(cfg.Update.Steps, 1) {
+		list = append(list, groupsOf(cfg, sites, step)...)
+	}
+	return list
+}
+
+func groupsOf(cfg Config, sites []Site, step int) []*Group {
 	var list []*Group
 	index := map[string]*Group{}
 	for i, s := range sites {
@@ -103,7 +113,10 @@ func groups(cfg Config, sites []Site) []*Group {
 		}
 		g := index[key]
 		if g == nil {
-			g = &Group{Name: key, In: s.In, Out: s.Out, Norm: NewNormaliser(s.In+s.Out, s.In)}
+			g = &Group{Name: key, Step: step, In: s.In, Out: s.Out, Norm: NewNormaliser(s.In+s.Out, s.In)}
+			if step > 0 {
+				g.Name = fmt.Sprintf("step%d.%s", step+1, key)
+			}
 			g.Norm.Off, g.Norm.Floor = !cfg.Norm || cfg.Kind != "mend", cfg.StdFloor
 			index[key] = g
 			list = append(list, g)

@@ -18,6 +18,7 @@ type Update struct {
 	Shrink float64 `yaml:"shrink" absent:"0.003" doc:"share of the moment's mean diagonal that is added to its diagonal"`
 	Rows   string  `yaml:"rows" absent:"all" doc:"rows of the edit that change the weight: all, answer (those that predict the target), subject, subject_last"`
 	Reach  float64 `yaml:"reach" absent:"0" doc:"at edit time the values of each edit are scaled up, by at most 8, until its target has this probability behind its own prompt; 0: as they come"`
+	Steps  int     `yaml:"steps" absent:"1" doc:"how often an edit is looked at: behind each step but the last, the gradient of the model with what was made so far goes through a network of that step's own, and the values add up"`
 	Tokens int     `yaml:"tokens" absent:"40000" doc:"tokens of locality texts that the moment is taken from, before training"`
 }
 
@@ -29,9 +30,12 @@ const (
 	AllRows, AnswerRows, SubjectRows, SubjectLast = "all", "answer", "subject", "subject_last"
 )
 
+// MaxSteps bounds how often an edit is looked at.
+const MaxSteps = 8
+
 // DefaultUpdate is MEND's.
 func DefaultUpdate() Update {
-	return Update{Rule: Sum, Prior: Identity, Ridge: 3e-3, Shrink: 3e-3, Rows: AllRows, Tokens: 40000}
+	return Update{Rule: Sum, Prior: Identity, Ridge: 3e-3, Shrink: 3e-3, Rows: AllRows, Steps: 1, Tokens: 40000}
 }
 
 // Validate reports the first impossible value.
@@ -59,6 +63,10 @@ func (u *Update) Validate() error {
 		return fmt.Errorf("reach: %g is no probability below 1", u.Reach)
 	case u.Reach > 0 && u.Rule != Solve:
 		return fmt.Errorf("reach: only rows that are solved for (rule: solve) can be scaled")
+	case u.Steps < 1 || u.Steps > MaxSteps:
+		return fmt.Errorf("steps: %d is not from 1 to %d", u.Steps, MaxSteps)
+	case u.Steps > 1 && u.Rule != Solve:
+		return fmt.Errorf("steps: only values that are solved for (rule: solve) add up over %d steps", u.Steps)
 	case u.Tokens < 1:
 		return fmt.Errorf("tokens: %d is below 1", u.Tokens)
 	}

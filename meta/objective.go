@@ -84,13 +84,20 @@ type built struct {
 	hIn, hRest, base  graph.Node
 	innerS            graph.Scores
 	outerS, locS      graph.Scores
-	layouts           []*hypernet.Layout
-	raw               []hypernet.Raw
+	layouts           []*hypernet.Layout // of the groups of the first step, as the next three
 	gathered          []graph.Node
-	factors           []graph.Node
+	values            []graph.Node // what the steps so far made of the factors
+	factors           []graph.Node // and the rows that change the weights
 	grads             []graph.Node
 	training, scoring *graph.Machine
 	editing           *graph.Machine
+}
+
+// change is the update of a site, as far as it is built.
+type change struct {
+	z    graph.Node
+	f    graph.Factors
+	rate graph.Node
 }
 
 // New returns the objective of net's sites in model. Blocks below the first
@@ -293,55 +300,14 @@ func (o *Objective) build(n bounds) (*built, error) {
 	g := &built{b: graph.New(o.e)}
 	b := g.b
 
-	// base suffix on the edit: inner loss and its gradient at every site
 	o.inner.Want.Cap = n.innerWant
 	g.hIn = b.Input("edit", n.inner, cfg.Width)
-	g.raw = make([]hypernet.Raw, len(o.sites))
-	handles := make([]graph.Node, len(o.sites))
-	b.SetTasks(&o.inner.Seq.Tasks)
-	b.OnLinear = func(l *nn.Linear, x, y graph.Node) graph.Node {
-		i, ok := o.index[l]
-		if !ok {
-			return y
-		}
-		y, handles[i] = b.Probe(y)
-		g.raw[i] = hypernet.Raw{U: x, Tasks: b.Tasks(), Keep: &o.keep}
-		if b.Tasks() != &o.inner.Seq.Tasks { // behind the last attention only wanted rows are left
-			g.raw[i].Keep = &o.keepWanted
-		}
-		return y
-	}
-	x := lm.Blocks[graph.Node](b, o.model, g.hIn, first, last, &o.inner.Seq, &o.inner.Want)
-	x = lm.FinalNorm[graph.Node](b, o.model, x)
 	head := o.model.Head()
-	g.innerS = b.CrossEntropy(x, head, &o.innerLabels)
-	for i, delta := range b.Grad([]graph.Node{g.innerS.Sum}, handles...) {
-		g.raw[i].Delta = delta
-	}
-	if err := b.Err(); err != nil {
-		return nil, err
-	}
-
-	// hypernetwork, group by group
-	site := make([]struct {
-		z    graph.Node
-		f    graph.Factors
-		rate graph.Node
-	}, len(o.sites))
-	for _, grp := range o.Net.Groups {
-		layout := &hypernet.Layout{}
-		var raw []hypernet.Raw
-		for _, i := range grp.Sites {
-			raw = append(raw, g.raw[i])
-		}
-		z0 := hypernet.Gather(b, grp, raw, layout)
-		z := o.Net.Update(b, grp, z0, o.Net.Transform(b, grp, z0, layout, &o.Mode), layout)
-		g.layouts, g.gathered, g.factors = append(g.layouts, layout), append(g.gathered, z0), append(g.factors, z)
-		for m, i := range grp.Sites {
-			site[i].z = z
-			site[i].f = graph.Factors{In: grp.In, Out: grp.Out, Sign: o.Sign(), Tasks: &layout.Tasks[m], Block: &layout.Blocks[m], Key: layout,
-				FixedU: o.Net.Config.Update.Rule != hypernet.Sum}
-			site[i].rate = b.Trainable(o.Net.Rates[i])
+	site := make([]change, len(o.sites))
+	for step := range o.Net.Config.Update.Steps {
+		o.look(g, site, step)
+		if err := b.Err(); err != nil {
+			return nil, err
 		}
 	}
 
@@ -357,7 +323,7 @@ func (o *Objective) build(n bounds) (*built, error) {
 		}
 		return b.LowRank(y, x, site[i].z, site[i].rate, site[i].f, b.Tasks())
 	}
-	x = lm.Blocks[graph.Node](b, o.model, g.hRest, first, last, &o.rest.Seq, &o.rest.Want)
+	x := lm.Blocks[graph.Node](b, o.model, g.hRest, first, last, &o.rest.Seq, &o.rest.Want)
 	x = lm.FinalNorm[graph.Node](b, o.model, x)
 	g.outerS = b.CrossEntropy(b.Pick(x, &o.outerRows), head, &o.outerLabels)
 	g.locS = b.KL(g.base, b.Pick(x, &o.locRows), head, &o.locLabels)
@@ -533,7 +499,7 @@ func (o *Objective) Rows(tasks []Task) ([][]Rows, error) {
 		return nil, err
 	}
 	rows := make([][]Rows, len(o.sites))
-	for gi, grp := range o.Net.Groups {
+	for gi, grp := range o.Net.Groups[:len(g.layouts)] {
 		z, layout := g.editing.Value(g.factors[gi]), g.layouts[gi]
 		for m, i := range grp.Sites {
 			rate, err := o.Net.Rates[i].Values()

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"sort"
+	"strings"
 	"testing"
 
 	"keyhole.example/keyhole/hypernet"
@@ -79,7 +80,13 @@ func solving(h *hypernet.Config, _ *Config) {
 }
 
 // variants are the changes under which an update has the properties below.
-var variants = map[string]func(*hypernet.Config, *Config){"sum": nil, "solve": solving}
+var variants = map[string]func(*hypernet.Config, *Config){"sum": nil, "solve": solving, "two steps": twoSteps}
+
+// twoSteps is solving with a second look at the edit.
+func twoSteps(h *hypernet.Config, c *Config) {
+	solving(h, c)
+	h.Update.Steps = 2
+}
 
 // someTasks makes n tasks of random tokens and unequal lengths.
 func someTasks(n int) []Task {
@@ -221,6 +228,8 @@ func TestMetaGradient(t *testing.T) {
 	}{
 		{"solve", "gpt2", solving},
 		{"solve, answer rows", "llama", func(h *hypernet.Config, c *Config) { solving(h, c); h.Update.Rows = hypernet.AnswerRows }},
+		{"two steps", "llama", twoSteps},
+		{"two steps of the answer rows", "gpt2", func(h *hypernet.Config, c *Config) { twoSteps(h, c); h.Update.Rows = hypernet.AnswerRows }},
 		{"solve for the identity", "gpt2", func(h *hypernet.Config, c *Config) {
 			solving(h, c)
 			h.Update.Prior = hypernet.Identity
@@ -276,6 +285,9 @@ func TestMetaGradient(t *testing.T) {
 				v, _ := p.Values()
 				g := grads[at : at+p.Len()]
 				at += p.Len()
+				if o.Net.Config.Update.Steps > 1 && !strings.HasPrefix(p.Name, "step2.") {
+					continue // the factors of the second step follow the first one's values, which the gradient takes for constant
+				}
 				order := make([]int, len(g))
 				for i := range order {
 					order[i] = i

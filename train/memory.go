@@ -83,6 +83,7 @@ func (l *Loop) graphBytes(cfg Config, sites []lm.Site, first int) int64 {
 		d := s.Linear.In + s.Linear.Out
 		perRow += 5*float64(d) + 2*float64(min(cfg.Hypernet.Rank, d))
 	}
+	perRow *= float64(cfg.Hypernet.Update.Steps)
 	return bounded(4 * (rest*max(perToken, 0) + edits*perRow))
 }
 
