@@ -57,12 +57,12 @@ func (s *Scorer) inContext(j Job) error {
 // fitsContext tells whether a text may join a pass.
 func (s *Scorer) fitsContext(l *layout, t text.Text) bool {
 	n := len(t.IDs)
-	return l.rows() == 0 || l.rows()+n-l.shared(t, 0) <= s.MaxRows && len(l.keys)+n <= contextKeys
+	return l.rows() == 0 || l.rows()+n-l.shared(t, 0) <= s.MaxRows && len(l.seq.Keys)+n <= contextKeys
 }
 
 // contextPass returns the final states of each text at its answer.
 func (s *Scorer) contextPass(l *layout, texts []text.Text, deltas map[string][]nn.Delta) ([][]float32, error) {
-	o := sharing{s.reset(deltas), l.keys}
+	o := s.reset(deltas)
 	o.SetTasks(l.seq.Tasks)
 	x := lm.Forward[kernel.Matrix](o, s.model, &l.ids, &l.seq, &l.want)
 	if err := o.Err(); err != nil {

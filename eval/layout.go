@@ -3,7 +3,6 @@ package eval
 import (
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn"
-	"keyhole.example/keyhole/nn/eager"
 	"keyhole.example/keyhole/text"
 )
 
@@ -13,9 +12,8 @@ import (
 // the text's own.
 type layout struct {
 	ids  nn.IDs
-	seq  nn.Sequences // segments count their keys in keys
+	seq  nn.Sequences // Keys: the rows of the texts one behind the other, each text complete
 	want nn.RowSet
-	keys []int32 // rows of the texts one behind the other, each text complete
 
 	next map[step]int32
 	task int
@@ -60,21 +58,21 @@ func (l *layout) add(t text.Text, task int) int {
 		clear(l.next)
 		l.task = task
 	}
-	shared, key := l.shared(t, task), len(l.keys)
+	shared, key := l.shared(t, task), len(l.seq.Keys)
 	rows, want := nn.Range{Lo: l.rows()}, nn.Range{Lo: len(l.want.V)}
 	row := int32(-1)
 	for i, id := range t.IDs {
 		at := step{row, id}
 		if i < shared {
 			row = l.next[at]
-			l.keys = append(l.keys, row)
+			l.seq.Keys = append(l.seq.Keys, row)
 			continue
 		}
 		row = int32(len(l.ids.V))
 		if _, ok := l.next[at]; !ok {
 			l.next[at] = row
 		}
-		l.keys = append(l.keys, row)
+		l.seq.Keys = append(l.seq.Keys, row)
 		l.ids.V = append(l.ids.V, id)
 		l.seq.Pos = append(l.seq.Pos, int32(i))
 		if t.Labels[i] >= 0 {
@@ -95,28 +93,4 @@ func joined(a, b nn.Range) nn.Range {
 		return b
 	}
 	return nn.Range{Lo: a.Lo, Hi: b.Hi}
-}
-
-// sharing computes texts as a layout has them: queries see the keys of their
-// whole text.
-type sharing struct {
-	*eager.Ops
-	keys []int32
-}
-
-// Attend implements nn.Ops.
-func (o sharing) Attend(layer int, q, k, v kernel.Matrix, a kernel.Attention, s *nn.Sequences) kernel.Matrix {
-	return o.Ops.Attend(layer, q, o.gather(k), o.gather(v), a, s)
-}
-
-// gather is the rows of the texts one behind the other.
-func (o sharing) gather(x kernel.Matrix) kernel.Matrix {
-	if len(o.keys) == x.Rows {
-		return x
-	}
-	y := o.Alloc(len(o.keys), x.Cols)
-	for i, r := range o.keys {
-		copy(y.Data[i*y.Stride:][:x.Cols], x.Data[int(r)*x.Stride:])
-	}
-	return y
 }

@@ -43,7 +43,7 @@ func TestCommonBeginningsLieOnce(t *testing.T) {
 		}
 		var ids []int32
 		s := l.seq.Segs[len(l.seq.Segs)-1]
-		for i, row := range l.keys[s.K : s.K+s.KLen] {
+		for i, row := range l.seq.Keys[s.K : s.K+s.KLen] {
 			ids = append(ids, l.ids.V[row])
 			if l.seq.Pos[row] != int32(i) {
 				t.Errorf("%v: row %d stands at %d, want %d", x.text.IDs, row, l.seq.Pos[row], i)

@@ -92,17 +92,17 @@ func (s *Scorer) Base(probes []*Probe, first int) error {
 // long beginning that many texts share takes few rows, but all its keys in each.
 func (s *Scorer) fits(l *layout, p *Probe, task int) bool {
 	n := len(p.Text.IDs)
-	return l.rows() == 0 || l.rows()+n-l.shared(p.Text, task) <= s.MaxRows && len(l.keys)+n <= 4*s.MaxRows
+	return l.rows() == 0 || l.rows()+n-l.shared(p.Text, task) <= s.MaxRows && len(l.seq.Keys)+n <= 4*s.MaxRows
 }
 
 // basePass computes the texts that were laid out.
 func (s *Scorer) basePass(l *layout, probes []*Probe, first int) error {
 	layers, d := s.model.Config.Layers, s.model.Config.Width
-	o := sharing{s.reset(nil), l.keys}
+	o := s.reset(nil)
 	x := lm.Embed[kernel.Matrix](o, s.model, &l.ids, &l.seq)
 	if first < layers {
 		x = lm.Blocks[kernel.Matrix](o, s.model, x, 0, first, &l.seq, nil)
-		keys := l.keys
+		keys := l.seq.Keys
 		for _, p := range probes {
 			n := len(p.Text.IDs)
 			p.base.states = make([]float32, 0, n*d)
@@ -131,7 +131,7 @@ func (s *Scorer) basePass(l *layout, probes []*Probe, first int) error {
 // reset clears the interpreter for a pass with the given additions.
 func (s *Scorer) reset(deltas map[string][]nn.Delta) *eager.Ops {
 	s.ops.Reset()
-	s.ops.Deltas, s.ops.Cache = deltas, nil
+	s.ops.Deltas = deltas
 	return s.ops
 }
 
@@ -250,7 +250,7 @@ func (s *Scorer) editedPass(l *layout, list []asked, states []float32, deltas ma
 		return nil
 	}
 	d := s.model.Config.Width
-	o := sharing{s.reset(deltas), l.keys}
+	o := s.reset(deltas)
 	o.SetTasks(l.seq.Tasks)
 	x := lm.Blocks[kernel.Matrix](o, s.model, kernel.Mat(states, l.rows(), d), first, s.model.Config.Layers, &l.seq, &l.want)
 	x = lm.FinalNorm[kernel.Matrix](o, s.model, x)

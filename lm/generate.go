@@ -42,15 +42,12 @@ func (m *Model) Generate(o *eager.Ops, prompt []int32, opts GenerateOptions) ([]
 	if err := opts.Sampler.validate(); err != nil {
 		return nil, fmt.Errorf("generate: %w", err)
 	}
-	before := o.Cache
-	o.Cache = eager.NewCache(m.Config.Layers)
-	defer func() { o.Cache = before }()
-
+	past := nn.NewKeys(m.Config.Layers)
 	draw := rand.New(rand.NewPCG(opts.Sampler.Seed, seedStream))
 	ends := m.ends()
 	var out []int32
 	for next := prompt; len(out) < opts.Tokens; {
-		logits, err := m.step(o, next)
+		logits, err := m.step(o, past, next)
 		if err != nil {
 			return nil, fmt.Errorf("generate: %w", err)
 		}
@@ -73,12 +70,13 @@ func (m *Model) Generate(o *eager.Ops, prompt []int32, opts GenerateOptions) ([]
 // seedStream is the second half of a PCG seed; any constant does.
 const seedStream = 0x6b6579686f6c65
 
-// step feeds tokens to the cache and returns the logits behind the last one,
-// valid until the next step.
-func (m *Model) step(o *eager.Ops, ids []int32) ([]float32, error) {
+// step computes tokens behind those that past has keys of, adds theirs, and
+// returns the logits behind the last one, valid until the next step.
+func (m *Model) step(o *eager.Ops, past *nn.Keys, ids []int32) ([]float32, error) {
 	o.Reset()
-	n, at := len(ids), o.Cache.Rows()
+	n, at := len(ids), past.Rows()
 	s := nn.Pack(n)
+	s.Past = past
 	for i := range s.Pos {
 		s.Pos[i] += int32(at)
 	}
@@ -95,7 +93,7 @@ func (m *Model) step(o *eager.Ops, ids []int32) ([]float32, error) {
 	if err := o.Err(); err != nil {
 		return nil, err
 	}
-	o.Cache.Advance(n)
+	past.Advance(n)
 	return logits.Data[:m.Config.Vocab], nil
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn"
-	"keyhole.example/keyhole/nn/eager"
 )
 
 // tinyConfigs has a config.json for each architecture and its variants.
@@ -118,15 +117,15 @@ func TestABatchGivesTheBytesOfItsTextsOneByOne(t *testing.T) {
 	})
 }
 
-func TestTheCacheGivesTheBytesOfAFullForward(t *testing.T) {
+func TestKeptKeysGiveTheBytesOfAFullForward(t *testing.T) {
 	eachTiny(t, func(t *testing.T, m *Model) {
 		o := testOps(t)
 		text := tinyTexts(m)[2]
 		full := forwardStates(t, m, o, text)
-		o.Cache = eager.NewCache(m.Config.Layers)
+		past := nn.NewKeys(m.Config.Layers)
 		for at := 0; at < len(text); {
 			n := min(1+at%4, len(text)-at) // chunks of several lengths
-			logits, err := m.step(o, text[at:at+n])
+			logits, err := m.step(o, past, text[at:at+n])
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,7 +8,7 @@
 // so they agree to the bit.
 //
 // Read ops.go (the interface), then param.go (weights), then sequences.go
-// (packed texts).
+// (packed texts) and keys.go (what attention sees of earlier rows).
 //
 // Values are matrices, [rows, width]; rows are the tokens of several texts
 // laid one after another (packed, never padded).

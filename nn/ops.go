@@ -19,8 +19,8 @@ type Ops[T any] interface {
 	// Rotate applies rotary positions to x [rows, heads·headDim].
 	Rotate(x T, heads int, r *kernel.Rotation, s *Sequences) T
 	// Attend is causal attention inside each text of s. q: [rows,
-	// heads·headDim]; k, v: [rows, kvHeads·headDim]. layer names the block,
-	// for interpreters that keep keys and values.
+	// heads·headDim]; k, v: [rows, kvHeads·headDim]. layer names the block
+	// whose keys and values s has from earlier rows.
 	Attend(layer int, q, k, v T, a kernel.Attention, s *Sequences) T
 	// Columns picks the columns idx of x [rows, width]: [rows, len(idx)].
 	Columns(x T, idx []int32) T

@@ -21,10 +21,16 @@ type RowSet struct {
 // Sequences describes packed texts: row i stands at position Pos[i] of its
 // text; Segs say which rows attend to which. Tasks[t] are the rows that belong
 // to task t, an independent edit; it may be empty when nothing is edited.
+//
+// Segs count keys in the rows at hand, unless Past or Keys say otherwise. Past
+// alone: in the rows kept and, behind them, those at hand, which are kept too.
+// Keys lists the rows that are counted: i is row i at hand, ^i row i of Past.
 type Sequences struct {
 	Pos   []int32
 	Segs  []kernel.Segment
 	Tasks []Range
+	Past  *Keys
+	Keys  []int32
 }
 
 // Pack describes texts of the given lengths laid one after another.
@@ -36,7 +42,7 @@ func Pack(lengths ...int) *Sequences {
 
 // Set makes s describe texts of the given lengths, reusing its memory.
 func (s *Sequences) Set(lengths []int) {
-	s.Pos, s.Segs, s.Tasks = s.Pos[:0], s.Segs[:0], s.Tasks[:0]
+	s.Pos, s.Segs, s.Tasks, s.Past, s.Keys = s.Pos[:0], s.Segs[:0], s.Tasks[:0], nil, nil
 	for _, n := range lengths {
 		at := len(s.Pos)
 		for i := range n {

@@ -32,7 +32,7 @@ func (t *Tracer) know(q Query, r *run) error {
 	}
 	said := ""
 	if !known {
-		out, err := t.m.Generate(r.o.Ops, r.ids, lm.GenerateOptions{Tokens: len(want) + 1})
+		out, err := t.m.Generate(r.o, r.ids, lm.GenerateOptions{Tokens: len(want) + 1})
 		if err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func (r *run) says(want []int32) (bool, error) {
 	final := lm.Forward[kernel.Matrix](r.o, r.m, &nn.IDs{V: ids}, nn.Pack(len(ids)), rows)
 	best := make([]int32, len(want))
 	r.o.Scope(func() kernel.Matrix {
-		logits := r.m.Logits(r.o.Ops, final)
+		logits := r.m.Logits(r.o, final)
 		r.o.Engine().ArgMax(best, logits.Data, len(want), logits.Cols)
 		return kernel.Matrix{}
 	})

@@ -63,15 +63,17 @@ func (r *run) cells(l, from, to int) ([]float64, error) {
 	}
 	r.o.Reset()
 	var cells []cell
-	s, want := &nn.Sequences{}, &nn.RowSet{}
-	r.o.first = r.o.first[:0]
+	s, want := &nn.Sequences{Past: r.bad.keys}, &nn.RowSet{}
 	for t := from; t < to; t++ {
 		for sample := range r.samples {
 			c := cell{t, sample, len(s.Pos)}
 			s.Segs = append(s.Segs, kernel.Segment{Q: c.row, QLen: n - t, K: len(cells) * n, KLen: n})
 			cells = append(cells, c)
-			r.o.first = append(r.o.first, sample*n)
+			for p := range t {
+				s.Keys = append(s.Keys, ^int32(sample*n+p))
+			}
 			for p := t; p < n; p++ {
+				s.Keys = append(s.Keys, int32(len(s.Pos)))
 				s.Pos = append(s.Pos, int32(p))
 			}
 			want.V = append(want.V, int32(len(s.Pos)-1))
@@ -81,10 +83,9 @@ func (r *run) cells(l, from, to int) ([]float64, error) {
 	if r.cfg.Restore == Hidden {
 		overwrite(x, cells, r.good.hidden[l], 0)
 	}
-	r.o.past = r.bad
 	r.o.OnTap = r.hook(lo, hi, l, cells)
 	x = lm.Blocks[kernel.Matrix](r.o, r.m, x, begin, layers, s, want)
-	r.o.past, r.o.OnTap = nil, nil
+	r.o.OnTap = nil
 	if begin == layers {
 		x = r.o.Rows(x, want)
 	}

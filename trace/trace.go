@@ -126,7 +126,7 @@ func (t *Tracer) corruption(q Query, first, end int, res *Result) (Corruption, e
 // run is the tracing of one fact.
 type run struct {
 	m          *lm.Model
-	o          *ops
+	o          *eager.Ops
 	ids        []int32
 	first, end int // the subject's tokens
 	cfg        Config
@@ -146,7 +146,7 @@ func (t *Tracer) start(q Query) (*run, error) {
 	if err := t.m.CheckLength(len(ids)); err != nil {
 		return nil, err
 	}
-	r := &run{m: t.m, o: &ops{Ops: eager.New(t.e)}, ids: ids, cfg: t.cfg, window: t.cfg.window(t.m.Config.Layers)}
+	r := &run{m: t.m, o: eager.New(t.e), ids: ids, cfg: t.cfg, window: t.cfg.window(t.m.Config.Layers)}
 	var ok bool
 	if r.first, r.end, ok = text.Range(spans, lo, hi); !ok {
 		return nil, fmt.Errorf("subject %q has no tokens of its own", q.Subject)
@@ -175,7 +175,7 @@ func (r *run) clean() error {
 	final := lm.Forward[kernel.Matrix](r.o, r.m, &nn.IDs{V: r.ids}, nn.Pack(len(r.ids)), nil)
 	r.o.OnTap = nil
 	last := r.o.Rows(final, &nn.RowSet{V: []int32{int32(len(r.ids) - 1)}})
-	logits := r.m.Logits(r.o.Ops, last)
+	logits := r.m.Logits(r.o, last)
 	if err := r.o.Err(); err != nil {
 		return err
 	}
@@ -203,15 +203,17 @@ func (r *run) corrupted(c Corruption) error {
 	}
 	r.o.Reset()
 	r.bad = newKept(r.m.Config.Layers)
-	r.o.record = r.bad
 	r.o.OnTap = func(p nn.Place, x kernel.Matrix) {
 		if p.At == nn.Embedding {
 			c.apply(x, n, r.first, r.end-r.first)
 		}
 		r.bad.tap(p, x)
 	}
-	final := lm.Forward[kernel.Matrix](r.o, r.m, ids, nn.Pack(lengths...), nil)
-	r.o.record, r.o.OnTap = nil, nil
+	seqs := nn.Pack(lengths...)
+	seqs.Past = r.bad.keys
+	final := lm.Forward[kernel.Matrix](r.o, r.m, ids, seqs, nil)
+	r.bad.keys.Advance(seqs.Rows())
+	r.o.OnTap = nil
 	p, err := r.answer(r.o.Rows(final, last))
 	if err != nil {
 		return err
@@ -229,7 +231,7 @@ func (r *run) answer(final kernel.Matrix) ([]float64, error) {
 	for lo := 0; lo < final.Rows; lo += logitRows {
 		rows := nn.Range{Lo: lo, Hi: min(final.Rows, lo+logitRows)}
 		r.o.Scope(func() kernel.Matrix {
-			logits := r.m.Logits(r.o.Ops, eager.RowsOf(final, rows))
+			logits := r.m.Logits(r.o, eager.RowsOf(final, rows))
 			out = append(out, r.probabilities(logits)...)
 			return kernel.Matrix{}
 		})

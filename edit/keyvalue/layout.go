@@ -52,27 +52,14 @@ func newLayout(f *Fact) *layout {
 // kept is what δ cannot change: the states behind the edited block, and the keys
 // and values of the blocks after it.
 type kept struct {
-	*eager.Ops
-	from         int // first block whose keys and values are kept
-	keys, values [][]float32
+	keys         *nn.Keys
 	state, value kernel.Matrix // output of the edited block, and of its MLP
-}
-
-var _ nn.Ops[kernel.Matrix] = (*kept)(nil)
-
-// Attend implements nn.Ops.
-func (k *kept) Attend(layer int, q, key, value kernel.Matrix, a kernel.Attention, s *nn.Sequences) kernel.Matrix {
-	if layer >= k.from {
-		k.keys = append(k.keys, slices.Clone(key.Data[:key.Rows*key.Cols]))
-		k.values = append(k.values, slices.Clone(value.Data[:value.Rows*value.Cols]))
-	}
-	return k.Ops.Attend(layer, q, key, value, a, s)
 }
 
 // keep runs the layout once without δ.
 func keep(m *lm.Model, e *kernel.Engine, l *layout, block, blocks int) (*kept, error) {
-	k := &kept{Ops: eager.New(e), from: block + 1}
-	k.OnTap = func(p nn.Place, x kernel.Matrix) {
+	k, o := &kept{keys: nn.NewKeys(blocks)}, eager.New(e)
+	o.OnTap = func(p nn.Place, x kernel.Matrix) {
 		if p.Layer != block {
 			return
 		}
@@ -84,12 +71,14 @@ func keep(m *lm.Model, e *kernel.Engine, l *layout, block, blocks int) (*kept, e
 			k.state = dense()
 		}
 	}
-	x := lm.Embed[kernel.Matrix](k, m, &nn.IDs{V: l.ids}, l.seqs)
-	x = lm.Blocks[kernel.Matrix](k, m, x, 0, block+1, l.seqs, nil)
+	x := lm.Embed[kernel.Matrix](o, m, &nn.IDs{V: l.ids}, l.seqs)
+	x = lm.Blocks[kernel.Matrix](o, m, x, 0, block+1, l.seqs, nil)
 	// What the last block makes of its keys and values is not needed.
-	one := &nn.RowSet{V: []int32{0}}
-	lm.Blocks[kernel.Matrix](k, m, x, block+1, blocks, l.seqs, one)
-	return k, k.Err()
+	one, keeping := &nn.RowSet{V: []int32{0}}, *l.seqs
+	keeping.Past = k.keys
+	lm.Blocks[kernel.Matrix](o, m, x, block+1, blocks, &keeping, one)
+	k.keys.Advance(l.seqs.Rows())
+	return k, o.Err()
 }
 
 // suffix are the rows that δ can change, in the numbering of a layout.
@@ -100,9 +89,13 @@ type suffix struct {
 }
 
 // newSuffix takes each segment's rows from its looked-up row on, or from its
-// first label if that comes before.
-func newSuffix(l *layout) *suffix {
-	s := &suffix{here: map[int32]int{}}
+// first label if that comes before; attention sees the keys of the other rows as
+// they were kept.
+func newSuffix(l *layout, past *nn.Keys) *suffix {
+	s := &suffix{here: map[int32]int{}, seqs: nn.Sequences{Past: past}}
+	for r := range l.ids {
+		s.seqs.Keys = append(s.seqs.Keys, ^int32(r))
+	}
 	for _, g := range l.seqs.Segs {
 		end := int32(g.Q + g.QLen)
 		inside := func(r int32) bool { return int(r) >= g.Q && r < end }
@@ -123,6 +116,7 @@ func newSuffix(l *layout) *suffix {
 		s.seqs.Segs = append(s.seqs.Segs, kernel.Segment{Q: len(s.rows), QLen: int(end - first), K: g.K, KLen: g.KLen})
 		for r := first; r < end; r++ {
 			s.here[r] = len(s.rows)
+			s.seqs.Keys[r] = int32(len(s.rows))
 			s.rows = append(s.rows, r)
 			s.seqs.Pos = append(s.seqs.Pos, l.seqs.Pos[r])
 		}

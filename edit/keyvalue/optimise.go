@@ -134,7 +134,7 @@ func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings)
 	at := int(l.at[0])
 	p.init = slices.Clone(value.Data[at*d : (at+1)*d])
 
-	sub := newSuffix(l)
+	sub := newSuffix(l, k.keys)
 	labels, essence := &nn.RowSet{}, &nn.RowSet{V: []int32{int32(sub.here[l.essence])}, Cap: 1}
 	obj := &objective{share: l.share, klShare: float32(s.KL)}
 	for _, lab := range l.labels {
@@ -146,7 +146,7 @@ func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings)
 		places[i] = int32(sub.here[r])
 	}
 
-	b := &builder{Builder: graph.New(e), k: k, s: sub}
+	b := graph.New(e)
 	state, delta := b.Input("state", len(sub.rows), d), b.Input("delta", 1, d)
 	// rows runs blocks [from, to) and picks rows, with all rows for what follows.
 	rows := func(x graph.Node, from, to int, want *nn.RowSet) (all, picked graph.Node) {
@@ -157,9 +157,9 @@ func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings)
 		return x, b.Rows(x, want)
 	}
 	head := func(j *objective, x graph.Node) (sum, scores graph.Node) {
-		return j.head(b.Builder, &lmHead{l: m.Head()}, lm.FinalNorm[graph.Node](b, m, x))
+		return j.head(b, &lmHead{l: m.Head()}, lm.FinalNorm[graph.Node](b, m, x))
 	}
-	x := inject(b.Builder, state, delta, places)
+	x := inject(b, state, delta, places)
 	var sums []graph.Node
 	if blocks == layers {
 		both := &nn.RowSet{V: append(slices.Clone(labels.V), essence.V...), Cap: labels.Cap + 1}

@@ -4,7 +4,7 @@
 // interpreter recycles: a value is valid until the Scope around it ends or
 // Reset is called, so whoever wants to keep one copies it.
 //
-// Read eager.go, then arena.go and cache.go.
+// Read eager.go, then arena.go.
 package eager
 
 import (
@@ -25,8 +25,6 @@ type Ops struct {
 	// Deltas are additions to linear layers by weight name, one per task
 	// (nil U.Data: none). Tasks come from SetTasks and from RowSet.
 	Deltas map[string][]nn.Delta
-	// Cache, if set, keeps keys and values of earlier calls.
-	Cache *Cache
 
 	e       *kernel.Engine
 	arena   arena
@@ -203,11 +201,8 @@ func (o *Ops) Rotate(x kernel.Matrix, heads int, r *kernel.Rotation, s *nn.Seque
 // Attend implements nn.Ops.
 func (o *Ops) Attend(layer int, q, k, v kernel.Matrix, a kernel.Attention, s *nn.Sequences) kernel.Matrix {
 	y := o.Alloc(q.Rows, q.Cols)
-	kd, vd := k.Data, v.Data
-	if o.Cache != nil {
-		kd, vd = o.Cache.extend(layer, k, v)
-	}
-	o.e.Attend(y.Data, q.Data, kd, vd, a, s.Segs)
+	keys, values := s.Seen(layer, k, v, o.arena.alloc)
+	o.e.Attend(y.Data, q.Data, keys, values, a, s.Segs)
 	return y
 }
 

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 
 	"gorgonia.org/gorgonia"
@@ -304,13 +305,20 @@ func (b *Builder) Rotate(x Node, heads int, r *kernel.Rotation, s *nn.Sequences)
 	return b.Apply(p, x)
 }
 
-// Attend implements nn.Ops.
-func (b *Builder) Attend(_ int, q, k, v Node, a kernel.Attention, s *nn.Sequences) Node {
+// errGrows: a graph may be run any number of times on the same rows.
+var errGrows = errors.New("a graph reads keys of earlier rows and keeps none")
+
+// Attend implements nn.Ops. What s has from earlier rows is constant.
+func (b *Builder) Attend(layer int, q, k, v Node, a kernel.Attention, s *nn.Sequences) Node {
 	qw, kw := width(q), width(k)
 	return b.Apply(&Op{
 		Name: "attend", Cols: qw, WRT: []bool{true, true, true},
 		Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			c.Engine.Attend(out.Data, in[0].Data, in[1].Data, in[2].Data, a, s.Segs)
+			if s.Grows() {
+				return errGrows
+			}
+			keys, values := s.Seen(layer, in[1], in[2], c.Scratch)
+			c.Engine.Attend(out.Data, in[0].Data, keys, values, a, s.Segs)
 			return nil
 		},
 		Diff: func(in gorgonia.Nodes, _, grad Node) gorgonia.Nodes {
@@ -320,7 +328,17 @@ func (b *Builder) Attend(_ int, q, k, v Node, a kernel.Attention, s *nn.Sequence
 				Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
 					n := in[0].Rows
 					dq, dk, dv := out.Data[:n*qw], out.Data[n*qw:n*(qw+kw)], out.Data[n*(qw+kw):n*(qw+2*kw)]
-					c.Engine.AttendGrad(dq, dk, dv, in[1].Data, in[2].Data, in[3].Data, in[0].Data, a, s.Segs)
+					if s.Keys == nil {
+						c.Engine.AttendGrad(dq, dk, dv, in[1].Data, in[2].Data, in[3].Data, in[0].Data, a, s.Segs)
+						return nil
+					}
+					all := len(s.Keys) * kw
+					room := c.Scratch(4 * all)
+					keys, values := s.Seen(layer, in[2], in[3], func(int) []float32 { return room[2*all:] })
+					clear(room[:2*all]) // rows in no segment get nothing
+					c.Engine.AttendGrad(dq, room[:all], room[all:2*all], in[1].Data, keys, values, in[0].Data, a, s.Segs)
+					s.Return(c.Engine, dk, room[:all], kw)
+					s.Return(c.Engine, dv, room[all:2*all], kw)
 					return nil
 				},
 			}, grad, in[0], in[1], in[2])

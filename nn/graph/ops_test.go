@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -65,6 +66,13 @@ func opCases() []opCase {
 		}
 	}
 	att := kernel.Attention{Heads: heads, KVHeads: heads, HeadDim: 4, Scale: 0.5}
+	past := nn.NewKeys(1)
+	(&nn.Sequences{Past: past}).Seen(0, random(rand.New(rand.NewPCG(5, 6)), 3, width), random(rand.New(rand.NewPCG(7, 8)), 3, width), nil)
+	past.Advance(3)
+	listed := &nn.Sequences{
+		Past: past, Keys: []int32{^2, ^0, 0, 1, 2, 3, ^2, 0, 1, 4, 5, 6},
+		Segs: []kernel.Segment{{QLen: 4, KLen: 6}, {Q: 4, QLen: 3, K: 6, KLen: 6}},
+	}
 	picked := &nn.RowSet{V: []int32{1, 4, 5}, Cap: 4}
 	cases := []opCase{
 		{"linear", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Linear(lin(false, true), in[0]) }},
@@ -78,6 +86,7 @@ func opCases() []opCase {
 		{"rmsnorm", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.RMSNorm(&nn.Norm{Gain: gain, Eps: 1e-5}, in[0]) }},
 		{"rotate", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Rotate(in[0], heads, rot, seq) }},
 		{"attend", []kernel.Matrix{x(), x(), x()}, func(b *Builder, in []Node) Node { return b.Attend(0, in[0], in[1], in[2], att, seq) }},
+		{"attend over keys kept, shared and at hand", []kernel.Matrix{x(), x(), x()}, func(b *Builder, in []Node) Node { return b.Attend(0, in[0], in[1], in[2], att, listed) }},
 		{"columns", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Columns(in[0], []int32{3, 1, 1, 7}) }},
 		{"concat", []kernel.Matrix{x(), random(rng, rows, 3)}, func(b *Builder, in []Node) Node { return b.Concat(in[0], in[1]) }},
 		{"rows", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Rows(in[0], picked) }},
@@ -258,6 +267,23 @@ func TestRowsBelowBound(t *testing.T) {
 	m.Set(x, random(rng, 65, 12))
 	if err := m.Run(false); err == nil {
 		t.Error("65 rows passed a bound of 64")
+	}
+}
+
+// TestAGraphKeepsNoKeys: rows that would be kept are refused.
+func TestAGraphKeepsNoKeys(t *testing.T) {
+	b := New(engine(t))
+	x := b.Input("x", 2, 4)
+	s := nn.Pack(2)
+	s.Past = nn.NewKeys(1)
+	y := b.Attend(0, x, x, x, kernel.Attention{Heads: 1, KVHeads: 1, HeadDim: 4, Scale: 1}, s)
+	m, err := b.Compile(y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Set(x, kernel.Mat(make([]float32, 8), 2, 4))
+	if err := m.Run(false); !errors.Is(err, errGrows) {
+		t.Errorf("got %v", err)
 	}
 }
 

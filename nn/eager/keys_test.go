@@ -55,16 +55,16 @@ func (b *block) run(o *eager.Ops, x kernel.Matrix, s *nn.Sequences) kernel.Matri
 	return x
 }
 
-// next runs rows [lo, hi) of the text x behind those that the cache holds.
-func (b *block) next(o *eager.Ops, x kernel.Matrix, lo, hi int) []uint32 {
-	s := &nn.Sequences{Segs: []kernel.Segment{{QLen: hi - lo, KLen: hi}}}
+// next runs rows [lo, hi) of the text x behind those that past keeps.
+func (b *block) next(o *eager.Ops, past *nn.Keys, x kernel.Matrix, lo, hi int) []uint32 {
+	s := &nn.Sequences{Past: past, Segs: []kernel.Segment{{QLen: hi - lo, KLen: hi}}}
 	for p := lo; p < hi; p++ {
 		s.Pos = append(s.Pos, int32(p))
 	}
 	part := eager.RowsOf(x, nn.Range{Lo: lo, Hi: hi})
 	b.run(o, part, s) // without Advance it leaves nothing behind
 	y := b.run(o, part, s)
-	o.Cache.Advance(hi - lo)
+	past.Advance(hi - lo)
 	return bytesOf(y)
 }
 
@@ -83,27 +83,71 @@ func TestCachedEqualsUncached(t *testing.T) {
 		t.Error("a text behind another one gives other bytes")
 	}
 	for _, cuts := range [][]int{{rows}, {1, 2, 3, 4, 5, 6, 7, 8, rows}, {4, 5, rows}} {
-		o.Cache = eager.NewCache(layers)
+		past := nn.NewKeys(layers)
 		var got []uint32
 		lo := 0
 		for _, hi := range cuts {
-			got = append(got, b.next(o, x, lo, hi)...)
+			got = append(got, b.next(o, past, x, lo, hi)...)
 			lo = hi
 		}
-		if o.Cache.Rows() != rows || !slices.Equal(got, want) {
-			t.Errorf("cut at %v: %d rows kept, other bytes than at once", cuts, o.Cache.Rows())
+		if past.Rows() != rows || !slices.Equal(got, want) {
+			t.Errorf("cut at %v: %d rows kept, other bytes than at once", cuts, past.Rows())
 		}
-		o.Cache.Truncate(3)
-		if o.Cache.Rows() != 3 || !slices.Equal(b.next(o, x, 3, rows), want[3*width:]) {
+		past.Truncate(3)
+		if past.Rows() != 3 || !slices.Equal(b.next(o, past, x, 3, rows), want[3*width:]) {
 			t.Errorf("cut at %v: other bytes after Truncate", cuts)
 		}
-		o.Cache.Truncate(rows + 5)
-		if o.Cache.Rows() != rows {
-			t.Errorf("Truncate beyond the end leaves %d rows", o.Cache.Rows())
+		past.Truncate(rows + 5)
+		if past.Rows() != rows {
+			t.Errorf("Truncate beyond the end leaves %d rows", past.Rows())
 		}
 	}
 	if o.Err() != nil {
 		t.Fatal(o.Err())
+	}
+}
+
+// TestListedKeysEqualWhole: rows of a text whose earlier keys are listed, some of
+// them kept from a run before and some at hand, get the bytes of the whole text;
+// so do two texts that begin alike and share the rows of their beginning.
+func TestListedKeysEqualWhole(t *testing.T) {
+	const rows, width, layers = 9, 12, 2
+	rng := rand.New(rand.NewPCG(27, 28))
+	b, o := newBlock(rng, layers, rows), newOps(t)
+	x := random(rng, rows, width)
+	record := nn.Pack(rows)
+	record.Past = nn.NewKeys(layers)
+	want := bytesOf(b.run(o, x, record))
+	record.Past.Advance(rows)
+	if plain := bytesOf(b.run(o, x, nn.Pack(rows))); !slices.Equal(plain, want) {
+		t.Error("keeping keys gives other bytes")
+	}
+	const from = 4
+	s := &nn.Sequences{Past: record.Past, Segs: []kernel.Segment{{QLen: rows - from, KLen: rows}}}
+	for r := range rows {
+		if r < from {
+			s.Keys = append(s.Keys, ^int32(r))
+			continue
+		}
+		s.Keys, s.Pos = append(s.Keys, int32(r-from)), append(s.Pos, int32(r))
+	}
+	if got := bytesOf(b.run(o, eager.RowsOf(x, nn.Range{Lo: from, Hi: rows}), s)); !slices.Equal(got, want[from*width:]) {
+		t.Error("rows behind kept ones get other bytes")
+	}
+	if record.Past.Rows() != rows {
+		t.Errorf("%d rows are kept after they were read", record.Past.Rows())
+	}
+	other := random(rng, 2, width) // another end of the first text's first four rows
+	both := kernel.Mat(append(slices.Clone(x.Data), other.Data...), rows+2, width)
+	shared := &nn.Sequences{
+		Pos:  []int32{0, 1, 2, 3, 4, 5, 6, 7, 8, 4, 5},
+		Segs: []kernel.Segment{{QLen: rows, KLen: rows}, {Q: rows, QLen: 2, K: rows, KLen: 6}},
+		Keys: []int32{0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 9, 10},
+	}
+	got := bytesOf(b.run(o, both, shared))
+	alone := kernel.Mat(append(slices.Clone(x.Data[:4*width]), other.Data...), 6, width)
+	if second := bytesOf(b.run(o, alone, nn.Pack(6))); !slices.Equal(got[:rows*width], want) || !slices.Equal(got[rows*width:], second[4*width:]) {
+		t.Error("texts that share rows get other bytes")
 	}
 }
 
