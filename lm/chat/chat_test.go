@@ -47,9 +47,9 @@ func TestParse_and_Render_refuse(t *testing.T) {
 		{"{% for m in messages %}", "chat template"},
 		{"{{ raise_exception('no') }}", "no"},
 		{"{% include '/etc/passwd' %}", "/etc/passwd"},
-		{"{% for i in range(100000000) %}x{% endfor %}", "range of more"},
-		{"{% for i in range(60000) %}{% for j in range(60000) %}{{ messages[0].content }}{% endfor %}{% endfor %}", "more than"},
-		{strings.Repeat("x", largest+1), "more than"},
+		{"{% for i in range(10**9) %}x{% endfor %}", "range of more"},
+		{"{% for i in range(60000) %}{% for j in range(60000) %}{% endfor %}{% endfor %}", "computes too much"},
+		{"{% for i in range(60000) %}{{ messages[0].content * 100 }}{% endfor %}", "writes more than"},
 	} {
 		p, err := Parse(c.template, "", "")
 		if err == nil {
@@ -59,22 +59,4 @@ func TestParse_and_Render_refuse(t *testing.T) {
 			t.Errorf("%.40q: %v, want %q", c.template, err, c.want)
 		}
 	}
-}
-
-// FuzzTemplate wants no panic from any template.
-func FuzzTemplate(f *testing.F) {
-	f.Add("{% for m in messages %}{{ m.role + ': ' + m.content | trim }}{% endfor %}{% if add_generation_prompt %}A{% endif %}", "hi")
-	f.Add("{%- set ns = namespace(x=1) -%}{{ bos_token ~ ns.x }}{% macro a(b) %}{{ b }}{% endmacro %}{{ a('c') }}", "")
-	f.Fuzz(func(t *testing.T, template, question string) {
-		if strings.Contains(template, "range") || strings.Contains(template, "**") || strings.Count(template, "for") > 2 {
-			t.Skip("time is bounded by what is written, not by what is computed")
-		}
-		p, err := Parse(template, "<s>", "</s>")
-		if err != nil {
-			return
-		}
-		if text, err := p.Ask(question); err == nil && len(text) > mostOutput {
-			t.Fatalf("%d bytes", len(text))
-		}
-	})
 }
