@@ -16,6 +16,14 @@ type Layout struct {
 	Tasks  [][]nn.Range // [mode][task]
 	Modes  []int32      // mode of each row
 	Source []int32      // where in its site's raw factors each row came from
+	Stay   []Stay       // of each mode: what Update has to spare; nil: nothing more than the prior does
+}
+
+// Stay are inputs of a site whose outputs are to stay as they are when the rows
+// of a task get their values.
+type Stay struct {
+	U     kernel.Matrix // [rows, in], each row times the root of its weight
+	Tasks []nn.Range    // rows of U of each task
 }
 
 // Mode says how the normaliser behaves in a run.

@@ -3,6 +3,7 @@ package hypernet
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 	"gorgonia.org/gorgonia"
@@ -19,7 +20,8 @@ import (
 //	K' = (U·A⁻¹·Uᵀ + λ·m·I)⁻¹·U·A⁻¹     [rows of the task, in]
 //
 // so that ΔW = −α·D̃ᵀ·K'. K' depends on the inputs alone, and so is a constant
-// for the gradient.
+// for the gradient. What the layout has to Stay are further rows of the system
+// whose values are zero.
 func (n *Net) Update(b *graph.Builder, g *Group, raw, z graph.Node, f *Layout) graph.Node {
 	if n.Config.Update.Rule == Sum {
 		return z
@@ -61,18 +63,19 @@ func (n *Net) solve(c *graph.Ctx, g *Group, out, z, raw kernel.Matrix, f *Layout
 			continue
 		}
 		site := g.Sites[m]
-		buf := make([]float32, 2*rows*g.In)
-		w, v := kernel.Mat(buf[:rows*g.In], rows, g.In), kernel.Mat(buf[rows*g.In:], rows, g.In)
-		u := kernel.Matrix{Rows: rows, Cols: g.In, Stride: wide, Data: raw.Data[r.Lo*wide:]}
-		scale, err := n.whiten(c.Engine, site, w, v, u)
+		w, scale, err := n.whiten(c.Engine, site, kernel.Matrix{Rows: rows, Cols: g.In, Stride: wide, Data: raw.Data[r.Lo*wide:]})
 		if err != nil {
 			return err
 		}
-		for i := r.Lo; i < r.Hi; i++ {
-			row := out.Data[i*wide : (i+1)*wide]
-			clear(row[:g.In]) // rows of no task
-			copy(row[g.In:], z.Data[i*wide+g.In:(i+1)*wide])
+		var stay Stay
+		var spared kernel.Matrix
+		if len(f.Stay) > 0 {
+			stay = f.Stay[m]
+			if spared, _, err = n.whiten(c.Engine, site, stay.U); err != nil {
+				return err
+			}
 		}
+		y := kernel.Mat(make([]float32, rows*g.In), rows, g.In) // rows of no task stay zero
 		tasks := f.Tasks[m]
 		errs := make([]error, len(tasks))
 		c.Engine.For(len(tasks), 1, func(lo, hi int) {
@@ -81,34 +84,52 @@ func (n *Net) solve(c *graph.Ctx, g *Group, out, z, raw kernel.Matrix, f *Layout
 				if q.Hi == q.Lo {
 					continue
 				}
-				k := kernel.Matrix{Rows: q.Hi - q.Lo, Cols: g.In, Stride: wide, Data: out.Data[tasks[t].Lo*wide:]}
-				errs[t] = ridge(k, part(w, q), part(v, q), n.Config.Update.Ridge*scale)
+				all := part(w, q)
+				if len(stay.Tasks) > 0 {
+					all = stacked(all, part(spared, stay.Tasks[t]))
+				}
+				errs[t] = ridge(part(y, q), all, n.Config.Update.Ridge*scale)
 			}
 		})
 		if err := errors.Join(errs...); err != nil {
 			return fmt.Errorf("%s: %w", n.Sites[site].Name, err)
 		}
+		n.colour(c.Engine, site, kernel.Matrix{Rows: rows, Cols: g.In, Stride: wide, Data: out.Data[r.Lo*wide:]}, y)
+		for i := r.Lo; i < r.Hi; i++ {
+			copy(out.Data[i*wide+g.In:(i+1)*wide], z.Data[i*wide+g.In:(i+1)*wide])
+		}
 	}
 	return nil
 }
 
-// whiten writes W with W·Wᵀ = U·A⁻¹·Uᵀ and V = U·A⁻¹ of a site's inputs U
-// [rows, in]. The ridge is to be multiplied by scale.
-func (n *Net) whiten(e *kernel.Engine, site int, w, v, u kernel.Matrix) (scale float64, err error) {
+// whiten is W = U·B, where A⁻¹ = B·Bᵀ, of a site's inputs U [rows, in], so that
+// W·Wᵀ = U·A⁻¹·Uᵀ. The ridge is to be multiplied by scale.
+func (n *Net) whiten(e *kernel.Engine, site int, u kernel.Matrix) (w kernel.Matrix, scale float64, err error) {
+	w = kernel.Mat(make([]float32, u.Rows*u.Cols), u.Rows, u.Cols)
 	if n.Config.Update.Prior == Identity {
 		for i := range u.Rows {
 			copy(w.Data[i*w.Cols:(i+1)*w.Cols], u.Data[i*u.Stride:i*u.Stride+u.Cols])
 		}
-		copy(v.Data, w.Data)
-		return 1, nil
+		return w, 1, nil
 	}
 	p := n.Priors[site]
 	if err := p.factor(n.Config.Update.Shrink); err != nil {
-		return 0, fmt.Errorf("prior of %s: %w", n.Sites[site].Name, err)
+		return w, 0, fmt.Errorf("prior of %s: %w", n.Sites[site].Name, err)
 	}
 	e.Gemm(w, kernel.Product{A: u, B: p.white})
-	e.Gemm(v, kernel.Product{A: w, B: p.white, TransB: true})
-	return float64(p.Width), nil
+	return w, float64(p.Width), nil
+}
+
+// colour writes Y·Bᵀ to out, both [rows, in], for a site whose inputs whiten has
+// seen.
+func (n *Net) colour(e *kernel.Engine, site int, out, y kernel.Matrix) {
+	if n.Config.Update.Prior == Identity {
+		for i := range y.Rows {
+			copy(out.Data[i*out.Stride:i*out.Stride+out.Cols], y.Data[i*y.Cols:(i+1)*y.Cols])
+		}
+		return
+	}
+	e.Gemm(out, kernel.Product{A: y, B: n.Priors[site].white, TransB: true})
 }
 
 // SolveKeys returns K' [rows, in] of inputs u [rows, in] of a site, in memory of
@@ -118,26 +139,29 @@ func (n *Net) SolveKeys(e *kernel.Engine, site int, u kernel.Matrix) (kernel.Mat
 	if u.Rows == 0 {
 		return k, nil
 	}
-	w, v := kernel.Mat(make([]float32, len(k.Data)), u.Rows, u.Cols), kernel.Mat(make([]float32, len(k.Data)), u.Rows, u.Cols)
-	scale, err := n.whiten(e, site, w, v, u)
+	w, scale, err := n.whiten(e, site, u)
 	if err != nil {
 		return k, err
 	}
-	if err := ridge(k, w, v, n.Config.Update.Ridge*scale); err != nil {
+	y := kernel.Mat(make([]float32, len(k.Data)), u.Rows, u.Cols)
+	if err := ridge(y, w, n.Config.Update.Ridge*scale); err != nil {
 		return k, fmt.Errorf("%s: %w", n.Sites[site].Name, err)
 	}
+	n.colour(e, site, k, y)
 	return k, nil
 }
 
 // Whitened returns V = U·A⁻¹ of inputs u [rows, in] of a site, in memory of its
 // own, and the ridge of their system.
 func (n *Net) Whitened(e *kernel.Engine, site int, u kernel.Matrix) (v kernel.Matrix, ridge float64, err error) {
-	w := kernel.Mat(make([]float32, u.Rows*u.Cols), u.Rows, u.Cols)
 	v = kernel.Mat(make([]float32, u.Rows*u.Cols), u.Rows, u.Cols)
 	if u.Rows == 0 {
 		return v, n.Config.Update.Ridge, nil
 	}
-	scale, err := n.whiten(e, site, w, v, u)
+	w, scale, err := n.whiten(e, site, u)
+	if err == nil {
+		n.colour(e, site, v, w)
+	}
 	return v, n.Config.Update.Ridge * scale, err
 }
 
@@ -145,27 +169,42 @@ func part(x kernel.Matrix, r nn.Range) kernel.Matrix {
 	return kernel.Mat(x.Data[r.Lo*x.Cols:r.Hi*x.Cols], r.Hi-r.Lo, x.Cols)
 }
 
-// ridge writes (W·Wᵀ + λ·I)⁻¹·V into k, in float64. All are [rows, in].
-func ridge(k, w, v kernel.Matrix, lambda float64) error {
-	n := w.Rows
+// stacked is the rows of a and then those of b.
+func stacked(a, b kernel.Matrix) kernel.Matrix {
+	return kernel.Mat(slices.Concat(a.Data, b.Data), a.Rows+b.Rows, a.Cols)
+}
+
+// ridge writes the first rows of Y = (W·Wᵀ + λ·I)⁻¹·W into y, as many as y has, in
+// float64. All have in columns. K' is Y·Bᵀ: were V = W·Bᵀ solved for instead, what
+// was rounded in V outside of W's columns would be divided by λ. The smaller of
+// the two forms of the system is taken, the other one being W·(Wᵀ·W + λ·I)⁻¹.
+func ridge(y, w kernel.Matrix, lambda float64) error {
 	x := doubles(w)
+	var short mat.Matrix = x
+	n := w.Rows
+	if w.Rows > w.Cols {
+		short, n = x.T(), w.Cols
+	}
 	gram := mat.NewSymDense(n, nil)
-	gram.SymOuterK(1, x)
+	gram.SymOuterK(1, short)
 	for i := range n {
 		gram.SetSym(i, i, gram.At(i, i)+lambda)
 	}
 	var chol mat.Cholesky
 	if !chol.Factorize(gram) {
-		return fmt.Errorf("the inputs of %d rows are not finite, or depend on one another too much for update.ridge; raise it", n)
+		return fmt.Errorf("the inputs of %d rows are not finite, or depend on one another too much for update.ridge; raise it", w.Rows)
 	}
 	var out mat.Dense
-	if err := chol.SolveTo(&out, doubles(v)); err != nil {
-		return fmt.Errorf("solving for %d rows: %w; raise update.ridge", n, err)
+	if err := chol.SolveTo(&out, short); err != nil {
+		return fmt.Errorf("solving for %d rows: %w; raise update.ridge", w.Rows, err)
 	}
-	for i := range n {
-		row := k.Data[i*k.Stride : i*k.Stride+k.Cols]
-		for j, x := range out.RawRowView(i) {
-			row[j] = float32(x)
+	var solved mat.Matrix = &out
+	if w.Rows > w.Cols {
+		solved = out.T()
+	}
+	for i := range y.Rows {
+		for j := range y.Cols {
+			y.Data[i*y.Stride+j] = float32(solved.At(i, j))
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package hypernet
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -24,6 +25,11 @@ func solved(t *testing.T, u Update, prior *Prior, in, out int, z []float32, task
 
 func solveRows(t *testing.T, u Update, prior *Prior, in, out int, z []float32, tasks []nn.Range) (kernel.Matrix, error) {
 	t.Helper()
+	return solveBeside(t, u, prior, in, out, z, tasks, nil)
+}
+
+func solveBeside(t *testing.T, u Update, prior *Prior, in, out int, z []float32, tasks []nn.Range, stay []Stay) (kernel.Matrix, error) {
+	t.Helper()
 	cfg := Default()
 	cfg.Kind, cfg.Update = "rates", u
 	net, err := New(cfg, []Site{{"a", in, out}}, rand.New(rand.NewPCG(1, 2)))
@@ -37,7 +43,7 @@ func solveRows(t *testing.T, u Update, prior *Prior, in, out int, z []float32, t
 	rows := len(z) / wide
 	b := graph.New(testEngine(t))
 	x := b.Input("z", rows, wide)
-	y := net.Update(b, net.Groups[0], x, b.Detach(x), &Layout{Blocks: []nn.Range{{Hi: rows}}, Tasks: [][]nn.Range{tasks}, Modes: make([]int32, rows)})
+	y := net.Update(b, net.Groups[0], x, b.Detach(x), &Layout{Blocks: []nn.Range{{Hi: rows}}, Tasks: [][]nn.Range{tasks}, Modes: make([]int32, rows), Stay: stay})
 	m, err := b.Compile(y)
 	if err != nil {
 		t.Fatal(err)
@@ -179,6 +185,36 @@ func TestRowsOfTheSolve(t *testing.T) {
 	k = solved(t, moment(), p, in, out, append(append([]float32(nil), z...), make([]float32, wide)...), []nn.Range{{Hi: rows + 1}})
 	for i := range rows {
 		same("a row of zeros", k, i, i, 0)
+	}
+}
+
+// TestWhatStaysIsRowsWithoutValue: the rows of a task beside inputs that have to
+// stay are those of one solve of all of them, and no other task's concern.
+func TestWhatStaysIsRowsWithoutValue(t *testing.T) {
+	const in, out, rows, more = 8, 3, 4, 5
+	rng := rand.New(rand.NewPCG(17, 18))
+	p, wide := momentOf(rng, in), in+out
+	z := keys(rng, rows, in, out)
+	stay := Stay{U: kernel.Mat(nil, more, in), Tasks: []nn.Range{{Hi: 3}, {Lo: 3, Hi: more}}}
+	for range more * in {
+		stay.U.Data = append(stay.U.Data, float32(rng.NormFloat64()))
+	}
+	tasks := []nn.Range{{Hi: 1}, {Lo: 1, Hi: rows}}
+	got, err := solveBeside(t, moment(), p, in, out, z, tasks, []Stay{stay})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, q := range tasks {
+		all := slices.Clone(z[q.Lo*wide : q.Hi*wide])
+		s := stay.Tasks[i]
+		for r := s.Lo; r < s.Hi; r++ {
+			all = append(append(all, stay.U.Data[r*in:(r+1)*in]...), 1, 1, 1)
+		}
+		n := q.Hi - q.Lo
+		want := solved(t, moment(), p, in, out, all, []nn.Range{{Hi: n + s.Hi - s.Lo}})
+		if !slices.Equal(got.Data[q.Lo*wide:q.Hi*wide], want.Data[:n*wide]) {
+			t.Errorf("task %d differs from a solve of all rows", i)
+		}
 	}
 }
 

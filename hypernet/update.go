@@ -20,6 +20,9 @@ type Update struct {
 	Reach  float64 `yaml:"reach" absent:"0" doc:"at edit time the values of each edit are scaled up, by at most 8, until its target has this probability behind its own prompt; 0: as they come"`
 	Steps  int     `yaml:"steps" absent:"1" doc:"how often an edit is looked at: behind each step but the last, the gradient of the model with what was made so far goes through a network of that step's own, and the values add up"`
 	Tokens int     `yaml:"tokens" absent:"40000" doc:"tokens of locality texts that the moment is taken from, before training"`
+
+	Negatives int     `yaml:"negatives" absent:"0" doc:"other subjects that each edit's own prompt is asked about, in training and at edit time; what the layers answer them has to stay. The names are those of training edits"`
+	Weight    float64 `yaml:"negative_weight" absent:"1" doc:"how much a row of a negative weighs beside a row of the edit"`
 }
 
 // The rules, priors and choices of rows.
@@ -35,7 +38,7 @@ const MaxSteps = 8
 
 // DefaultUpdate is MEND's.
 func DefaultUpdate() Update {
-	return Update{Rule: Sum, Prior: Identity, Ridge: 3e-3, Shrink: 3e-3, Rows: AllRows, Steps: 1, Tokens: 40000}
+	return Update{Rule: Sum, Prior: Identity, Ridge: 3e-3, Shrink: 3e-3, Rows: AllRows, Steps: 1, Tokens: 40000, Weight: 1}
 }
 
 // Validate reports the first impossible value.
@@ -69,6 +72,12 @@ func (u *Update) Validate() error {
 		return fmt.Errorf("steps: only values that are solved for (rule: solve) add up over %d steps", u.Steps)
 	case u.Tokens < 1:
 		return fmt.Errorf("tokens: %d is below 1", u.Tokens)
+	case u.Negatives < 0:
+		return fmt.Errorf("negatives: %d is negative; 0 means none", u.Negatives)
+	case u.Negatives > 0 && u.Rule != Solve:
+		return fmt.Errorf("negatives: only rows that are solved for (rule: solve) can spare others")
+	case !(u.Weight > 0) || math.IsInf(u.Weight, 0):
+		return fmt.Errorf("negative_weight: %g is not a positive number", u.Weight)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
-	"keyhole.example/keyhole/nn/eager"
 )
 
 // rungs are the scales that Scales tries: 1 to 8 in steps of √2.
@@ -52,12 +51,8 @@ func (o *Objective) Scales(rows [][]Rows, reach float64) ([]float32, error) {
 // edits in the model with its update, scaled, and whether each of them is the
 // most probable one.
 func (o *Objective) reached(rows [][]Rows, scales []float32) (prob []float64, right []bool, err error) {
-	if o.ops == nil {
-		o.ops = eager.New(o.e)
-	}
 	d := o.model.Config.Width
-	o.ops.Reset()
-	o.ops.SetTasks(o.inner.Seq.Tasks)
+	o.outside().SetTasks(o.inner.Seq.Tasks)
 	o.ops.Deltas = map[string][]nn.Delta{}
 	for i, s := range o.sites {
 		for t, r := range rows[i] {

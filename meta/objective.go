@@ -49,6 +49,9 @@ type Objective struct {
 	Mode hypernet.Mode
 	// Watch names the first non-finite value in errors.
 	Watch bool
+	// Others are the subjects that edits are asked about beside their own, at edit
+	// time as in training.
+	Others Others
 
 	cfg   Config
 	model *lm.Model
@@ -67,6 +70,8 @@ type Objective struct {
 	items       []text.Item
 	keep        []bool // rows of inner that change weights
 	keepWanted  []bool // among its wanted rows
+
+	stay []hypernet.Stay // by site, see takeStay; nil: none
 
 	ops     *eager.Ops // for passes outside the graph
 	memory  graph.Memory
@@ -182,7 +187,10 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 	o.inner.Seq.Tasks, o.rest.Seq.Tasks = innerTasks, restTasks
 	o.hIn, o.hRest = grow(o.hIn, innerAt*d), grow(o.hRest, restAt*d)
 	o.base = grow(o.base, len(o.locRows.V)*d)
-	return o.runPrefix(tasks, withRest)
+	if err := o.runPrefix(tasks, withRest); err != nil {
+		return err
+	}
+	return o.takeStay(tasks)
 }
 
 func (o *Objective) runPrefix(tasks []Task, withRest bool) error {
@@ -419,6 +427,14 @@ func (o *Objective) run(m *graph.Machine, accumulate bool) error {
 	m.Set(o.g.hRest, kernel.Mat(o.hRest, len(o.hRest)/d, d))
 	m.Set(o.g.base, kernel.Mat(o.base, len(o.base)/d, d))
 	m.Watch, m.Profile = o.Watch, o.profile
+	for gi, f := range o.g.layouts {
+		f.Stay = f.Stay[:0]
+		for _, i := range o.Net.Groups[gi].Sites {
+			if o.stay != nil {
+				f.Stay = append(f.Stay, o.stay[i])
+			}
+		}
+	}
 	return m.Run(accumulate)
 }
 
@@ -470,6 +486,7 @@ func mean(s kernel.Matrix, at, n int) (loss, hit float64) {
 type Rows struct {
 	nn.Delta
 	Keys kernel.Matrix // [rows, in]
+	Stay kernel.Matrix // inputs that were spared beside them, [rows, in]
 }
 
 // Rows computes the updates of the tasks' edits, with a frozen normaliser:
@@ -506,10 +523,15 @@ func (o *Objective) Rows(tasks []Task) ([][]Rows, error) {
 			if err != nil {
 				return nil, err
 			}
-			for _, q := range layout.Tasks[m] {
+			for t, q := range layout.Tasks[m] {
 				r := Rows{Delta: copyDelta(z, q, grp.In, grp.Out, o.Sign()*rate[0])}
 				if solved {
 					r.Keys = copyDelta(g.editing.Value(g.gathered[gi]), q, grp.In, grp.Out, 1).U
+					r.Stay = kernel.Mat(nil, 0, grp.In)
+				}
+				if o.stay != nil {
+					s := o.stay[i]
+					r.Stay = kernel.Mat(s.U.Data[s.Tasks[t].Lo*grp.In:s.Tasks[t].Hi*grp.In], s.Tasks[t].Hi-s.Tasks[t].Lo, grp.In)
 				}
 				rows[i] = append(rows[i], r)
 			}

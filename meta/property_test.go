@@ -13,6 +13,7 @@ import (
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/text"
 )
 
@@ -111,6 +112,47 @@ func someTasks(n int) []Task {
 		})
 	}
 	return tasks
+}
+
+// besideOthers gives each task two texts that have to stay.
+func besideOthers(tasks []Task) {
+	rng := rand.New(rand.NewPCG(19, 20))
+	for i := range tasks {
+		for range 2 {
+			t := text.Text{}
+			for range 4 + rng.IntN(3) {
+				t.IDs, t.Labels = append(t.IDs, int32(rng.IntN(40))), append(t.Labels, -1)
+			}
+			t.Rows = nn.Range{Lo: len(t.IDs) - 1 - rng.IntN(2), Hi: len(t.IDs)}
+			tasks[i].Stay = append(tasks[i].Stay, t)
+		}
+	}
+}
+
+// TestNegativesChangeNoByteOfOtherTasks: a task's score is the same alone and in
+// a batch of tasks with negatives, which do change it.
+func TestNegativesChangeNoByteOfOtherTasks(t *testing.T) {
+	o := tiny(t, "llama", 2, solving)
+	warm(t, o)
+	tasks := someTasks(5)
+	without, err := o.Score(tasks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	besideOthers(tasks)
+	together, err := o.Score(tasks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range tasks {
+		alone, err := o.Score(tasks[i : i+1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if alone[0] != together[i] || alone[0] == without[i] {
+			t.Errorf("task %d scores %+v alone, %+v in a batch, %+v without negatives", i, alone[0], together[i], without[i])
+		}
+	}
 }
 
 // warm gives the normaliser statistics.
@@ -230,6 +272,7 @@ func TestMetaGradient(t *testing.T) {
 		{"solve, answer rows", "llama", func(h *hypernet.Config, c *Config) { solving(h, c); h.Update.Rows = hypernet.AnswerRows }},
 		{"two steps", "llama", twoSteps},
 		{"two steps of the answer rows", "gpt2", func(h *hypernet.Config, c *Config) { twoSteps(h, c); h.Update.Rows = hypernet.AnswerRows }},
+		{"solve beside negatives", "gpt2", func(h *hypernet.Config, c *Config) { solving(h, c); h.Update.Negatives = 2 }},
 		{"solve for the identity", "gpt2", func(h *hypernet.Config, c *Config) {
 			solving(h, c)
 			h.Update.Prior = hypernet.Identity
@@ -254,6 +297,9 @@ func TestMetaGradient(t *testing.T) {
 					tasks[i].Outer = append(tasks[i].Outer, two[3+i].Outer...)
 					tasks[i].Loc = append(tasks[i].Loc, two[3+i].Loc...)
 				}
+			}
+			if o.Net.Config.Update.Negatives > 0 {
+				besideOthers(tasks)
 			}
 			if o.Net.Config.Update.Rows == hypernet.AnswerRows {
 				for _, x := range tasks {

@@ -15,6 +15,7 @@ import (
 type Task struct {
 	ID                string
 	Inner, Outer, Loc []text.Text
+	Stay              []text.Text // at their Rows, the layers' outputs must not follow the edit
 }
 
 // Maker turns records into tasks. What is drawn at random (which rephrasing,
@@ -31,6 +32,7 @@ type Maker struct {
 	Rows                    string // which rows of an edit change weights, see Mark; "": all
 	Seed                    uint64
 	Records                 []data.Edit // where a record without locality prompts borrows one
+	Others                  Others      // subjects for an edit's negatives
 }
 
 // Task makes one task of the records, at the given visit to them.
@@ -46,6 +48,11 @@ func (m *Maker) Task(records []data.Edit, visit int) (Task, error) {
 			return t, fmt.Errorf("%s: %w", where(r), err)
 		}
 		t.Inner = append(t.Inner, inner)
+		stay, err := m.Others.Texts(m.Tok, r.Prompt, r.Subject, cmp.Or(text.Place(r), text.First), visit)
+		if err != nil {
+			return t, fmt.Errorf("%s: %w", where(r), err)
+		}
+		t.Stay = append(t.Stay, stay...)
 		for _, prompt := range m.asked(r, visit) {
 			maxLen := 0
 			if prompt != r.Prompt { // an edit is asked on the text that it is made on
@@ -76,7 +83,7 @@ func (m *Maker) asked(r *data.Edit, visit int) []string {
 		all = append(slices.Clone(all), r.Prompt)
 	}
 	var out []string
-	for _, i := range m.draw("paraphrase", r.ID, visit, len(all), m.Paraphrases) {
+	for _, i := range draw(m.Seed, "paraphrase", r.ID, visit, len(all), m.Paraphrases) {
 		out = append(out, all[i])
 	}
 	return out
@@ -94,7 +101,7 @@ func (m *Maker) locality(r *data.Edit, visit int) ([]text.Text, error) {
 		pool = []unrelated{p}
 	}
 	var out []text.Text
-	for _, i := range m.draw("locality", r.ID, visit, len(pool), m.Localities) {
+	for _, i := range draw(m.Seed, "locality", r.ID, visit, len(pool), m.Localities) {
 		t, err := m.kept(r, pool[i])
 		if err != nil {
 			return nil, err
@@ -130,7 +137,7 @@ func prompts(r *data.Edit) []unrelated {
 }
 
 // draw returns want (at least one, at most n) different numbers below n.
-func (m *Maker) draw(what, id string, visit, n, want int) []int {
+func draw(seed uint64, what, id string, visit, n, want int) []int {
 	free := make([]int, n)
 	for i := range free {
 		free[i] = i
@@ -141,7 +148,7 @@ func (m *Maker) draw(what, id string, visit, n, want int) []int {
 		if k > 0 {
 			key = fmt.Sprintf("%s/%d/%s", what, k, id)
 		}
-		i := data.Choose(m.Seed, key, visit, len(free))
+		i := data.Choose(seed, key, visit, len(free))
 		out = append(out, free[i])
 		free = slices.Delete(free, i, i+1)
 	}

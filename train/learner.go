@@ -111,6 +111,7 @@ func (e *Editor) load(c *checkpoints.Checkpoint, st *state) error {
 			f.Close()
 		}
 	}()
+	e.setOthers(st.Others)
 	saved := st.rows()
 	return e.Learner().Remembered(func(k hypernet.Kept) error {
 		if files[k.File] == nil {

@@ -164,6 +164,15 @@ func (e *Editor) maker(records []data.Edit) *meta.Maker {
 	return &meta.Maker{
 		Tok: e.Model.Tokenizer, Text: e.TextOptions(), Rephrase: d.Rephrase, OwnPrompt: d.OwnPrompt,
 		Paraphrases: d.Paraphrases, Localities: d.Localities, Rows: e.Config.Hypernet.Update.Rows, Seed: e.Config.Seed, Records: records,
+		Others: e.Objective.Others,
+	}
+}
+
+// setOthers makes names the subjects that negatives are drawn from.
+func (e *Editor) setOthers(names []string) {
+	u := e.Config.Hypernet.Update
+	if u.Negatives > 0 {
+		e.Objective.Others = meta.Others{Names: names, Count: u.Negatives, Rows: u.Rows, Seed: e.Config.Seed}
 	}
 }
 

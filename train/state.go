@@ -39,6 +39,8 @@ type state struct {
 	Priors     []int64     `json:"prior_counts,omitempty"`
 
 	Rows map[string][]int64 `json:"row_counts,omitempty"` // of other kinds of memory
+
+	Others []string `json:"others,omitempty"` // subjects that negatives are drawn from
 }
 
 // rows are the counts of rows of what the learner remembers, by file. The first
@@ -75,6 +77,7 @@ func doubles(name string, x []float64) hf.Entry {
 func (l *Loop) save() error {
 	l.state.Cursor = l.sampler.State()
 	l.state.setRows(counts(l.Learner()))
+	l.state.Others = l.Objective.Others.Names
 	st, err := json.Marshal(l.state)
 	if err != nil {
 		return err

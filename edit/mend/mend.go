@@ -96,6 +96,11 @@ func (e *Editor) tasks(ctx context.Context, m *lm.Model, groups [][]edit.Request
 				return nil, fmt.Errorf("edit %s: %w", g[j].ID, err)
 			}
 			tasks[i].Inner = append(tasks[i].Inner, t)
+			stay, err := e.o.Others.Texts(e.tok, g[j].Prompt, g[j].Subject, cmp.Or(g[j].Occurrence, text.First), 0)
+			if err != nil {
+				return nil, fmt.Errorf("edit %s: %w", g[j].ID, err)
+			}
+			tasks[i].Stay = append(tasks[i].Stay, stay...)
 		}
 	}
 	return tasks, nil
@@ -162,7 +167,8 @@ func (e *Editor) solved(ctx context.Context, m *lm.Model, groups [][]edit.Reques
 	}
 	var out []*edit.Edited
 	for _, g := range groups {
-		one, err := e.solve(rows[:len(g)])
+		whole := e.join(rows[:len(g)])
+		one, err := e.solve(rows[:len(g)], whole)
 		if err != nil {
 			return nil, err
 		}
@@ -170,8 +176,7 @@ func (e *Editor) solved(ctx context.Context, m *lm.Model, groups [][]edit.Reques
 		d := e.edited(g, one)
 		h := &memory{}
 		for i, s := range e.o.Net.Sites {
-			h.names, h.keys = append(h.names, s.Name), append(h.keys, one[i].Keys)
-			h.values = append(h.values, scaled(one[i].D, one[i].Scale))
+			h.names, h.keys, h.values = append(h.names, s.Name), append(h.keys, whole[i].Keys), append(h.values, whole[i].D)
 		}
 		if err := e.keepRows(d, h); err != nil {
 			return nil, err
@@ -232,6 +237,9 @@ func (e *Editor) Fingerprint() string {
 		panic("mend: " + err.Error()) // plain structs of numbers and texts
 	}
 	h.Write(head)
+	for _, name := range e.o.Others.Names {
+		fmt.Fprintf(h, "%q", name)
+	}
 	var raw []byte // of a few values at a time: a network may have as many as the model
 	for part := range slices.Chunk(e.o.Net.Flat, 1<<14) {
 		raw = raw[:0]

@@ -103,7 +103,7 @@ func set(n int) *data.Set {
 func requests(n int) []edit.Request {
 	var out []edit.Request
 	for _, e := range set(n).Edits {
-		out = append(out, edit.Request{ID: e.ID, Prompt: e.Prompt, Target: e.TargetNew})
+		out = append(out, edit.Request{ID: e.ID, Subject: e.Subject, Prompt: e.Prompt, Target: e.TargetNew})
 	}
 	return out
 }

@@ -52,24 +52,33 @@ func (e *Editor) alone(ctx context.Context, m *lm.Model, requests []edit.Request
 	return out, nil
 }
 
-// solve makes one edit of the rows of several, [request][site].
-func (e *Editor) solve(rows [][]meta.Rows) ([]meta.Rows, error) {
+// solve makes one edit of the rows of several, [request][site], and of whole,
+// what join made of them.
+func (e *Editor) solve(rows [][]meta.Rows, whole []meta.Rows) ([]meta.Rows, error) {
 	if len(rows) == 1 {
 		return rows[0], nil
 	}
-	out := e.join(rows)
+	out := make([]meta.Rows, len(whole))
 	for i := range out {
-		k, err := e.o.Net.SolveKeys(e.o.Engine(), i, out[i].Keys)
+		k, err := e.o.Net.SolveKeys(e.o.Engine(), i, whole[i].Keys)
 		if err != nil {
 			return nil, fmt.Errorf("editor %s: %w", e.name, err)
 		}
-		out[i].U = k
+		own := 0 // the rows behind have no value
+		for _, r := range rows {
+			own += r[i].Keys.Rows
+		}
+		out[i].Delta = nn.Delta{U: first(k, own), D: first(whole[i].D, own), Scale: 1}
 	}
 	return out, nil
 }
 
+func first(x kernel.Matrix, rows int) kernel.Matrix {
+	return kernel.Mat(x.Data[:rows*x.Cols], rows, x.Cols)
+}
+
 // join lays the keys and values of several edits' rows, [request][site], one
-// behind the other, by site.
+// behind the other, by site; behind them what is to stay, whose values are zero.
 func (e *Editor) join(rows [][]meta.Rows) []meta.Rows {
 	out := make([]meta.Rows, len(e.o.Net.Sites))
 	for i, s := range e.o.Net.Sites {
@@ -78,6 +87,12 @@ func (e *Editor) join(rows [][]meta.Rows) []meta.Rows {
 			keys.Data, values.Data = append(keys.Data, r[i].Keys.Data...), append(values.Data, scaled(r[i].D, r[i].Scale).Data...)
 			keys.Rows, values.Rows = keys.Rows+r[i].Keys.Rows, values.Rows+r[i].D.Rows
 		}
+		for _, r := range rows {
+			keys.Data = append(keys.Data, r[i].Stay.Data...)
+			keys.Rows += r[i].Stay.Rows
+		}
+		values.Data = append(values.Data, make([]float32, (keys.Rows-values.Rows)*s.Out)...)
+		values.Rows = keys.Rows
 		out[i] = meta.Rows{Delta: nn.Delta{D: values, Scale: 1}, Keys: keys}
 	}
 	return out
