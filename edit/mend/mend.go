@@ -116,7 +116,7 @@ func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) 
 	}
 	out := make([]*edit.Edited, 0, len(groups))
 	for lo := 0; lo < len(tasks); {
-		n := together(tasks[lo:])
+		n := inOnePass(tasks[lo:])
 		rows, err := e.o.Rows(tasks[lo : lo+n])
 		if err != nil {
 			return nil, fmt.Errorf("editor %s: %w", e.name, err)
@@ -131,8 +131,8 @@ func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) 
 // long they are.
 const runRows = 2048
 
-// together is how many of the first tasks share a run, at least one.
-func together(tasks []meta.Task) int {
+// inOnePass is how many of the first tasks share a run, at least one.
+func inOnePass(tasks []meta.Task) int {
 	rows := 0
 	for n, t := range tasks {
 		for _, x := range t.Inner {
@@ -159,20 +159,34 @@ func (e *Editor) each(groups [][]edit.Request, rows [][]meta.Rows) []*edit.Edite
 }
 
 // solved makes an edit of each group, with the rows of its requests solved for
-// together. What a request's values are does not depend on the others.
+// together. With one look at an edit, a request's values do not depend on the
+// others; a later look sees the model with the whole group's values.
 func (e *Editor) solved(ctx context.Context, m *lm.Model, groups [][]edit.Request) ([]*edit.Edited, error) {
-	rows, err := e.alone(ctx, m, slices.Concat(groups...))
+	jointly := func(g []edit.Request) bool { return len(g) > 1 && e.o.Net.Config.Update.Steps > 1 }
+	var single []edit.Request
+	for _, g := range groups {
+		if !jointly(g) {
+			single = append(single, g...)
+		}
+	}
+	rows, err := e.alone(ctx, m, single)
 	if err != nil {
 		return nil, err
 	}
 	var out []*edit.Edited
 	for _, g := range groups {
-		whole := e.join(rows[:len(g)])
-		one, err := e.solve(rows[:len(g)], whole)
+		var one, whole []meta.Rows
+		if jointly(g) {
+			one, err = e.together(ctx, m, g)
+			whole = e.join([][]meta.Rows{one})
+		} else {
+			whole = e.join(rows[:len(g)])
+			one, err = e.solve(rows[:len(g)], whole)
+			rows = rows[len(g):]
+		}
 		if err != nil {
 			return nil, err
 		}
-		rows = rows[len(g):]
 		d := e.edited(g, one)
 		h := &memory{}
 		for i, s := range e.o.Net.Sites {

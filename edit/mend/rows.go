@@ -24,7 +24,7 @@ func (e *Editor) alone(ctx context.Context, m *lm.Model, requests []edit.Request
 	}
 	var out [][]meta.Rows
 	for lo := 0; lo < len(tasks); {
-		n := together(tasks[lo:])
+		n := inOnePass(tasks[lo:])
 		made, err := e.o.Rows(tasks[lo : lo+n])
 		if err != nil {
 			return nil, fmt.Errorf("editor %s: %w", e.name, err)
@@ -48,6 +48,23 @@ func (e *Editor) alone(ctx context.Context, m *lm.Model, requests []edit.Request
 			}
 			out = append(out, one)
 		}
+	}
+	return out, nil
+}
+
+// together computes the rows of requests that are looked at together, by site.
+func (e *Editor) together(ctx context.Context, m *lm.Model, requests []edit.Request) ([]meta.Rows, error) {
+	tasks, err := e.tasks(ctx, m, [][]edit.Request{requests})
+	if err != nil {
+		return nil, err
+	}
+	made, err := e.o.Rows(tasks)
+	if err != nil {
+		return nil, fmt.Errorf("editor %s: %w", e.name, err)
+	}
+	out := make([]meta.Rows, len(made))
+	for i := range made {
+		out[i] = made[i][0]
 	}
 	return out, nil
 }

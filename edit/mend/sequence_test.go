@@ -286,3 +286,38 @@ func movedBy(d nn.Delta, x kernel.Matrix) float64 {
 	}
 	return sum
 }
+
+// TestALaterLookSeesTheWholeGroup: with two looks, edits made together have other
+// values than each alone; those that do not meet have their own.
+func TestALaterLookSeesTheWholeGroup(t *testing.T) {
+	m, _, e := tinyWith(t, "mend", func(c *hypernet.Config) {
+		c.Update.Rule, c.Update.Ridge, c.Update.Steps = hypernet.Solve, 0.01, 2
+	}, func(*Editor) {})
+	list := requests(3)
+	each, err := e.ApplyEach(context.Background(), m, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := e.Apply(context.Background(), m, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range whole.Changes {
+		one, all := each[0].Memory.(*memory).values[i], whole.Memory.(*memory).values[i]
+		if all.Rows <= one.Rows || len(all.Data) != all.Rows*all.Cols {
+			t.Fatalf("%d rows of values for three edits, %d for the first", all.Rows, one.Rows)
+		}
+		if slices.Equal(one.Data, all.Data[:len(one.Data)]) {
+			t.Errorf("%s: the second look saw nothing of the other edits", whole.Changes[i].Weight)
+		}
+	}
+	again, err := e.Apply(context.Background(), m, list[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range again.Changes {
+		if !slices.Equal(again.Memory.(*memory).values[i].Data, each[0].Memory.(*memory).values[i].Data) {
+			t.Errorf("%s: an edit alone depends on those beside it in a run", again.Changes[i].Weight)
+		}
+	}
+}
