@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"keyhole.example/keyhole/edit"
@@ -28,6 +27,7 @@ type desk struct {
 
 	on   *edit.Edited // what is on, as one edit
 	undo func()       // makes the model the base again; nil: it is
+	now  *job         // that is worked on; nil: none
 }
 
 func newDesk(b *workbench.Bench) (*desk, error) {
@@ -120,7 +120,7 @@ func (d *desk) join(ctx context.Context, list []*kept) (*edit.Edited, error) {
 	}
 	var contexts []func(string) (string, error)
 	for _, name := range order {
-		if _, err := d.use(ctx, name); err != nil {
+		if _, err := d.use(ctx, name, nil); err != nil {
 			return nil, err
 		}
 		e, err := d.bench.Editor.Apply(ctx, d.bench.Model, facts[name])
@@ -145,25 +145,42 @@ func (d *desk) join(ctx context.Context, list []*kept) (*edit.Edited, error) {
 	return out, nil
 }
 
-// asked is the tokens of a prompt: in the chat template if chat is set, behind what
-// the edits put in front of it.
+// front is what the edits put in front of a prompt.
+func front(e *edit.Edited, prompt string) (string, error) {
+	if e == nil || e.Context == nil {
+		return "", nil
+	}
+	return e.Context(prompt)
+}
+
+// asked is the tokens of a prompt: in the chat template if chatting is set, behind
+// what the edits put in front of it.
 func (d *desk) asked(prompt string, chatting bool, e *edit.Edited) ([]int32, error) {
-	front := ""
-	var err error
-	if e != nil && e.Context != nil {
-		if front, err = e.Context(prompt); err != nil {
-			return nil, err
-		}
-	}
 	if chatting {
-		if d.chat == nil {
-			return nil, wrong("chat", "the model %s has no chat template", d.bench.Base)
-		}
-		if prompt, err = d.chat.Ask(prompt); err != nil {
-			return nil, wrong("prompt", "%v", err)
-		}
+		return d.chatted([]chat.Message{{Role: "user", Content: prompt}}, "chat", e)
 	}
-	return d.tokens(front + prompt)
+	before, err := front(e, prompt)
+	if err != nil {
+		return nil, err
+	}
+	return d.tokens(before + prompt)
+}
+
+// chatted is the tokens of a conversation, of which the last message asks. field is
+// that of the request.
+func (d *desk) chatted(messages []chat.Message, field string, e *edit.Edited) ([]int32, error) {
+	if d.chat == nil {
+		return nil, wrong(field, "the model %s has no chat template; ask it by /v1/completions, or without chat", d.bench.Base)
+	}
+	before, err := front(e, messages[len(messages)-1].Content)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := d.chat.Render(messages, true)
+	if err != nil {
+		return nil, wrong(field, "%v", err)
+	}
+	return d.tokens(before + whole)
 }
 
 // tokens are those of a text that the model has room behind.
@@ -173,7 +190,7 @@ func (d *desk) tokens(prompt string) ([]int32, error) {
 	case len(ids) == 0:
 		return nil, wrong("prompt", "the prompt is empty")
 	case len(ids) > min(limit, maxTokens):
-		return nil, &problem{400, "prompt", fmt.Sprintf("the prompt has %d tokens, and %d are possible here", len(ids), min(limit, maxTokens))}
+		return nil, wrong("prompt", "the prompt has %d tokens, and %d are possible here", len(ids), min(limit, maxTokens))
 	}
 	return ids, nil
 }

@@ -2,10 +2,10 @@ package serve
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/catalog"
@@ -29,9 +29,13 @@ type offer struct {
 	Default bool   `json:"default"`
 	About   string `json:"about"`
 	subject bool
-	open    func(context.Context) (edit.Editor, catalog.Made, error)
+	open    func(ctx context.Context, set []string) (edit.Editor, catalog.Made, error)
+	ready   map[string]opened // by its settings, once they are asked for
+}
 
-	editor edit.Editor // once it is made
+// opened is an editor that is made.
+type opened struct {
+	editor edit.Editor
 	made   catalog.Made
 }
 
@@ -72,19 +76,19 @@ func offers(b *workbench.Bench, runs map[string]string, chosen []string, threads
 }
 
 func fromCatalogue(b *workbench.Bench, e catalog.Entry) *offer {
-	o := &offer{Name: e.Name, Kind: weightsKind, About: e.About, subject: e.Subject}
-	var set []string
+	o := &offer{Name: e.Name, Kind: weightsKind, About: e.About, subject: e.Subject, ready: map[string]opened{}}
+	var own []string
 	switch {
 	case e.InContext:
 		o.Kind = contextKind
 		if e.Has("memory") { // a context stands in front of the prompts that it is about
-			set = []string{"memory=" + ike.StoreMemory}
+			own = []string{"memory=" + ike.StoreMemory}
 		}
 	case e.Memory:
 		o.Kind = storeKind
 	}
-	o.open = func(ctx context.Context) (edit.Editor, catalog.Made, error) {
-		if err := b.Use(ctx, e.Name, set); err != nil {
+	o.open = func(ctx context.Context, set []string) (edit.Editor, catalog.Made, error) {
+		if err := b.Use(ctx, e.Name, append(slices.Clone(own), set...)); err != nil {
 			return nil, catalog.Made{}, err
 		}
 		return b.Editor, b.Made, nil
@@ -93,8 +97,8 @@ func fromCatalogue(b *workbench.Bench, e catalog.Entry) *offer {
 }
 
 func fromRun(b *workbench.Bench, name, dir string, threads int) *offer {
-	o := &offer{Name: name, Kind: weightsKind, Learned: true, About: "trained: run " + filepath.Base(dir)}
-	o.open = func(context.Context) (edit.Editor, catalog.Made, error) {
+	o := &offer{Name: name, Kind: weightsKind, Learned: true, About: "trained: run " + filepath.Base(dir), ready: map[string]opened{}}
+	o.open = func(context.Context, []string) (edit.Editor, catalog.Made, error) {
 		e, err := b.TrainedHere(dir, threads)
 		return e, catalog.Made{}, err
 	}
@@ -117,25 +121,34 @@ func RunName(dir string) (string, error) {
 	return name, nil
 }
 
-// use makes an offered editor the bench's. The model is the base meanwhile: what
-// editors learn of it when they are made is of that.
-func (d *desk) use(ctx context.Context, name string) (*offer, error) {
+// offered is the editor of a name.
+func (d *desk) offered(name string) (*offer, error) {
 	at := slices.IndexFunc(d.offers, func(o *offer) bool { return o.Name == name })
 	if at < 0 {
 		return nil, wrong("editor", "there is no editor %q here; GET /api/v1/status lists them", name)
 	}
-	o := d.offers[at]
+	return d.offers[at], nil
+}
+
+// use makes an offered editor, with settings, the bench's. The model is the base
+// meanwhile: what editors learn of it when they are made is of that.
+func (d *desk) use(ctx context.Context, name string, set []string) (*offer, error) {
+	o, err := d.offered(name)
+	if err != nil {
+		return nil, err
+	}
 	d.base()
-	if o.editor == nil {
-		e, made, err := o.open(ctx)
-		if err != nil {
+	key := strings.Join(set, " ")
+	x, ok := o.ready[key]
+	if !ok {
+		if x.editor, x.made, err = o.open(ctx, set); err != nil {
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
-			return nil, errors.Join(fmt.Errorf("editor %s: %w", name, err))
+			return nil, fmt.Errorf("editor %s: %w", name, err)
 		}
-		o.editor, o.made = e, made
+		o.ready[key] = x
 	}
-	d.bench.Editor, d.bench.Made = o.editor, o.made
+	d.bench.Editor, d.bench.Made = x.editor, x.made
 	return o, nil
 }

@@ -16,11 +16,11 @@ import (
 
 // limits are how long a client may take.
 type limits struct {
-	header, body, idle, write, beat, grace time.Duration
+	header, body, idle, write, beat, poll, grace time.Duration
 }
 
 func usual() limits {
-	return limits{header: 5 * time.Second, body: 30 * time.Second, idle: 2 * time.Minute, write: 15 * time.Second, beat: 15 * time.Second, grace: 10 * time.Second}
+	return limits{header: 5 * time.Second, body: 30 * time.Second, idle: 2 * time.Minute, write: 15 * time.Second, beat: 15 * time.Second, poll: time.Second, grace: 10 * time.Second}
 }
 
 // guard lets through who may ask: by the name of the host, which a page of another

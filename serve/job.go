@@ -126,12 +126,15 @@ func (j *job) report(done, total int, text string) {
 	}
 }
 
-// token gives out a piece of a text.
-func (j *job) token(text string) {
+// tell gives out something that the work has made so far.
+func (j *job) tell(name string, v any) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.emit("token", map[string]string{"text": text})
+	j.emit(name, v)
 }
+
+// token gives out a piece of a text.
+func (j *job) token(text string) { j.tell("token", map[string]string{"text": text}) }
 
 // end settles what came of the job.
 func (j *job) end(result any, err error) {

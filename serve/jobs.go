@@ -122,6 +122,14 @@ func (e *sender) send(id int, name string, data []byte) error {
 	return e.control.Flush()
 }
 
+// data writes an event without a name, as OpenAI's clients read them.
+func (e *sender) data(data []byte) error {
+	if _, err := fmt.Fprintf(e.w, "data: %s\n\n", data); err != nil {
+		return err
+	}
+	return e.control.Flush()
+}
+
 // wait waits for more, with a sign of life now and then; false: the client is gone.
 func (e *sender) wait(r *http.Request, more <-chan struct{}) bool {
 	beat := time.NewTicker(e.beat)

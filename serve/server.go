@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"keyhole.example/keyhole/edit/stats"
 	"keyhole.example/keyhole/internal/mmap"
 	"keyhole.example/keyhole/workbench"
 )
@@ -47,16 +48,29 @@ type Server struct {
 	trials  trials // the worker's
 	metrics *metrics
 	slow    limits
+	started time.Time
 
 	mu    sync.Mutex
-	list  []*kept         // replaced, never changed
-	jobs  jobs            // that clients can name
-	files map[string]file // to be downloaded
+	list  []*kept // replaced, never changed
+	jobs  jobs    // that clients can name
+	files []*file // to be downloaded, the oldest first
 
 	ctx     context.Context // of the jobs
 	stop    context.CancelCauseFunc
 	stopped chan struct{} // the worker has ended
 }
+
+// watcher reports the collection of statistics as progress of the job that needs
+// them.
+type watcher struct{ d *desk }
+
+func (w watcher) Collecting(text string, done, total int) {
+	if w.d.now != nil {
+		w.d.now.report(done, total, "collecting statistics from "+text)
+	}
+}
+
+func (watcher) Collected(string, []*stats.Moment) {}
 
 // NewToken is 256 random bits as text.
 func NewToken() string {
@@ -97,10 +111,14 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opts: o, queue: newQueue(o.Waiting), desk: d, store: st, list: list, metrics: newMetrics(), slow: usual(),
-		files: map[string]file{}, stopped: make(chan struct{}),
+		opts: o, queue: newQueue(o.Waiting), desk: d, store: st, list: list, metrics: newMetrics(), slow: usual(), started: time.Now(),
+		stopped: make(chan struct{}),
 	}
+	o.Bench.Watcher = watcher{d}
 	whole, err := d.join(ctx, on(list))
+	if err == nil {
+		err = removeFiles(o.Store)
+	}
 	if err == nil {
 		err = d.put(whole)
 	}
@@ -118,7 +136,7 @@ func (s *Server) Close() error {
 	s.queue.close()
 	<-s.stopped
 	s.desk.base()
-	return errors.Join(s.removeFiles(), s.store.close())
+	return errors.Join(removeFiles(s.opts.Store), s.store.close())
 }
 
 // work does one job after the other until the server is closed.
@@ -155,6 +173,8 @@ func (s *Server) guarded(j *job) (result any, err error) {
 	if err := context.Cause(j.ctx); err != nil {
 		return nil, err
 	}
+	s.desk.now = j
+	defer func() { s.desk.now = nil }()
 	return j.work(j.ctx, j)
 }
 

@@ -35,6 +35,7 @@ type row struct {
 type trial struct {
 	ID      string  `json:"id"` // "": there is no edit to be kept
 	Editor  string  `json:"editor"`
+	Layer   *int    `json:"layer,omitempty"` // that was chosen
 	Request fact    `json:"request"`
 	Seconds float64 `json:"seconds"`
 	Held    bool    `json:"held"`
@@ -80,6 +81,7 @@ func (s *Server) try(w http.ResponseWriter, r *http.Request) error {
 	var q struct {
 		Request fact     `json:"request"`
 		Editors []string `json:"editors"`
+		Layer   *int     `json:"layer"` // of rome; absent: its own
 	}
 	if err := read(w, r, &q, false); err != nil {
 		return err
@@ -91,21 +93,24 @@ func (s *Server) try(w http.ResponseWriter, r *http.Request) error {
 		return wrong("editors", "name one to %d editors", maxEditors)
 	}
 	for _, name := range q.Editors {
-		at := slices.IndexFunc(s.desk.offers, func(o *offer) bool { return o.Name == name })
+		o, err := s.desk.offered(name)
 		switch {
-		case at < 0:
-			return wrong("editors", "there is no editor %q here", name)
-		case s.desk.offers[at].subject && q.Request.Subject == "":
+		case err != nil:
+			return err
+		case o.subject && q.Request.Subject == "":
 			return wrong("request.subject", "editor %s needs the subject: name the words of the prompt that the fact is about", name)
 		}
 	}
+	if blocks := s.opts.Bench.Model.Config.Layers; q.Layer != nil && (*q.Layer < 0 || *q.Layer >= blocks) {
+		return wrong("layer", "layer has to be from 0 to %d", blocks-1)
+	}
 	return s.launch(w, r, "trial", func(ctx context.Context, j *job) (any, error) {
-		list, err := s.tryAll(ctx, j, q.Request, q.Editors)
+		list, err := s.tryAll(ctx, j, q.Request, q.Editors, q.Layer)
 		return map[string]any{"trials": list}, err
 	})
 }
 
-func (s *Server) tryAll(ctx context.Context, j *job, f fact, editors []string) ([]*trial, error) {
+func (s *Server) tryAll(ctx context.Context, j *job, f fact, editors []string, layer *int) ([]*trial, error) {
 	total := 1 + 2*len(editors)
 	j.report(0, total, "asking the model as it is")
 	m, err := s.desk.measure(ctx, &f)
@@ -116,6 +121,9 @@ func (s *Server) tryAll(ctx context.Context, j *job, f fact, editors []string) (
 	for i, name := range editors {
 		j.report(1+2*i, total, name+": editing")
 		t := &trial{Editor: name, Request: f, Rows: m.before()}
+		if layer != nil && name == layered {
+			t.Layer = layer
+		}
 		err := s.desk.try(ctx, t, on(s.edited()), m, func() { j.report(2+2*i, total, name+": asking the edited model") })
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -131,6 +139,9 @@ func (s *Server) tryAll(ctx context.Context, j *job, f fact, editors []string) (
 	j.report(total, total, "")
 	return out, nil
 }
+
+// layered is the editor whose layer a trial may choose.
+const layered = "rome"
 
 // newTrialID cannot be guessed: who has it saw the trial.
 func newTrialID() string {
@@ -209,7 +220,11 @@ func (m *measuring) before() []row {
 // try makes the trial's edit from the base model and measures the model that is
 // the base with it and the edits of list.
 func (d *desk) try(ctx context.Context, t *trial, list []*kept, m *measuring, asking func()) error {
-	o, err := d.use(ctx, t.Editor)
+	var set []string
+	if t.Layer != nil {
+		set = []string{fmt.Sprintf("layer=%d", *t.Layer)}
+	}
+	o, err := d.use(ctx, t.Editor, set)
 	if err != nil {
 		return err
 	}
@@ -279,6 +294,3 @@ func (s *Server) edited() []*kept {
 	defer s.mu.Unlock()
 	return s.list
 }
-
-// String names an edit for people.
-func (k *kept) String() string { return fmt.Sprintf("%s by %s", k.ID, k.Editor) }

@@ -91,7 +91,6 @@ func (f *serveFlags) run(c *cobra.Command, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errorAfter(err, o.Bench.Close()) }()
-	o.Bench.Watcher = newScreen(c.ErrOrStderr())
 	s, err := serve.New(c.Context(), o)
 	if err != nil {
 		return err

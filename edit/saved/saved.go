@@ -45,7 +45,7 @@ const (
 	GGUF = "gguf" // a folder with model.gguf: the base file with the edited weights changed
 	PEFT = "peft" // a folder with the edit as a LoRA adapter, without the base model
 
-	ggufName = "model.gguf"
+	GGUFName = "model.gguf" // the model, in such a folder
 )
 
 // Formats are the values of Model.Format.
@@ -150,7 +150,7 @@ func (s *Model) weights(dir string, m *lm.Model, e *edit.Edited, dtype tensorfil
 		for _, c := range e.Changes {
 			changed = append(changed, c.Weight)
 		}
-		return m.SaveGGUF(filepath.Join(dir, ggufName), lm.GGUFOptions{Changed: changed, DType: dtype})
+		return m.SaveGGUF(filepath.Join(dir, GGUFName), lm.GGUFOptions{Changed: changed, DType: dtype})
 	case PEFT:
 		return writeAdapter(dir, s.Base, m, e, dtype)
 	}

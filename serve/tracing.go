@@ -1,0 +1,116 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"keyhole.example/keyhole/text"
+	"keyhole.example/keyhole/trace"
+	"keyhole.example/keyhole/workbench"
+)
+
+// traceBody is where a fact lies: the probability of the answer when the state of a
+// token in a block is restored, [tokens][blocks].
+type traceBody struct {
+	Tokens    []string    `json:"tokens"`
+	Subject   [2]int      `json:"subject"` // its first and last token
+	Blocks    int         `json:"blocks"`
+	Answer    string      `json:"answer"`
+	Clean     float64     `json:"clean"`
+	Corrupted float64     `json:"corrupted"`
+	Hidden    [][]float64 `json:"hidden"`
+	MLP       [][]float64 `json:"mlp"`
+	Attn      [][]float64 `json:"attn"`
+}
+
+// trace traces a fact in the base model, which editors change.
+func (s *Server) trace(w http.ResponseWriter, r *http.Request) error {
+	q := struct {
+		Prompt  string `json:"prompt"`
+		Subject string `json:"subject"`
+		Target  string `json:"target"`
+		Samples int    `json:"samples"`
+	}{Samples: trace.Default().Samples}
+	if err := read(w, r, &q, false); err != nil {
+		return err
+	}
+	const most = 100
+	switch {
+	case q.Samples < 1 || q.Samples > most:
+		return wrong("samples", "samples has to be from 1 to %d", most)
+	case len(q.Prompt) > maxText || len(q.Target) > maxText:
+		return wrong("prompt", "prompt and target may have %d bytes", maxText)
+	}
+	prompt, where, err := text.Fill(q.Prompt, q.Subject)
+	if err != nil {
+		return wrong("prompt", "%v", err)
+	}
+	query := trace.Query{Prompt: prompt, Subject: q.Subject, Answer: q.Target, Occurrence: firstOr(where)}
+	if _, _, err := text.Find(prompt, q.Subject, query.Occurrence); err != nil {
+		return wrong("subject", "%v", err)
+	}
+	return s.launch(w, r, "trace", func(ctx context.Context, j *job) (any, error) {
+		s.desk.base()
+		cfg := trace.Default()
+		cfg.Samples = q.Samples
+		return s.desk.trace(ctx, j, query, cfg)
+	})
+}
+
+func (d *desk) trace(ctx context.Context, j *job, q trace.Query, cfg trace.Config) (*traceBody, error) {
+	blocks := d.bench.Model.Config.Layers
+	out := &traceBody{Blocks: blocks}
+	kinds := []struct {
+		name string
+		to   *[][]float64
+	}{{trace.Hidden, &out.Hidden}, {trace.MLP, &out.MLP}, {trace.Attn, &out.Attn}}
+	for i, k := range kinds {
+		cfg.Restore = k.name
+		t, err := trace.New(d.bench.Model, d.bench.Engine, cfg, nil)
+		if err != nil {
+			return nil, err
+		}
+		t.Progress = func(done, total int) { j.report(i*total+done, len(kinds)*total, "restoring "+k.name) }
+		r, err := t.Trace(ctx, q)
+		if err != nil {
+			if errors.Is(err, trace.ErrUnknown) {
+				return nil, wrong("target", "%v; leave the target out to trace what the model says", err)
+			}
+			return nil, err
+		}
+		out.Tokens, out.Subject = r.Tokens, [2]int{r.SubjectRange[0], r.SubjectRange[1] - 1}
+		out.Answer, out.Clean, out.Corrupted = r.Answer, r.Clean, r.Corrupted
+		*k.to = r.Scores
+	}
+	return out, nil
+}
+
+// evaluate measures an editor on data, as keyhole eval does.
+func (s *Server) evaluate(w http.ResponseWriter, r *http.Request) error {
+	q := struct {
+		Data   string `json:"data"`
+		Limit  int    `json:"limit"`
+		Editor string `json:"editor"`
+	}{Limit: 20}
+	if err := read(w, r, &q, false); err != nil {
+		return err
+	}
+	const most = 1000
+	if q.Limit < 1 || q.Limit > most {
+		return wrong("limit", "limit has to be from 1 to %d", most)
+	}
+	path, ok := s.opts.Data[q.Data]
+	if q.Data == workbench.Embedded {
+		path, ok = workbench.Embedded, true
+	}
+	if !ok {
+		return wrong("data", "there are no data %q here; GET /api/v1/status lists them", q.Data)
+	}
+	if _, err := s.desk.offered(q.Editor); err != nil {
+		return err
+	}
+	return s.launch(w, r, "eval", func(ctx context.Context, j *job) (any, error) {
+		return s.desk.evaluate(ctx, j, path, q.Limit, q.Editor)
+	})
+}

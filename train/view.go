@@ -1,0 +1,74 @@
+package train
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/internal/lock"
+	"keyhole.example/keyhole/internal/regular"
+)
+
+// State is how far a run is, seen from outside.
+type State struct {
+	Editor      string // name of the editor that it trains
+	Step, Steps int
+	Running     bool // a process of this machine works on it
+}
+
+// View looks at a run folder without touching it.
+func View(dir string) (State, error) {
+	cfg := Default()
+	path := filepath.Join(dir, "config.yaml")
+	const maxConfig = 1 << 20
+	text, err := regular.ReadFile(path, maxConfig)
+	if err != nil {
+		return State{}, fmt.Errorf("run: %w", err)
+	}
+	if _, err := configs.Read(path, text, &cfg, configs.Options{Saved: true}); err != nil {
+		return State{}, fmt.Errorf("run: %w", err)
+	}
+	s := State{Editor: cfg.Hypernet.Name(), Steps: cfg.Train.Steps, Running: lock.Alive(dir)}
+	lines, _, err := LogFrom(dir, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil // it has just begun
+	}
+	for _, m := range lines {
+		s.Step = max(s.Step, m.Step)
+	}
+	return s, err
+}
+
+// LogFrom reads the lines of a run's log from a byte on, as far as they are whole,
+// and says where the next one will begin. Lines that are damaged are left out. A
+// log that has become shorter than from, since the run went on from an earlier
+// step, has no new lines yet.
+func LogFrom(dir string, from int64) (lines []Metrics, next int64, err error) {
+	f, err := regular.Open(filepath.Join(dir, "log.jsonl"))
+	if err != nil {
+		return nil, from, fmt.Errorf("log: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, from, fmt.Errorf("log: %w", err)
+	}
+	if info.Size() < from {
+		return nil, info.Size(), nil
+	}
+	raw, err := io.ReadAll(io.NewSectionReader(f, from, min(info.Size()-from, maxLog)))
+	if err != nil {
+		return nil, from, fmt.Errorf("log: %w", err)
+	}
+	whole := raw[:bytes.LastIndexByte(raw, '\n')+1]
+	for line := range bytes.Lines(whole) {
+		if m, err := readLine(line); err == nil {
+			lines = append(lines, m)
+		}
+	}
+	return lines, from + int64(len(whole)), nil
+}
