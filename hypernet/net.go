@@ -274,6 +274,12 @@ func (n *Net) Walk(fn func(p *nn.Param) error) error {
 // Params are the parameters in Walk's order.
 func (n *Net) Params() []*nn.Param { return n.params }
 
+// At are the groups of a step, counted from 0.
+func (n *Net) At(step int) []*Group {
+	each := len(n.Groups) / max(n.Config.Update.Steps, 1)
+	return n.Groups[step*each : (step+1)*each]
+}
+
 // SetExact makes the normalisers round as the reference does.
 func (n *Net) SetExact(on bool) {
 	for _, g := range n.Groups {

@@ -1,17 +1,18 @@
 package meta
 
 import (
+	"fmt"
+
 	"keyhole.example/keyhole/hypernet"
+	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
 )
 
-// look adds a step's look at the edit: the inner loss of the model with what the
-// steps before made of it, its gradient at every site, and what the step's
-// networks make of that, which site gets.
-func (o *Objective) look(g *built, site []change, step int) {
-	b := g.b
+// factors adds a look at the edit: the inner loss, and its gradient at every
+// site. before may change the output y of a site's layer, given its input x.
+func (o *Objective) factors(b *graph.Builder, hIn graph.Node, before func(site int, x, y graph.Node) graph.Node) ([]hypernet.Raw, graph.Scores) {
 	raw := make([]hypernet.Raw, len(o.sites))
 	handles := make([]graph.Node, len(o.sites))
 	b.SetTasks(&o.inner.Seq.Tasks)
@@ -20,46 +21,49 @@ func (o *Objective) look(g *built, site []change, step int) {
 		if !ok {
 			return y
 		}
-		if step > 0 {
-			f := site[i].f
-			f.Key = &handles[0] // gradients of this pass stand apart from those of the edited texts
-			y = b.LowRank(y, x, site[i].z, site[i].rate, f, b.Tasks())
-		}
-		y, handles[i] = b.Probe(y)
+		y, handles[i] = b.Probe(before(i, x, y))
 		raw[i] = hypernet.Raw{U: x, Tasks: b.Tasks(), Keep: &o.keep}
 		if b.Tasks() != &o.inner.Seq.Tasks { // behind the last attention only wanted rows are left
 			raw[i].Keep = &o.keepWanted
 		}
 		return y
 	}
-	x := lm.Blocks[graph.Node](b, o.model, g.hIn, o.Prefix.First, o.model.Config.Layers, &o.inner.Seq, &o.inner.Want)
+	x := lm.Blocks[graph.Node](b, o.model, hIn, o.Prefix.First, o.model.Config.Layers, &o.inner.Seq, &o.inner.Want)
 	x = lm.FinalNorm[graph.Node](b, o.model, x)
 	loss := b.CrossEntropy(x, o.model.Head(), &o.innerLabels)
-	if step == 0 {
-		g.innerS = loss
-	}
 	for i, delta := range b.Grad([]graph.Node{loss.Sum}, handles...) {
 		raw[i].Delta = delta
 	}
+	return raw, loss
+}
+
+// look adds a step's look at the edit, in the model with what the steps before
+// made of it, and what the step's networks make of that, which site gets.
+func (o *Objective) look(g *built, site []change, step int) {
+	b := g.b
+	pass := new(int) // gradients of this pass stand apart from those of the edited texts
+	raw, loss := o.factors(b, g.hIn, func(i int, x, y graph.Node) graph.Node {
+		if step == 0 {
+			return y
+		}
+		f := site[i].f
+		f.Key = pass
+		return b.LowRank(y, x, site[i].z, site[i].rate, f, b.Tasks())
+	})
 	if b.Err() != nil {
 		return
 	}
-	at := 0 // the group's place among those of its step
-	for _, grp := range o.Net.Groups {
-		if grp.Step != step {
-			continue
-		}
-		var mine []hypernet.Raw
-		for _, i := range grp.Sites {
-			mine = append(mine, raw[i])
-		}
+	if step == 0 {
+		g.innerS = loss
+	}
+	for at, grp := range o.Net.At(step) {
 		layout := &hypernet.Layout{}
 		if step == 0 {
-			z0 := hypernet.Gather(b, grp, mine, layout)
+			z0 := hypernet.Gather(b, grp, of(grp, raw), layout)
 			g.layouts, g.gathered = append(g.layouts, layout), append(g.gathered, z0)
 			g.values, g.factors = append(g.values, o.Net.Transform(b, grp, z0, layout, &o.Mode)), append(g.factors, nil)
 		} else {
-			z := hypernet.Regather(b, grp, mine, g.layouts[at], layout)
+			z := hypernet.Regather(b, grp, of(grp, raw), g.layouts[at], layout)
 			g.values[at] = b.Add(g.values[at], o.Net.Transform(b, grp, z, layout, &o.Mode))
 		}
 		first := g.layouts[at]
@@ -69,6 +73,86 @@ func (o *Objective) look(g *built, site []change, step int) {
 				f: graph.Factors{In: grp.In, Out: grp.Out, Sign: o.Sign(), Tasks: &first.Tasks[m], Block: &first.Blocks[m], Key: first,
 					FixedU: o.Net.Config.Update.Rule != hypernet.Sum}}
 		}
-		at++
 	}
+	if step == 0 {
+		g.first = append(g.first, g.factors...)
+	}
+}
+
+// of picks a group's sites.
+func of(grp *hypernet.Group, raw []hypernet.Raw) []hypernet.Raw {
+	var mine []hypernet.Raw
+	for _, i := range grp.Sites {
+		mine = append(mine, raw[i])
+	}
+	return mine
+}
+
+// again is the graph of one more look, in the model as it is.
+type again struct {
+	hIn     graph.Node
+	values  []graph.Node // of the groups of the step
+	machine *graph.Machine
+}
+
+// buildAgain makes the graph of a step's look.
+func (o *Objective) buildAgain(step int) (*again, error) {
+	b := graph.New(o.e)
+	a := &again{hIn: b.Input("edit", o.bound.inner, o.model.Config.Width)}
+	raw, _ := o.factors(b, a.hIn, func(_ int, _, y graph.Node) graph.Node { return y })
+	for at, grp := range o.Net.At(step) {
+		if b.Err() != nil {
+			break
+		}
+		layout := &hypernet.Layout{}
+		z := hypernet.Regather(b, grp, of(grp, raw), o.g.layouts[at], layout)
+		a.values = append(a.values, o.Net.Transform(b, grp, z, layout, &o.Mode))
+	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	var err error
+	a.machine, err = b.CompileIn(&o.memory, a.values...)
+	return a, err
+}
+
+// Again takes a later step's look at the edits of the last call of First, in the
+// model as it is now, which is to have what the steps before made of them. It
+// returns what the look adds to their values, [site][task], [rows, out] each.
+func (o *Objective) Again(step int) ([][]kernel.Matrix, error) {
+	if step < 1 || step >= o.Net.Config.Update.Steps {
+		return nil, fmt.Errorf("there is no step %d of %d", step+1, o.Net.Config.Update.Steps)
+	}
+	for len(o.g.again) < step {
+		o.g.again = append(o.g.again, nil)
+	}
+	a := o.g.again[step-1]
+	if a == nil {
+		var err error
+		if a, err = o.buildAgain(step); err != nil {
+			return nil, err
+		}
+		o.g.again[step-1] = a
+	}
+	d := o.model.Config.Width
+	a.machine.Set(a.hIn, kernel.Mat(o.hIn, len(o.hIn)/d, d))
+	a.machine.Watch = o.Watch
+	if err := a.machine.Run(false); err != nil {
+		return nil, err
+	}
+	out := make([][]kernel.Matrix, len(o.sites))
+	for gi, grp := range o.Net.At(step) {
+		for m, i := range grp.Sites {
+			rate, err := o.Net.Rates[i].Values()
+			if err != nil {
+				return nil, err
+			}
+			for _, q := range o.g.layouts[gi].Tasks[m] {
+				v := copyDelta(a.machine.Value(a.values[gi]), q, grp.In, grp.Out, 1).D
+				o.e.Scale(v.Data, o.Sign()*rate[0])
+				out[i] = append(out[i], v)
+			}
+		}
+	}
+	return out, nil
 }

@@ -93,9 +93,12 @@ type built struct {
 	gathered          []graph.Node
 	values            []graph.Node // what the steps so far made of the factors
 	factors           []graph.Node // and the rows that change the weights
+	first             []graph.Node // factors behind the first step
 	grads             []graph.Node
 	training, scoring *graph.Machine
 	editing           *graph.Machine
+	beginning         *graph.Machine // the first step of editing
+	again             []*again       // by step, from the second on
 }
 
 // change is the update of a site, as far as it is built.
@@ -429,7 +432,7 @@ func (o *Objective) run(m *graph.Machine, accumulate bool) error {
 	m.Watch, m.Profile = o.Watch, o.profile
 	for gi, f := range o.g.layouts {
 		f.Stay = f.Stay[:0]
-		for _, i := range o.Net.Groups[gi].Sites {
+		for _, i := range o.Net.At(0)[gi].Sites {
 			if o.stay != nil {
 				f.Stay = append(f.Stay, o.stay[i])
 			}
@@ -492,6 +495,16 @@ type Rows struct {
 // Rows computes the updates of the tasks' edits, with a frozen normaliser:
 // [site][task]. They stay valid.
 func (o *Objective) Rows(tasks []Task) ([][]Rows, error) {
+	return o.rows(tasks, false)
+}
+
+// First is Rows with what the first look alone made of the edits; Again takes the
+// later ones.
+func (o *Objective) First(tasks []Task) ([][]Rows, error) {
+	return o.rows(tasks, true)
+}
+
+func (o *Objective) rows(tasks []Task, first bool) ([][]Rows, error) {
 	o.Mode.Training = false
 	if err := o.pack(tasks, false); err != nil {
 		return nil, err
@@ -501,8 +514,12 @@ func (o *Objective) Rows(tasks []Task) ([][]Rows, error) {
 	}
 	g := o.g
 	solved := o.Net.Config.Update.Rule == hypernet.Solve
-	if g.editing == nil {
-		outputs := append([]graph.Node{g.innerS.Rows}, g.factors...)
+	machine, factors := &g.editing, g.factors
+	if first {
+		machine, factors = &g.beginning, g.first
+	}
+	if *machine == nil {
+		outputs := append([]graph.Node{g.innerS.Rows}, factors...)
 		if solved {
 			outputs = append(outputs, g.gathered...)
 		}
@@ -510,14 +527,15 @@ func (o *Objective) Rows(tasks []Task) ([][]Rows, error) {
 		if err != nil {
 			return nil, err
 		}
-		g.editing = m
+		*machine = m
 	}
-	if err := o.run(g.editing, false); err != nil {
+	done := *machine
+	if err := o.run(done, false); err != nil {
 		return nil, err
 	}
 	rows := make([][]Rows, len(o.sites))
-	for gi, grp := range o.Net.Groups[:len(g.layouts)] {
-		z, layout := g.editing.Value(g.factors[gi]), g.layouts[gi]
+	for gi, grp := range o.Net.At(0) {
+		z, layout := done.Value(factors[gi]), g.layouts[gi]
 		for m, i := range grp.Sites {
 			rate, err := o.Net.Rates[i].Values()
 			if err != nil {
@@ -526,7 +544,7 @@ func (o *Objective) Rows(tasks []Task) ([][]Rows, error) {
 			for t, q := range layout.Tasks[m] {
 				r := Rows{Delta: copyDelta(z, q, grp.In, grp.Out, o.Sign()*rate[0])}
 				if solved {
-					r.Keys = copyDelta(g.editing.Value(g.gathered[gi]), q, grp.In, grp.Out, 1).U
+					r.Keys = copyDelta(done.Value(g.gathered[gi]), q, grp.In, grp.Out, 1).U
 					r.Stay = kernel.Mat(nil, 0, grp.In)
 				}
 				if o.stay != nil {

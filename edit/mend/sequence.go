@@ -3,6 +3,7 @@ package mend
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/hypernet"
@@ -103,27 +104,99 @@ func (e *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, r
 	if err != nil {
 		return nil, err
 	}
-	alone, err := e.alone(ctx, m, requests)
+	looks := e.o.Net.Config.Update.Steps
+	var alone [][]meta.Rows
+	if looks > 1 {
+		alone, err = e.begin(ctx, m, requests)
+	} else {
+		alone, err = e.alone(ctx, m, requests)
+	}
 	now.restore()
 	if err != nil {
 		return nil, err
 	}
-	h := &memory{before: before}
-	rows := e.join(alone)
+	for step := 1; ; step++ {
+		whole := e.join(alone)
+		d, err := e.onto(now, post, requests, whole)
+		if err != nil {
+			return nil, err
+		}
+		if step >= looks {
+			h := &memory{before: before}
+			for i, s := range e.o.Net.Sites {
+				h.names, h.keys, h.values = append(h.names, s.Name), append(h.keys, whole[i].Keys), append(h.values, whole[i].D)
+			}
+			return d, e.keepRows(d, h)
+		}
+		if err := e.lookAgain(m, d, alone, step); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// onto is the edit by which rows, [site], get their values behind the edits of
+// post.
+func (e *Editor) onto(now *lifted, post []*hypernet.Posterior, requests []edit.Request, rows []meta.Rows) (*edit.Edited, error) {
+	made := slices.Clone(rows)
 	for i, s := range e.o.Net.Sites {
-		r := &rows[i]
-		h.names, h.keys, h.values = append(h.names, s.Name), append(h.keys, r.Keys), append(h.values, r.D)
+		r := &made[i]
 		r.U = kernel.Mat(nil, 0, s.In)
 		if r.Keys.Rows == 0 {
 			continue
 		}
+		var err error
 		if r.U, err = post[i].Solve(r.Keys); err != nil {
 			return nil, fmt.Errorf("editor %s: %s: %w", e.name, s.Name, err)
 		}
 		r.D = now.lack(e.o, i, r.Keys, r.D)
 	}
-	d := e.edited(requests, rows)
-	return d, e.keepRows(d, h)
+	return e.edited(requests, made), nil
+}
+
+// begin is the first look at requests, [request][site].
+func (e *Editor) begin(ctx context.Context, m *lm.Model, requests []edit.Request) ([][]meta.Rows, error) {
+	groups := make([][]edit.Request, len(requests))
+	for i := range requests {
+		groups[i] = requests[i : i+1 : i+1]
+	}
+	tasks, err := e.tasks(ctx, m, groups)
+	if err != nil {
+		return nil, err
+	}
+	made, err := e.o.First(tasks)
+	if err != nil {
+		return nil, fmt.Errorf("editor %s: %w", e.name, err)
+	}
+	out := make([][]meta.Rows, len(tasks))
+	for t := range out {
+		for i := range made {
+			out[t] = append(out[t], made[i][t])
+		}
+	}
+	return out, nil
+}
+
+// lookAgain adds to rows, [request][site], what a later look sees in the model
+// with d, what the steps before made of them.
+func (e *Editor) lookAgain(m *lm.Model, d *edit.Edited, rows [][]meta.Rows, step int) error {
+	undo, err := d.Install(m, e.o.Engine())
+	if err != nil {
+		return fmt.Errorf("editor %s: %w", e.name, err)
+	}
+	more, err := e.o.Again(step)
+	undo()
+	if err != nil {
+		return fmt.Errorf("editor %s: %w", e.name, err)
+	}
+	for t := range rows {
+		for i := range rows[t] {
+			r := &rows[t][i]
+			sum := scaled(r.D, r.Scale)
+			e.o.Engine().Add(sum.Data, sum.Data, more[i][t].Data)
+			r.D, r.Scale = sum, 1
+		}
+	}
+	return nil
 }
 
 // history is the posteriors behind the edits of a memory.

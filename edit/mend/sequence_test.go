@@ -321,3 +321,44 @@ func TestALaterLookSeesTheWholeGroup(t *testing.T) {
 		}
 	}
 }
+
+// TestTheLookInTheEditedModelIsThatOfTheGraph: the second look at an edit, taken in
+// the model with what the first one made of it, adds what it adds in one graph.
+func TestTheLookInTheEditedModelIsThatOfTheGraph(t *testing.T) {
+	m, _, e := tinyWith(t, "mend", func(c *hypernet.Config) {
+		c.Update.Rule, c.Update.Ridge, c.Update.Steps = hypernet.Solve, 0.01, 2
+	}, func(*Editor) {})
+	list := requests(1)
+	want, err := e.alone(context.Background(), m, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := e.begin(context.Background(), m, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := siteRows(got[0])
+	if err := e.lookAgain(m, e.edited(list, got[0]), got, 1); err != nil {
+		t.Fatal(err)
+	}
+	last, whole := siteRows(got[0]), siteRows(want[0])
+	for i := range whole {
+		moved, gap := 0.0, 0.0
+		for j := range whole[i] {
+			moved = math.Max(moved, math.Abs(float64(whole[i][j]-first[i][j])))
+			gap = math.Max(gap, math.Abs(float64(whole[i][j]-last[i][j])))
+		}
+		if moved == 0 || gap > 1e-3*moved {
+			t.Errorf("%s: the second look adds up to %g in the graph; outside it differs by %g", e.o.Net.Sites[i].Name, moved, gap)
+		}
+	}
+}
+
+// siteRows are the values of an edit's rows by site.
+func siteRows(rows []meta.Rows) [][]float32 {
+	var out [][]float32
+	for _, r := range rows {
+		out = append(out, scaled(r.D, r.Scale).Data)
+	}
+	return out
+}
