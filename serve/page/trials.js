@@ -1,0 +1,140 @@
+// What comes of a fact: a card for each editor, the answer before and after in
+// large type, the rest in figures and in a table that is folded away.
+
+import { announce, byId, duration, el, percent, plural, short, show, visible } from "./dom.js";
+import { post } from "./api.js";
+import { store } from "./store.js";
+
+const kinds = { prompt: "Prompt", paraphrase: "Paraphrase", neighbor: "Neighbour" };
+
+/** The first line of an answer, for large type. */
+function brief(answer) {
+  const line = visible(answer.trim().split("\n")[0]);
+  return line === "" ? "(nothing)" : line;
+}
+
+function verdict(held) {
+  return el("span", { class: `verdict ${held ? "held" : "lost"}` },
+    el("span", { "aria-hidden": "true" }, held ? "✓ " : "✗ "), held ? "held" : "not held");
+}
+
+function story({ before, after }) {
+  return el("div", { class: "story" },
+    el("div", {},
+      el("p", { class: "when" }, "Before"),
+      el("p", { class: "said was" }, brief(before.answer))),
+    el("span", { class: "arrow", "aria-hidden": "true" }, "→"),
+    el("div", {},
+      el("p", { class: "when" }, "After"),
+      el("p", { class: "said now" }, after.answer === "" ? "–" : brief(after.answer))));
+}
+
+function figure(name, value, hint) {
+  return el("div", { title: hint }, el("dt", {}, name), el("dd", {}, value));
+}
+
+// how many rows of a kind hold, of those of which it is known
+function held(rows, kind) {
+  const known = rows.filter((r) => r.kind === kind && r.held !== null);
+  return known.length === 0 ? "–" : `${known.filter((r) => r.held).length} of ${known.length}`;
+}
+
+function figures(trial, first) {
+  return el("dl", { class: "figures" },
+    figure("New answer", `${percent(first.before.probability)} → ${percent(first.after.probability)}`, "Probability of the new answer, before and after"),
+    figure("Paraphrases", held(trial.rows, "paraphrase"), "Other ways to ask that get the new answer"),
+    figure("Neighbours", held(trial.rows, "neighbor"), "Questions about others that keep their answer"),
+    figure("Unrelated", trial.drift.prompts > 0 ? `${percent(trial.drift.same)} same` : "–", `Of ${plural(trial.drift.prompts, "unrelated prompt")}, those answered as before`),
+    figure("Drift", trial.drift.prompts > 0 ? `${short(trial.drift.kl, 2)} nats` : "–", "Mean Kullback-Leibler divergence on the unrelated prompts"),
+    figure("Time", duration(trial.seconds), "Making the edit"));
+}
+
+function cell({ answer, probability }, named) {
+  return el("td", {}, el("span", { class: "cell-answer" }, visible(answer.trim()) || "–"), " ",
+    el("span", { class: "faint" }, named ? percent(probability) : ""));
+}
+
+function table(trial) {
+  const body = trial.rows.map((r) => el("tr", {},
+    el("th", { scope: "row" }, el("span", { class: "kind" }, kinds[r.kind] ?? r.kind), r.prompt),
+    cell(r.before, true), cell(r.after, r.after.answer !== ""),
+    el("td", {}, r.held === null ? el("span", { class: "faint" }, "–") : verdict(r.held))));
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `All prompts, ${trial.editor}` },
+    el("table", {},
+      el("caption", { class: "unseen" }, `Answers before and after the edit by ${trial.editor}, with the probability of the new answer, for neighbours of the old one`),
+      el("thead", {}, el("tr", {}, ...["Prompt", "Before", "After", "Verdict"].map((h) => el("th", { scope: "col" }, h)))),
+      el("tbody", {}, ...body)));
+}
+
+function keepButton(trial) {
+  const button = el("button", { type: "button", class: trial.held ? "primary" : null, "aria-label": `Keep the edit by ${trial.editor}` }, "Keep");
+  const note = el("p", { class: "error", role: "alert" });
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const edit = await post("edits", { trial: trial.id });
+      store.kept(edit);
+      button.textContent = "Kept ✓";
+      note.textContent = "";
+    } catch (err) {
+      button.disabled = false;
+      note.textContent = err.message;
+    }
+  });
+  return el("div", { class: "keep" }, button, note);
+}
+
+function card(trial) {
+  const id = `trial-${trial.editor}`;
+  const first = trial.rows[0];
+  const layer = trial.layer === undefined ? null : el("span", { class: "faint" }, `block ${trial.layer}`);
+  const node = el("article", { class: "card", "aria-labelledby": id },
+    el("header", {}, el("h3", { id }, trial.editor), layer, verdict(trial.held)));
+  if (!first) {
+    node.append(el("p", { class: "reason" }, trial.reason ?? ""));
+    return node;
+  }
+  node.append(el("p", { class: "asked" }, first.prompt), story(first));
+  if (trial.reason) {
+    node.append(el("p", { class: "reason" }, trial.reason));
+  }
+  if (trial.id) {
+    node.append(figures(trial, first), keepButton(trial));
+  }
+  node.append(el("details", {}, el("summary", {}, trial.rows.length === 1 ? "The prompt" : `All ${trial.rows.length} prompts`), table(trial)));
+  return node;
+}
+
+const waiting = (editor) => el("article", { class: "card waiting", "aria-hidden": "true" },
+  el("header", {}, el("h3", {}, editor)));
+
+/** The place for what comes of a fact. */
+class Trials {
+  constructor(place) {
+    this.place = place;
+    this.#empty();
+  }
+
+  #empty() {
+    this.place.replaceChildren(el("p", { class: "empty" }, "Before and after stand here, an editor beside the other."));
+  }
+
+  /** Keeps the room for the cards of some editors. */
+  wait(editors) {
+    this.place.replaceChildren(el("div", { class: "cards" }, ...editors.map(waiting)));
+  }
+
+  /** Shows the cards; without any, what stood there at first. */
+  show(trials) {
+    if (trials.length === 0) {
+      this.#empty();
+      return;
+    }
+    this.place.replaceChildren(el("div", { class: "cards" }, ...trials.map(card)));
+    announce(trials.map((t) => `${t.editor}: ${t.held ? "held" : "not held"}`).join(", "));
+    show(this.place);
+  }
+}
+
+/** Opens the place. */
+export const openTrials = () => new Trials(byId("trials"));
