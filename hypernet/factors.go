@@ -1,8 +1,10 @@
 package hypernet
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn"
@@ -15,8 +17,29 @@ type Layout struct {
 	Blocks []nn.Range   // rows of each mode, one behind the other
 	Tasks  [][]nn.Range // [mode][task]
 	Modes  []int32      // mode of each row
-	Source []int32      // where in its site's raw factors each row came from
+	Source []int32      // where in its site's raw factors each row came from; -1: another process has it
 	Stay   []Stay       // of each mode: what Update has to spare; nil: nothing more than the prior does
+
+	share *graph.Share // of the tasks, if rows of other processes may be among these
+}
+
+// mine is the range of a mode's rows that are of this process's tasks, which are
+// neighbours.
+func (f *Layout) mine(m int) nn.Range {
+	if !f.share.Divided() {
+		return f.Blocks[m]
+	}
+	r := nn.Range{Lo: f.Blocks[m].Lo, Hi: f.Blocks[m].Lo}
+	first := true
+	for t, q := range f.Tasks[m] {
+		if f.share.Mine(t) && q.Hi > q.Lo {
+			if first {
+				r.Lo, first = q.Lo, false
+			}
+			r.Hi = q.Hi
+		}
+	}
+	return r
 }
 
 // Stay are inputs of a site whose outputs are to stay as they are when the rows
@@ -38,19 +61,20 @@ type Raw struct {
 	U, Delta graph.Node // [rows, in], [rows, out]
 	Tasks    *[]nn.Range
 	Keep     *[]bool // rows that count; nil: all
+	Rows     int     // bound on the rows of all processes, if above that of U
 }
 
 // Gather stacks the raw factors of a group's sites, mode by mode and task by
 // task, without the rows where u or δ is all zero and those that do not count:
-// [rows, in+out].
-func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout) graph.Node {
+// [rows, in+out]. In training they are those of all processes.
+func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout, s *graph.Share, mode *Mode) graph.Node {
 	var in []graph.Node
 	bound := 0
 	for _, r := range raw {
 		in = append(in, r.U, r.Delta)
-		bound += r.U.Shape()[0]
+		bound += max(r.Rows, r.U.Shape()[0])
 	}
-	f.Blocks, f.Tasks = make([]nn.Range, len(raw)), make([][]nn.Range, len(raw))
+	f.Blocks, f.Tasks, f.share = make([]nn.Range, len(raw)), make([][]nn.Range, len(raw)), s
 	d := g.In + g.Out
 	var keepU, keepD []bool
 	return b.Apply(&graph.Op{
@@ -83,6 +107,9 @@ func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout) graph.Node {
 				f.Blocks[m].Hi = at
 			}
 			out.Rows = at
+			if mode.Training {
+				return f.complete(s, out)
+			}
 			return nil
 		},
 	}, in...)
@@ -91,14 +118,14 @@ func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout) graph.Node {
 // Regather stacks the raw factors of a later step, row by row where first has
 // those of the first one, whatever they are: [rows, in+out]. f becomes a layout
 // like first's: a task that got no update there gets none here.
-func Regather(b *graph.Builder, g *Group, raw []Raw, first, f *Layout) graph.Node {
+func Regather(b *graph.Builder, g *Group, raw []Raw, first, f *Layout, s *graph.Share, mode *Mode) graph.Node {
 	var in []graph.Node
 	bound := 0
 	for _, r := range raw {
 		in = append(in, r.U, r.Delta)
-		bound += r.U.Shape()[0]
+		bound += max(r.Rows, r.U.Shape()[0])
 	}
-	f.Blocks, f.Tasks = make([]nn.Range, len(raw)), make([][]nn.Range, len(raw))
+	f.Blocks, f.Tasks, f.share = make([]nn.Range, len(raw)), make([][]nn.Range, len(raw)), s
 	d := g.In + g.Out
 	return b.Apply(&graph.Op{
 		Name: "regather", Rows: bound, Cols: d,
@@ -111,13 +138,82 @@ func Regather(b *graph.Builder, g *Group, raw []Raw, first, f *Layout) graph.Nod
 			for at, i := range f.Source {
 				u, delta := in[2*f.Modes[at]], in[2*f.Modes[at]+1]
 				row, i := out.Data[at*d:(at+1)*d], int(i)
+				if i < 0 {
+					clear(row)
+					continue
+				}
 				copy(row, u.Data[i*u.Cols:(i+1)*u.Cols])
 				copy(row[g.In:], delta.Data[i*delta.Cols:(i+1)*delta.Cols])
 			}
 			out.Rows = len(f.Source)
+			if mode.Training {
+				return s.Rows(*out, f.Tasks, 0)
+			}
 			return nil
 		},
 	}, in...)
+}
+
+// complete makes rows, those of this process's tasks laid out by f, those of all
+// tasks, and f their layout.
+func (f *Layout) complete(s *graph.Share, rows *kernel.Matrix) error {
+	if !s.Divided() {
+		return nil
+	}
+	var mine []byte // how many rows each mode and task has, then the rows
+	for m := range f.Tasks {
+		for t, q := range f.Tasks[m] {
+			if s.Mine(t) {
+				mine = binary.LittleEndian.AppendUint32(mine, uint32(q.Hi-q.Lo))
+			}
+		}
+	}
+	mine = append(mine, graph.Bytes(rows.Data[:rows.Rows*rows.Cols])...)
+	all, err := s.Peers.Gather(mine)
+	if err != nil {
+		return err
+	}
+	heads := make([][]byte, len(all))
+	for r := range all {
+		tasks := 0
+		for _, owner := range s.Owner {
+			if owner == r {
+				tasks++
+			}
+		}
+		n := 4 * tasks * len(f.Tasks)
+		if len(all[r]) < n {
+			return fmt.Errorf("process %d gave %d bytes for %d tasks: the processes are not at the same step of the same run", r, len(all[r]), tasks)
+		}
+		heads[r], all[r] = all[r][:n], all[r][n:]
+	}
+	source := slices.Clone(f.Source)
+	f.Modes, f.Source = f.Modes[:0], f.Source[:0]
+	at := 0
+	for m := range f.Tasks {
+		f.Blocks[m].Lo = at
+		for t, r := range s.Owner {
+			n := int(binary.LittleEndian.Uint32(heads[r]))
+			heads[r] = heads[r][4:]
+			if size := 4 * n * rows.Cols; len(all[r]) < size || (at+n)*rows.Cols > len(rows.Data) {
+				return fmt.Errorf("process %d gave %d rows of task %d, which are not there or are too many: the processes are not at the same step of the same run", r, n, t)
+			}
+			into := graph.Bytes(rows.Data[at*rows.Cols : (at+n)*rows.Cols])
+			all[r] = all[r][copy(into, all[r]):]
+			for range n {
+				from := int32(-1)
+				if s.Mine(t) {
+					from, source = source[0], source[1:]
+				}
+				f.Modes, f.Source = append(f.Modes, int32(m)), append(f.Source, from)
+			}
+			f.Tasks[m][t] = nn.Range{Lo: at, Hi: at + n}
+			at += n
+		}
+		f.Blocks[m].Hi = at
+	}
+	rows.Rows = at
+	return nil
 }
 
 func resize(s []bool, n int) []bool {

@@ -82,7 +82,7 @@ func TestWorkedExample(t *testing.T) {
 	tasks, layout, mode := []nn.Range{{Hi: 3}}, &Layout{}, &Mode{Training: true}
 	un, dn := b.Input("u", 3, 2), b.Input("delta", 3, 1)
 	g := trained.Groups[0]
-	z := trained.Transform(b, g, Gather(b, g, []Raw{{U: un, Delta: dn, Tasks: &tasks}}, layout), layout, mode)
+	z := trained.Transform(b, g, Gather(b, g, []Raw{{U: un, Delta: dn, Tasks: &tasks}}, layout, nil, mode), layout, mode)
 	x, one := b.Input("x", 1, 2), b.Input("minus one", 1, 1)
 	w := &nn.Linear{W: nn.NewParam("w", 1, 2, []float32{0.3, -0.2}), In: 2, Out: 1}
 	where := []nn.Range{{Hi: 1}}

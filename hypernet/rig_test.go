@@ -55,7 +55,7 @@ func newRig(t testing.TB, net *Net, bound int) *rig {
 		for _, i := range g.Sites {
 			mine = append(mine, raw[i])
 		}
-		z0 := Gather(b, g, mine, l)
+		z0 := Gather(b, g, mine, l, nil, &Mode{})
 		z := net.Transform(b, g, z0, l, &r.mode)
 		w := b.Input("weights", z.Shape()[0], z.Shape()[1])
 		costs = append(costs, b.Mul(z, w))

@@ -21,7 +21,7 @@ import (
 //
 // so that ΔW = −α·D̃ᵀ·K'. K' depends on the inputs alone, and so is a constant
 // for the gradient. What the layout has to Stay are further rows of the system
-// whose values are zero.
+// whose values are zero. Rows of other processes' tasks get none.
 func (n *Net) Update(b *graph.Builder, g *Group, raw, z graph.Node, f *Layout) graph.Node {
 	if n.Config.Update.Rule == Sum {
 		return z
@@ -57,7 +57,8 @@ func (n *Net) Update(b *graph.Builder, g *Group, raw, z graph.Node, f *Layout) g
 // solve fills out with K' and δ̃, site by site.
 func (n *Net) solve(c *graph.Ctx, g *Group, out, z, raw kernel.Matrix, f *Layout) error {
 	wide := g.In + g.Out
-	for m, r := range f.Blocks {
+	for m := range f.Blocks {
+		r := f.mine(m)
 		rows := r.Hi - r.Lo
 		if rows == 0 {
 			continue
@@ -81,7 +82,7 @@ func (n *Net) solve(c *graph.Ctx, g *Group, out, z, raw kernel.Matrix, f *Layout
 		c.Engine.For(len(tasks), 1, func(lo, hi int) {
 			for t := lo; t < hi; t++ {
 				q := nn.Range{Lo: tasks[t].Lo - r.Lo, Hi: tasks[t].Hi - r.Lo}
-				if q.Hi == q.Lo {
+				if q.Hi == q.Lo || !f.share.Mine(t) {
 					continue
 				}
 				all := part(w, q)

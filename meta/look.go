@@ -22,9 +22,9 @@ func (o *Objective) factors(b *graph.Builder, hIn graph.Node, before func(site i
 			return y
 		}
 		y, handles[i] = b.Probe(before(i, x, y))
-		raw[i] = hypernet.Raw{U: x, Tasks: b.Tasks(), Keep: &o.keep}
+		raw[i] = hypernet.Raw{U: x, Tasks: b.Tasks(), Keep: &o.keep, Rows: o.bound.factors}
 		if b.Tasks() != &o.inner.Seq.Tasks { // behind the last attention only wanted rows are left
-			raw[i].Keep = &o.keepWanted
+			raw[i].Keep, raw[i].Rows = &o.keepWanted, o.bound.factorsWant
 		}
 		return y
 	}
@@ -59,19 +59,24 @@ func (o *Objective) look(g *built, site []change, step int) {
 	for at, grp := range o.Net.At(step) {
 		layout := &hypernet.Layout{}
 		if step == 0 {
-			z0 := hypernet.Gather(b, grp, of(grp, raw), layout)
+			z0 := hypernet.Gather(b, grp, of(grp, raw), layout, &o.Share, &o.Mode)
 			g.layouts, g.gathered = append(g.layouts, layout), append(g.gathered, z0)
 			g.values, g.factors = append(g.values, o.Net.Transform(b, grp, z0, layout, &o.Mode)), append(g.factors, nil)
 		} else {
-			z := hypernet.Regather(b, grp, of(grp, raw), g.layouts[at], layout)
+			z := hypernet.Regather(b, grp, of(grp, raw), g.layouts[at], layout, &o.Share, &o.Mode)
 			g.values[at] = b.Add(g.values[at], o.Net.Transform(b, grp, z, layout, &o.Mode))
 		}
 		first := g.layouts[at]
 		g.factors[at] = o.Net.Update(b, grp, g.gathered[at], g.values[at], first)
+		fixed, lo := o.Net.Config.Update.Rule != hypernet.Sum, 0
+		if fixed {
+			lo = grp.In
+		}
+		z := b.Shared(g.factors[at], &o.Share, &first.Tasks, lo)
 		for m, i := range grp.Sites {
-			site[i] = change{z: g.factors[at], rate: b.Trainable(o.Net.Rates[i]),
+			site[i] = change{z: z, rate: b.Trainable(o.Net.Rates[i]),
 				f: graph.Factors{In: grp.In, Out: grp.Out, Sign: o.Sign(), Tasks: &first.Tasks[m], Block: &first.Blocks[m], Key: first,
-					FixedU: o.Net.Config.Update.Rule != hypernet.Sum}}
+					FixedU: fixed, Share: &o.Share}}
 		}
 	}
 	if step == 0 {
@@ -105,7 +110,7 @@ func (o *Objective) buildAgain(step int) (*again, error) {
 			break
 		}
 		layout := &hypernet.Layout{}
-		z := hypernet.Regather(b, grp, of(grp, raw), o.g.layouts[at], layout)
+		z := hypernet.Regather(b, grp, of(grp, raw), o.g.layouts[at], layout, &o.Share, &o.Mode)
 		a.values = append(a.values, o.Net.Transform(b, grp, z, layout, &o.Mode))
 	}
 	if err := b.Err(); err != nil {

@@ -52,6 +52,10 @@ type Objective struct {
 	// Others are the subjects that edits are asked about beside their own, at edit
 	// time as in training.
 	Others Others
+	// Share gives Step's and Score's tasks to several processes, each of which
+	// has the same values and is called alike. Its Peers are set before the first
+	// call, its Owner by each.
+	Share graph.Share
 
 	cfg   Config
 	model *lm.Model
@@ -67,6 +71,8 @@ type Objective struct {
 	locLabels   graph.Labels
 	hIn, hRest  []float32
 	base        []float32
+	factors     int // rows of the edits of all processes, and the wanted ones of them
+	factorsWant int
 	items       []text.Item
 	keep        []bool // rows of inner that change weights
 	keepWanted  []bool // among its wanted rows
@@ -81,7 +87,7 @@ type Objective struct {
 }
 
 // bounds are the largest sizes that a built graph serves.
-type bounds struct{ inner, innerWant, rest, restWant, outer, loc int }
+type bounds struct{ inner, innerWant, factors, factorsWant, rest, restWant, outer, loc int }
 
 // built is a graph for some bounds and the machines that run it.
 type built struct {
@@ -150,9 +156,18 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 	o.keep, o.keepWanted = o.keep[:0], o.keepWanted[:0]
 	var innerTasks, restTasks []nn.Range
 	innerAt, restAt := 0, 0
-	for _, t := range tasks {
+	o.factors, o.factorsWant = 0, 0
+	o.divide(tasks, withRest)
+	for i, t := range tasks {
 		if err := t.check(o.model); err != nil {
 			return err
+		}
+		for _, x := range t.Inner {
+			o.factors += len(x.IDs)
+			o.factorsWant += x.Wanted()
+		}
+		if !o.Share.Mine(i) {
+			t = Task{ID: t.ID} // another process has its texts
 		}
 		r := nn.Range{Lo: innerAt}
 		o.inner.Want.Tasks = append(o.inner.Want.Tasks, o.inner.Add(t.Inner, &innerAt))
@@ -193,7 +208,7 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 	if err := o.runPrefix(tasks, withRest); err != nil {
 		return err
 	}
-	return o.takeStay(tasks)
+	return o.takeStay(o.mine(tasks))
 }
 
 func (o *Objective) runPrefix(tasks []Task, withRest bool) error {
@@ -206,7 +221,10 @@ func (o *Objective) runPrefix(tasks []Task, withRest bool) error {
 		*from = (*from)[n:]
 		return s
 	}
-	for _, t := range tasks {
+	for i, t := range tasks {
+		if !o.Share.Mine(i) {
+			continue
+		}
 		for _, x := range t.Inner {
 			o.items = append(o.items, text.Item{Text: x, States: take(&inner, x)})
 		}
@@ -283,14 +301,15 @@ func Bucket(n int) int {
 
 // ensure makes a graph that is large enough for what pack laid out.
 func (o *Objective) ensure() error {
-	want := bounds{o.inner.Seq.Rows(), len(o.inner.Want.V), o.rest.Seq.Rows(), len(o.rest.Want.V), len(o.outerRows.V), len(o.locRows.V)}
+	want := bounds{o.inner.Seq.Rows(), len(o.inner.Want.V), o.factors, o.factorsWant, o.rest.Seq.Rows(), len(o.rest.Want.V), len(o.outerRows.V), len(o.locRows.V)}
 	have := o.bound
-	if o.g != nil && want.inner <= have.inner && want.innerWant <= have.innerWant && want.rest <= have.rest &&
+	if o.g != nil && want.inner <= have.inner && want.innerWant <= have.innerWant && want.factors <= have.factors &&
+		want.factorsWant <= have.factorsWant && want.rest <= have.rest &&
 		want.restWant <= have.restWant && want.outer <= have.outer && want.loc <= have.loc {
 		return nil
 	}
 	up := func(a, b int) int { return max(a, Bucket(max(b+b/8, 1))) } // some room, so that graphs are seldom rebuilt
-	o.bound = bounds{up(have.inner, want.inner), up(have.innerWant, want.innerWant), up(have.rest, want.rest),
+	o.bound = bounds{up(have.inner, want.inner), up(have.innerWant, want.innerWant), up(have.factors, want.factors), up(have.factorsWant, want.factorsWant), up(have.rest, want.rest),
 		up(have.restWant, want.restWant), up(have.outer, want.outer), up(have.loc, want.loc)}
 	o.g = nil
 	o.Prefix.Return()
@@ -397,7 +416,7 @@ func (o *Objective) step(tasks []Task, grads []float32, accumulate, update bool)
 	if err := o.run(g.training, accumulate); err != nil {
 		return nil, err
 	}
-	return o.outcomes(g.training, tasks), nil
+	return o.outcomes(g.training, tasks)
 }
 
 // Score computes the losses of tasks with a frozen normaliser and without
@@ -421,7 +440,7 @@ func (o *Objective) Score(tasks []Task) ([]Outcome, error) {
 	if err := o.run(g.scoring, false); err != nil {
 		return nil, err
 	}
-	return o.outcomes(g.scoring, tasks), nil
+	return o.outcomes(g.scoring, tasks)
 }
 
 func (o *Objective) run(m *graph.Machine, accumulate bool) error {
@@ -441,12 +460,15 @@ func (o *Objective) run(m *graph.Machine, accumulate bool) error {
 	return m.Run(accumulate)
 }
 
-// outcomes reads the scores of a machine that has run.
-func (o *Objective) outcomes(m *graph.Machine, tasks []Task) []Outcome {
+// scores reads what a machine that has run says of this process's tasks.
+func (o *Objective) scores(m *graph.Machine, tasks []Task) []Outcome {
 	inner, outer, loc := m.Value(o.g.innerS.Rows), m.Value(o.g.outerS.Rows), m.Value(o.g.locS.Rows)
 	out := make([]Outcome, len(tasks))
 	ai, ao, al := 0, 0, 0
 	for t, task := range tasks {
+		if !o.Share.Mine(t) {
+			continue
+		}
 		r := &out[t]
 		for _, x := range task.Inner {
 			n := x.Wanted()

@@ -18,6 +18,7 @@ type Factors struct {
 	Block   *nn.Range // this layer's rows of Z, those of no task included
 	Key     any
 	FixedU  bool // no gradient is wanted for ũ
+	Share   *Share
 }
 
 // LowRank edits the output y of a linear layer with input x: for the rows of
@@ -25,15 +26,18 @@ type Factors struct {
 // forming the sum. alpha is [1, 1]. rows says which rows of x belong to which
 // task. y is changed in place.
 func (b *Builder) LowRank(y, x, z, alpha Node, f Factors, rows *[]nn.Range) Node {
-	each := func(z kernel.Matrix, fn func(r, q nn.Range, u, d kernel.Matrix)) {
+	eachTask := func(z kernel.Matrix, fn func(t int, r, q nn.Range, u, d kernel.Matrix)) {
 		for t, r := range *rows {
 			q := (*f.Tasks)[t]
 			if r.Hi == r.Lo || q.Hi == q.Lo {
 				continue
 			}
 			u, d := f.split(z, q)
-			fn(r, q, u, d)
+			fn(t, r, q, u, d)
 		}
+	}
+	each := func(z kernel.Matrix, fn func(r, q nn.Range, u, d kernel.Matrix)) {
+		eachTask(z, func(_ int, r, q nn.Range, u, d kernel.Matrix) { fn(r, q, u, d) })
 	}
 	return b.Apply(&Op{
 		Name: "lowrank", Cols: f.Out, Alias: true, WRT: []bool{true, true, true, true},
@@ -88,15 +92,22 @@ func (b *Builder) LowRank(y, x, z, alpha Node, f Factors, rows *[]nn.Range) Node
 				Name: "lowrank.dalpha", Rows: 1, Cols: 1, Accumulates: true,
 				Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
 					g, x, z := in[0], in[1], in[2]
-					sum := 0.0
-					each(z, func(r, _ nn.Range, u, d kernel.Matrix) {
+					sums := make([]float64, len(*rows))
+					eachTask(z, func(t int, r, _ nn.Range, u, d kernel.Matrix) {
 						n, k := r.Hi-r.Lo, u.Rows
 						buf := c.Scratch(2 * n * k)
 						s, p := kernel.Mat(buf[:n*k], n, k), kernel.Mat(buf[n*k:], n, k)
 						c.Engine.Gemm(s, kernel.Product{A: eager.RowsOf(x, r), B: u, TransB: true})
 						c.Engine.Gemm(p, kernel.Product{A: eager.RowsOf(g, r), B: d, TransB: true})
-						sum += float64(c.Engine.Dot(s.Data, p.Data))
+						sums[t] = float64(c.Engine.Dot(s.Data, p.Data))
 					})
+					if err := f.Share.Numbers(sums, 1); err != nil {
+						return err
+					}
+					sum := 0.0
+					for _, x := range sums {
+						sum += x
+					}
 					out.Rows = 1
 					if !c.Accumulate {
 						out.Data[0] = 0
