@@ -89,7 +89,11 @@ func readLine(line []byte) (Metrics, error) {
 	return m, err
 }
 
+// write adds a line. Processes that write nothing have no logs.
 func (l *logs) write(m Metrics) error {
+	if l == nil {
+		return nil
+	}
 	b, err := json.Marshal(m)
 	if err == nil {
 		b, err = seal.Line(b)
@@ -163,6 +167,9 @@ func (l *Loop) Summary() Summary {
 	for _, x := range l.Sites {
 		s.Sites = append(s.Sites, x.Name)
 	}
+	if l.store == nil {
+		return s
+	}
 	if name, err := l.store.Last(); err == nil {
 		s.Checkpoint = filepath.Join("checkpoints", name)
 	}
@@ -170,6 +177,9 @@ func (l *Loop) Summary() Summary {
 }
 
 func (l *Loop) summarise() error {
+	if !l.leads() {
+		return nil
+	}
 	return writeJSON(filepath.Join(l.dir, "summary.json"), l.Summary())
 }
 

@@ -2,19 +2,16 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
-	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/internal/lock"
+	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/train/optim"
 )
@@ -51,6 +48,7 @@ type Loop struct {
 	resolved *configs.Resolved
 	dir      string
 	observer Observer
+	team     mpi.Team
 	lock     *lock.Lock
 	store    *checkpoints.Store
 	log      *logs
@@ -68,128 +66,6 @@ type Loop struct {
 	lastMetrics map[string]float64
 }
 
-// Start prepares a run in folder dir: a new one, or, with resume, the one that
-// is there. r is the resolved config of cfg.
-func Start(cfg Config, r *configs.Resolved, dir string, resume bool, src Sources, obs Observer) (*Loop, error) {
-	l := &Loop{resolved: r, dir: dir, observer: obs, lastMetrics: map[string]float64{}}
-	if !resume && holdsRun(dir) {
-		return nil, fmt.Errorf("%s already holds a run; go on with it by `keyhole resume %s`, or choose another --out", dir, dir)
-	}
-	forget, err := atomicfile.MakeDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("run folder: %w", err)
-	}
-	if l.lock, err = lock.Folder(dir); err == nil {
-		err = l.prepare(cfg, src, resume)
-	}
-	if err != nil {
-		// What stopped the run matters more than what cannot be closed.
-		_ = l.Close()
-		if l.store != nil {
-			_ = os.Remove(l.store.Dir()) // a folder with something in it stays
-		}
-		forget()
-		return nil, err
-	}
-	return l, nil
-}
-
-func (l *Loop) prepare(cfg Config, src Sources, resume bool) error {
-	var err error
-	if l.Editor, err = NewEditor(cfg, src); err != nil {
-		return err
-	}
-	if l.train, l.val, err = loadData(l.Config, src); err != nil {
-		return err
-	}
-	if err := l.checkMemory(); err != nil {
-		return err
-	}
-	names := meta.Names(l.Config.Seed, l.train.Edits)
-	if n := l.Config.Hypernet.Update.Negatives; n > 0 && len(names) < 2 {
-		return fmt.Errorf("hypernet.update.negatives is %d, but %s names %d subjects; it takes two and more", n, l.train.Name, len(names))
-	}
-	l.Editor.setOthers(names)
-	l.maker = l.Editor.maker(l.train.Edits)
-	l.sampler = data.NewSampler(len(l.train.Edits), l.Config.Seed)
-	l.optim, l.grads = optim.NewState(len(l.Learner().Values())), make([]float32, len(l.Learner().Values()))
-	if l.val != nil {
-		if err := l.makeValidation(); err != nil {
-			return err
-		}
-	}
-	if l.store, err = checkpoints.Open(filepath.Join(l.dir, "checkpoints")); err != nil {
-		return err
-	}
-	if resume {
-		c, err := l.store.Load("last")
-		switch {
-		case errors.Is(err, checkpoints.ErrNone): // killed before the first one
-			resume = false
-		case err != nil:
-			return err
-		default:
-			if err := l.restore(c); err != nil {
-				return err
-			}
-		}
-	}
-	if !resume {
-		if err := l.Learner().Prepare(l.maker.Kept); err != nil {
-			return err
-		}
-	}
-	if !l.Done() {
-		if err := l.writeConfig(); err != nil {
-			return err
-		}
-	}
-	l.log, l.notes, err = openLogs(l.dir, l.state.Step)
-	return err
-}
-
-// writeConfig keeps the run's config beside its results. A resumed run's file
-// stays as it is, with the origins of its values, unless a value changed and
-// there are steps left to which it matters.
-func (l *Loop) writeConfig() error {
-	path := filepath.Join(l.dir, "config.yaml")
-	then := Default()
-	if was, err := configs.Load(path, &then, configs.Options{Saved: true}); err == nil && was.Hash() == l.resolved.Hash() {
-		return nil
-	}
-	return writeBytes(path, l.resolved.Bytes())
-}
-
-// makeValidation fixes the validation tasks: a seeded subset, each with a
-// rephrasing and a locality text that depend on seed and record alone.
-func (l *Loop) makeValidation() error {
-	set := l.val.Sample(l.Config.Train.ValEdits, l.Config.Seed)
-	maker := l.Editor.maker(set.Edits)
-	for i := range set.Edits {
-		t, err := maker.Task(set.Edits[i:i+1], 0)
-		if err != nil {
-			return err
-		}
-		l.valTasks = append(l.valTasks, t)
-	}
-	return nil
-}
-
-// Close gives locks and files back.
-func (l *Loop) Close() error {
-	var errs []error
-	if l.log != nil {
-		errs = append(errs, l.log.close())
-	}
-	if l.store != nil {
-		errs = append(errs, l.store.Close())
-	}
-	if l.lock != nil {
-		errs = append(errs, l.lock.Unlock())
-	}
-	return errors.Join(errs...)
-}
-
 // Notes are faults of the run's files that did not stop it, each a sentence.
 func (l *Loop) Notes() []string { return slices.Concat(l.Editor.Notes, l.notes) }
 
@@ -198,14 +74,22 @@ func (l *Loop) Step() int { return l.state.Step }
 
 // Run trains until Steps are done, the early stop strikes or ctx ends; in all
 // cases it saves a checkpoint of the last whole step. It returns ctx's cause
-// when that ended it.
+// when that ended it, and ErrStopped when that of another process did.
 func (l *Loop) Run(ctx context.Context) error {
 	c := l.Config.Train
 	if !l.Done() {
 		l.observer.Started(l.state.Step, c.Steps)
 	}
 	start := time.Now()
-	for !l.Done() && ctx.Err() == nil {
+	stop := false
+	for !l.Done() {
+		var err error
+		if stop, err = mpi.Any(l.team, ctx.Err() != nil); stop || err != nil {
+			if err != nil {
+				return err
+			}
+			break
+		}
 		m, edits, err := l.step()
 		if err != nil {
 			return err
@@ -235,7 +119,10 @@ func (l *Loop) Run(ctx context.Context) error {
 	if err := l.summarise(); err != nil {
 		return err
 	}
-	return context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil || !stop {
+		return err
+	}
+	return ErrStopped
 }
 
 // window is the number of examples of the next optimiser step. The reference's

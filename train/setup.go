@@ -7,15 +7,17 @@ import (
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/text"
 )
 
-// Sources give what a config leaves empty or calls "embedded".
+// Sources give what a config leaves empty or calls "embedded", and who takes part.
 type Sources struct {
 	Model func() (*lm.Model, error)
 	Edits func(data.Options) (*data.Set, error) // of the split train, val or test
+	Team  mpi.Team                              // processes that train together, each of which calls Start; nil: this one alone
 }
 
 // isEmbedded tells the embedded model or edits from a file's path.

@@ -75,6 +75,13 @@ func doubles(name string, x []float64) hf.Entry {
 
 // save writes a checkpoint of the present step.
 func (l *Loop) save() error {
+	if err := l.compareValues(); err != nil {
+		return err
+	}
+	if !l.leads() {
+		l.savedAt = l.state.Step
+		return nil
+	}
 	l.state.Cursor = l.sampler.State()
 	l.state.setRows(counts(l.Learner()))
 	l.state.Others = l.Objective.Others.Names

@@ -3,6 +3,7 @@
 // opened at run time, without cgo, and only under a launcher.
 //
 // Read launch.go (who started this process), library.go (finding a library and
-// telling its ABI), world.go (what it is asked to do). mpitest stands in for it
-// within one process.
+// telling its ABI), world.go (what it is asked to do), team.go (what processes
+// agree on). mpitest stands in for
+// them within one process.
 package mpi

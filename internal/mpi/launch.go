@@ -9,6 +9,7 @@ import (
 // Launch is what the environment says of the launcher of this process.
 type Launch struct {
 	By   string // the variable that tells
+	Rank int    // of this process, as far as the environment tells
 	Size int    // processes of the job; 0: the library tells
 	// Library are the names of the library that this launcher starts programs
 	// of, the likeliest first.
@@ -22,13 +23,12 @@ const LibraryVariable = "KEYHOLE_MPI"
 // script of Slurm has variables of its own without being started by srun; those
 // of the process manager are what tells.
 var launchers = []struct {
-	size, any string // the number of processes; or a variable that is just there
-	library   []string
+	rank, size string
+	library    []string
 }{
-	{size: "OMPI_COMM_WORLD_SIZE", library: openMPI},
-	{size: "PMI_SIZE", library: mpich},
-	{any: "PMIX_RANK", library: append(append([]string(nil), openMPI...), mpich...)}, // srun --mpi=pmix, prterun
-	{any: "PMI_RANK", library: mpich},                                                // srun --mpi=pmi2
+	{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", openMPI},
+	{"PMI_RANK", "PMI_SIZE", mpich},                                        // mpirun of MPICH, srun --mpi=pmi2
+	{"PMIX_RANK", "", append(append([]string(nil), openMPI...), mpich...)}, // srun --mpi=pmix, prterun
 }
 
 // The usual names of the libraries; the system's loader looks for them.
@@ -43,14 +43,17 @@ func Launched() (l Launch, ok bool, err error) { return launched(os.LookupEnv) }
 
 func launched(env func(string) (string, bool)) (l Launch, ok bool, err error) {
 	for _, x := range launchers {
-		l = Launch{By: x.size + x.any, Library: x.library}
-		value, ok := env(l.By)
+		rank, ok := env(x.rank)
 		if !ok {
 			continue
 		}
-		if x.size != "" {
-			if l.Size, err = strconv.Atoi(value); err != nil || l.Size < 1 {
-				return l, false, fmt.Errorf("mpi: %s is %q, which is no number of processes; start the program by mpirun or srun", x.size, value)
+		l = Launch{By: x.rank, Library: x.library}
+		if l.Rank, err = strconv.Atoi(rank); err != nil || l.Rank < 0 {
+			return l, false, fmt.Errorf("mpi: %s is %q, which is no number of a process; start the program by mpirun or srun", x.rank, rank)
+		}
+		if size, ok := env(x.size); ok {
+			if l.Size, err = strconv.Atoi(size); err != nil || l.Size < 1 {
+				return l, false, fmt.Errorf("mpi: %s is %q, which is no number of processes; start the program by mpirun or srun", x.size, size)
 			}
 		}
 		if path, ok := env(LibraryVariable); ok && path != "" {

@@ -46,7 +46,7 @@ func Join(l Launch) (*World, error) {
 	}
 	w.rank, w.size, w.host = int(rank), int(size), textOf(lib.processor)
 	if l.Size != 0 && l.Size != w.size {
-		return nil, fmt.Errorf("mpi: the launcher started %d processes (%s), but %s, %s, knows of %d: it belongs to another MPI; name the launcher's library in %s",
+		return nil, fmt.Errorf("mpi: the launcher started %d processes (by %s), but %s, %s, knows of %d: it belongs to another MPI; name the launcher's library in %s",
 			l.Size, l.By, lib.path, lib.name, w.size, LibraryVariable)
 	}
 	return w, nil

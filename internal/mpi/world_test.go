@@ -133,13 +133,13 @@ func TestLaunched(t *testing.T) {
 		err  string
 	}{
 		{env: ""},
-		{env: "OMPI_COMM_WORLD_SIZE=4 PMIX_RANK=1", by: "OMPI_COMM_WORLD_SIZE", size: 4},
-		{env: "PMI_SIZE=2 PMI_RANK=0", by: "PMI_SIZE", size: 2},
+		{env: "OMPI_COMM_WORLD_SIZE=4 OMPI_COMM_WORLD_RANK=1 PMIX_RANK=1", by: "OMPI_COMM_WORLD_RANK", size: 4},
+		{env: "PMI_SIZE=2 PMI_RANK=0", by: "PMI_RANK", size: 2},
 		{env: "PMIX_RANK=0 SLURM_STEP_NUM_TASKS=2", by: "PMIX_RANK"},
 		{env: "SLURM_PROCID=0 SLURM_NTASKS=4"}, // a job script itself
 		{env: "SLURM_STEP_NUM_TASKS=4", err: "--mpi=pmix"},
 		{env: "SLURM_STEP_NUM_TASKS=1"},
-		{env: "OMPI_COMM_WORLD_SIZE=many", err: "OMPI_COMM_WORLD_SIZE is \"many\""},
+		{env: "OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=many", err: "OMPI_COMM_WORLD_SIZE is \"many\""},
 	} {
 		l, ok, err := launched(func(name string) (string, bool) {
 			for _, x := range strings.Fields(c.env) {

@@ -127,8 +127,9 @@ func (s *Share) short(rank int) error {
 }
 
 // Bytes are the bytes of x, in its memory.
-func Bytes(x []float32) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
+func Bytes[T float32 | float64](x []T) []byte {
+	var one T
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), int(unsafe.Sizeof(one))*len(x))
 }
 
 // Shared is z, whose rows (*tasks)[m][t] belong to task t. Its gradient is
