@@ -16,6 +16,9 @@ func trace(o *Objective) (string, error) {
 	var out bytes.Buffer
 	grads := make([]float32, len(o.Net.Flat))
 	tasks := someTasks(8)
+	if o.Net.Config.Update.Negatives > 0 {
+		besideOthers(tasks)
+	}
 	for _, step := range [][]Task{tasks, tasks[:1], tasks[3:5], {merged(tasks[:3]), tasks[4]}} {
 		scores, err := o.Step(step, grads, false)
 		if err != nil {
@@ -41,16 +44,17 @@ func trace(o *Objective) (string, error) {
 func merged(tasks []Task) Task {
 	m := Task{ID: "merged"}
 	for _, t := range tasks {
-		m.Inner, m.Outer, m.Loc = append(m.Inner, t.Inner...), append(m.Outer, t.Outer...), append(m.Loc, t.Loc...)
+		m.Inner, m.Outer, m.Loc, m.Stay = append(m.Inner, t.Inner...), append(m.Outer, t.Outer...), append(m.Loc, t.Loc...), append(m.Stay, t.Stay...)
 	}
 	return m
 }
 
 // TestProcessesChangeNoByte: with more processes than tasks, too.
 func TestProcessesChangeNoByte(t *testing.T) {
+	sparing := func(h *hypernet.Config, c *Config) { twoSteps(h, c); h.Update.Negatives = 2 }
 	scale := func(h *hypernet.Config, c *Config) { c.DeltaScale = "batch_mean" }
 	for name, change := range map[string]func(*hypernet.Config, *Config){
-		"sum": nil, "solve": solving, "two steps": twoSteps, "batch mean": scale,
+		"sum": nil, "solve": solving, "two steps beside negatives": sparing, "batch mean": scale,
 		"rates": func(h *hypernet.Config, _ *Config) { h.Kind = "rates" }, "naive": func(h *hypernet.Config, _ *Config) { h.Kind = "naive" },
 	} {
 		t.Run(name, func(t *testing.T) {
