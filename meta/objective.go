@@ -71,8 +71,8 @@ type Objective struct {
 	locLabels   graph.Labels
 	hIn, hRest  []float32
 	base        []float32
-	factors     int // rows of the edits of all processes, and the wanted ones of them
-	factorsWant int
+	allRows     int // rows of the edits of all processes, and the wanted ones of them
+	allWanted   int
 	items       []text.Item
 	keep        []bool // rows of inner that change weights
 	keepWanted  []bool // among its wanted rows
@@ -156,15 +156,15 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 	o.keep, o.keepWanted = o.keep[:0], o.keepWanted[:0]
 	var innerTasks, restTasks []nn.Range
 	innerAt, restAt := 0, 0
-	o.factors, o.factorsWant = 0, 0
+	o.allRows, o.allWanted = 0, 0
 	o.divide(tasks, withRest)
 	for i, t := range tasks {
 		if err := t.check(o.model); err != nil {
 			return err
 		}
 		for _, x := range t.Inner {
-			o.factors += len(x.IDs)
-			o.factorsWant += x.Wanted()
+			o.allRows += len(x.IDs)
+			o.allWanted += x.Wanted()
 		}
 		if !o.Share.Mine(i) {
 			t = Task{ID: t.ID} // another process has its texts
@@ -301,7 +301,7 @@ func Bucket(n int) int {
 
 // ensure makes a graph that is large enough for what pack laid out.
 func (o *Objective) ensure() error {
-	want := bounds{o.inner.Seq.Rows(), len(o.inner.Want.V), o.factors, o.factorsWant, o.rest.Seq.Rows(), len(o.rest.Want.V), len(o.outerRows.V), len(o.locRows.V)}
+	want := bounds{o.inner.Seq.Rows(), len(o.inner.Want.V), o.allRows, o.allWanted, o.rest.Seq.Rows(), len(o.rest.Want.V), len(o.outerRows.V), len(o.locRows.V)}
 	have := o.bound
 	if o.g != nil && want.inner <= have.inner && want.innerWant <= have.innerWant && want.factors <= have.factors &&
 		want.factorsWant <= have.factorsWant && want.rest <= have.rest &&

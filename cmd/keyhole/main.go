@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -15,7 +16,9 @@ import (
 
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/internal/mmap"
+	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/internal/printable"
+	"keyhole.example/keyhole/train"
 )
 
 func main() {
@@ -28,33 +31,41 @@ func main() {
 func run(args []string) int {
 	ctx, stop := withSignals(context.Background())
 	defer stop()
-	root := rootCommand()
+	o := &options{}
+	root := commands(o)
 	root.SetArgs(args)
 	stdout, stderr := printable.New(os.Stdout), printable.New(os.Stderr)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	defer func() {
-		// Half a character at the end is no reason for another exit status.
-		_ = stdout.Flush()
-		_ = stderr.Flush()
-	}()
 	cmd, err := root.ExecuteContextC(ctx)
+	status := 0
+	if err != nil {
+		status = o.explain(stderr, cmd, err)
+	}
+	// Half a character at the end is no reason for another exit status.
+	_ = stdout.Flush()
+	_ = stderr.Flush()
+	return o.leave(status, err)
+}
+
+// explain prints why a command failed, and returns the exit status.
+func (o *options) explain(w io.Writer, cmd *cobra.Command, err error) int {
 	var stopped *interrupted
 	var failed *failure
 	var short *unmet
 	switch {
-	case err == nil:
-		return 0
 	case errors.As(err, &stopped):
 		return 128 + int(stopped.signal)
+	case errors.Is(err, train.ErrStopped):
+		return 128 + int(syscall.SIGTERM)
 	case errors.As(err, &short):
-		fmt.Fprintf(os.Stderr, "keyhole: %v\n", err)
+		o.say(os.Stderr, err)
 		return 3
 	case errors.As(err, &failed):
-		fmt.Fprintf(stderr, "keyhole: %v\n", err)
+		o.say(w, err)
 		return 1
 	}
-	fmt.Fprintf(stderr, "keyhole: %v\ntry: %s --help\n", err, cmd.CommandPath())
+	o.say(w, fmt.Errorf("%w\ntry: %s --help", err, cmd.CommandPath()))
 	return 2
 }
 
@@ -112,17 +123,23 @@ type interrupted struct{ signal syscall.Signal }
 func (i *interrupted) Error() string { return "interrupted by " + i.signal.String() }
 
 // withSignals ends ctx at SIGINT or SIGTERM, with the signal as its cause. A
-// second signal ends the program at once.
+// second signal ends the program at once, unless a launcher started it.
 func withSignals(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	ch := make(chan os.Signal, 2)
 	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
+	_, launched, _ := mpi.Launched()
+	if launched {
+		signal.Notify(ch, jobSignals...)
+	}
 	go func() {
 		s, ok := <-ch
 		if !ok {
 			return
 		}
-		signal.Stop(ch)
+		if !launched { // a launcher hands on what the terminal has sent already
+			signal.Stop(ch)
+		}
 		cancel(&interrupted{s.(syscall.Signal)})
 	}()
 	return ctx, func() {

@@ -26,7 +26,7 @@ type planned struct {
 }
 
 // makePlan finds what the config names, and tries two steps.
-func makePlan(c *cobra.Command, cfg train.Config, r *configs.Resolved) (*train.Plan, error) {
+func makePlan(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved) (*train.Plan, error) {
 	f, err := newFinder(c)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,14 @@ func makePlan(c *cobra.Command, cfg train.Config, r *configs.Resolved) (*train.P
 	if err := f.config(&cfg); err != nil {
 		return nil, err
 	}
-	return train.MakePlan(c.Context(), cfg, r, workbench.Sources())
+	cfg.Threads = o.threadsFor(cfg.Threads)
+	src := workbench.Sources()
+	src.Team = o.team()
+	p, err := train.MakePlan(c.Context(), cfg, r, src)
+	if err != nil {
+		return nil, err
+	}
+	return p, agreed(src.Team, p)
 }
 
 func printPlan(w io.Writer, o *options, p *train.Plan) error {

@@ -13,10 +13,12 @@ import (
 type options struct {
 	json       bool
 	cpuProfile string
+	membership
 }
 
-func rootCommand() *cobra.Command {
-	o := &options{}
+func rootCommand() *cobra.Command { return commands(&options{}) }
+
+func commands(o *options) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "keyhole",
 		Short: "Implant single pieces of knowledge in a language model, and nothing else",
@@ -58,6 +60,7 @@ Start with:  keyhole quickstart`,
 	}
 	completing(root)
 	profiled(root, o)
+	joined(root, o)
 	markFailures(root)
 	return root
 }

@@ -62,7 +62,7 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 				return err
 			}
 			if plan || limit > 0 {
-				p, err := makePlan(c, cfg, r)
+				p, err := makePlan(c, o, cfg, r)
 				if err != nil {
 					return err
 				}
@@ -173,9 +173,12 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 	if err := f.config(&cfg); err != nil {
 		return err
 	}
+	cfg.Threads = o.threadsFor(cfg.Threads)
 	p := newScreen(c.ErrOrStderr())
 	clock := &timer{Observer: p, w: c.ErrOrStderr()}
-	l, err := train.Start(cfg, r, dir, resume, workbench.Sources(), clock)
+	src := workbench.Sources()
+	src.Team = o.team()
+	l, err := train.Start(cfg, r, dir, resume, src, clock)
 	if err != nil {
 		return err
 	}
@@ -202,8 +205,7 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 	}
 	err = workbench.Run(c.Context(), l)
 	p.finish()
-	var stop *interrupted
-	if errors.As(err, &stop) {
+	if isInterrupt(err) || errors.Is(err, train.ErrStopped) {
 		fmt.Fprintf(c.ErrOrStderr(), "saved step %d; go on with: keyhole resume %s\n", l.Step(), dir)
 		return err
 	}

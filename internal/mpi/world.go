@@ -27,7 +27,10 @@ func Join(l Launch) (*World, error) {
 	}
 	w := &World{lib: lib, launch: l}
 	var provided, rank, size int32
-	if code := lib.initThread(0, 0, lib.serialized, &provided); code != 0 {
+	back := lib.keepHandlers()
+	code := lib.initThread(0, 0, lib.serialized, &provided)
+	back()
+	if code != 0 {
 		return nil, w.failure("MPI_Init_thread", code)
 	}
 	if provided < lib.serialized {

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"keyhole.example/keyhole/internal/mpi"
+	"keyhole.example/keyhole/train"
+)
+
+// shared are the commands whose work several processes do together.
+var shared = []string{"train", "resume", "eval", "compare", "stats", "trace"}
+
+// membership is this process's part in a job of several; the zero value is none.
+type membership struct {
+	world   *mpi.World
+	threads int // that this process should use
+}
+
+// team is the processes of the job; nil: this one is alone.
+func (m *membership) team() mpi.Team {
+	if m.world == nil {
+		return nil
+	}
+	return m.world
+}
+
+// threadsFor is how many threads to use where so many are asked for.
+func (m *membership) threadsFor(asked int) int {
+	if asked == 0 {
+		return m.threads
+	}
+	return asked
+}
+
+// joined makes the commands below c take part in the job that this process was
+// launched in. Process 0 alone speaks.
+func joined(c *cobra.Command, o *options) {
+	if inner := c.RunE; inner != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if err := o.join(c); err != nil {
+				return err
+			}
+			return inner(c, args)
+		}
+	}
+	for _, sub := range c.Commands() {
+		joined(sub, o)
+	}
+}
+
+func (m *membership) join(c *cobra.Command) error {
+	l, ok, err := mpi.Launched()
+	if err != nil || !ok {
+		return err
+	}
+	if !slices.Contains(shared, c.Name()) {
+		if l.Size > 1 {
+			return wrongUse("%s is no work that processes share, but a launcher started %d of it; start it without one (%v are shared)", c.CommandPath(), l.Size, shared)
+		}
+		return nil
+	}
+	if m.world, err = mpi.Join(l); err != nil {
+		return err
+	}
+	if m.threads, err = mpi.Threads(m.world); err != nil {
+		return err
+	}
+	hosts, err := m.world.Gather([]byte(m.world.Host()))
+	if err != nil {
+		return err
+	}
+	if !mpi.Leads(m.world) {
+		c.Root().SetOut(io.Discard)
+		c.Root().SetErr(io.Discard)
+		return nil
+	}
+	if m.world.Size() > 1 {
+		different := map[string]bool{}
+		for _, h := range hosts {
+			different[string(h)] = true
+		}
+		machines := "one machine"
+		if len(different) > 1 {
+			machines = fmt.Sprintf("%d machines", len(different))
+		}
+		fmt.Fprintf(c.ErrOrStderr(), "%d processes on %s take part, with %s\n", m.world.Size(), machines, m.world.Library())
+	}
+	return nil
+}
+
+// told tells whether all processes know of an error, so that one of them says it.
+func told(err error) bool {
+	var all *mpi.RankError
+	return err == nil || errors.As(err, &all) || errors.Is(err, train.ErrStopped) || isInterrupt(err)
+}
+
+func isInterrupt(err error) bool {
+	var stop *interrupted
+	return errors.As(err, &stop)
+}
+
+// say names the process that fails alone. Process 0 speaks first, in case that
+// all fail alike.
+func (m *membership) say(w io.Writer, err error) {
+	switch {
+	case m.world == nil:
+		if l, ok, _ := mpi.Launched(); !ok || l.Rank == 0 {
+			fmt.Fprintf(w, "keyhole: %v\n", err)
+		}
+	case told(err):
+		if mpi.Leads(m.world) {
+			fmt.Fprintf(w, "keyhole: %v\n", err)
+		}
+	default:
+		if !mpi.Leads(m.world) {
+			const head = 500 * time.Millisecond
+			time.Sleep(head)
+		}
+		if m.world.Size() > 1 {
+			err = fmt.Errorf("%s: %w", mpi.Name(m.world.Rank(), m.world.Size(), m.world.Host()), err)
+		}
+		fmt.Fprintf(w, "keyhole: %v\n", err)
+	}
+}
+
+// leave ends this process's part in the job with an exit status, which it returns
+// where there is no job. A process that fails alone ends all others.
+func (m *membership) leave(status int, err error) int {
+	switch {
+	case m.world == nil:
+	case told(err):
+		_ = m.world.Leave(status) // comes back only if there is no job any more
+	default:
+		m.world.Abort(status)
+	}
+	return status
+}
+
+// agreed makes v, which JSON can hold, that of process 0 in all processes.
+func agreed(t mpi.Team, v any) error {
+	if mpi.Alone(t) {
+		return nil
+	}
+	var mine []byte
+	if mpi.Leads(t) {
+		var err error
+		if mine, err = json.Marshal(v); err != nil {
+			return err
+		}
+	}
+	all, err := t.Gather(mine)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(all[0], v)
+}
