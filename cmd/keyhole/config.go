@@ -12,6 +12,7 @@ import (
 
 	"keyhole.example/keyhole/compare"
 	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/pretrain"
 	"keyhole.example/keyhole/train"
 )
@@ -23,7 +24,7 @@ func reservedEnv(into any) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []string{"KEYHOLE_SHARED", "KEYHOLE_DATA"}
+	out := []string{"KEYHOLE_SHARED", "KEYHOLE_DATA", mpi.LibraryVariable}
 	for _, k := range configKinds() {
 		rows, err := configs.Explain(k.fresh())
 		if err != nil {
