@@ -10,11 +10,11 @@ import (
 	"keyhole.example/keyhole/hub/hubtest"
 )
 
-// serve is the script command "hub": it starts a hub with the tiny model as
+// serveHub is the script command "hub": it starts a hub with the tiny model as
 // tiny/model (and, gated, as tiny/gated) and edits as the data sets zsre and
 // zsre/eval, and sets HF_ENDPOINT. What it serves is in the folder of its
 // argument, as the program tiny wrote it.
-func serve(ts *testscript.TestScript, _ bool, args []string) {
+func serveHub(ts *testscript.TestScript, _ bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	files := map[string][]byte{"evil.py": []byte("raise SystemExit")}
 	entries, err := os.ReadDir(filepath.Join(dir, "model"))

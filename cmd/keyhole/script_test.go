@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 			return os.Getenv(golden.Variable) != "", nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "after": after, "flip": flip, "field": field, "sha256": sha256Is, "hub": serve,
+			"exits": exits, "after": after, "flip": flip, "field": field, "sha256": sha256Is, "hub": serveHub,
 		},
 	})
 }
