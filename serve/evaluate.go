@@ -9,7 +9,7 @@ import (
 )
 
 // evaluate measures an editor in the base model.
-func (d *desk) evaluate(ctx context.Context, j *job, path string, limit int, editor string) (*eval.Report, error) {
+func (d *desk) evaluate(ctx context.Context, j *job, path string, limit int, editor string, pause func()) (*eval.Report, error) {
 	set, err := workbench.LoadEdits(path, data.Options{})
 	if err != nil {
 		return nil, err
@@ -22,8 +22,11 @@ func (d *desk) evaluate(ctx context.Context, j *job, path string, limit int, edi
 		return nil, err
 	}
 	r, err := d.bench.Evaluate(ctx, eval.Options{
-		Set: set, Limit: limit, Protocol: protocol,
-		Progress: func(p eval.Progress) { j.report(p.Done, p.Total, editor+": edit "+p.ID) },
+		Set: set, Limit: limit, Protocol: protocol, Pack: 1, // a pause behind each edit
+		Progress: func(p eval.Progress) {
+			j.report(p.Done, p.Total, editor+": edit "+p.ID)
+			pause()
+		},
 	})
 	if err != nil {
 		return nil, err

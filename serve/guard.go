@@ -53,7 +53,8 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // ServeHTTP implements http.Handler.
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
-	if r.ContentLength == 0 { // nothing more is to be read; the answer may take its time
+	_ = control.SetWriteDeadline(time.Time{}) // that of an earlier request on the connection
+	if r.ContentLength == 0 {                 // nothing more is to be read; the answer may take its time
 		_ = control.SetReadDeadline(time.Time{})
 	}
 	w = &patient{ResponseWriter: w, control: control, limit: g.write}
@@ -65,9 +66,9 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} {
 		h.Set(x[0], x[1])
 	}
-	if status, why := g.judge(r); status != 0 {
-		g.refused(why)
-		refuse(w, r, &problem{status, "", why})
+	if reason, p := g.judge(r); p != nil {
+		g.refused(reason)
+		refuse(w, r, p)
 		return
 	}
 	if r.Method == http.MethodGet && r.URL.Path == "/" && g.closed && r.URL.Query().Has("token") {
@@ -89,23 +90,23 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // cookie is the name of the cookie that holds the token.
 const cookie = "keyhole"
 
-// judge is the status and reason for which a request is refused; 0: it is not.
-func (g *guard) judge(r *http.Request) (int, string) {
+// judge is why a request is refused, in a word and at length; nil: it is not.
+func (g *guard) judge(r *http.Request) (reason string, p *problem) {
 	if !g.ours(r.Host) {
-		return http.StatusMisdirectedRequest, "the Host of the request is not this server's; ask it by its address, or allow the name with --allow-host"
+		return "host", &problem{http.StatusMisdirectedRequest, "", "the Host of the request is not this server's; ask it by its address, or allow the name with --allow-host"}
 	}
 	if list, ok := r.Header["Origin"]; ok && (len(list) != 1 || !g.same(list[0], r.Host)) {
-		return http.StatusForbidden, "requests from pages of another origin are refused"
+		return "origin", &problem{http.StatusForbidden, "", "requests from pages of another origin are refused"}
 	}
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "same-origin", "none":
-		return 0, ""
+		return "", nil
 	}
 	page := r.Method == http.MethodGet && r.URL.Path == "/" && r.Header.Get("Sec-Fetch-Mode") == "navigate"
 	if !page { // a link to the page may stand anywhere
-		return http.StatusForbidden, "requests from pages of another site are refused"
+		return "site", &problem{http.StatusForbidden, "", "requests from pages of another site are refused"}
 	}
-	return 0, ""
+	return "", nil
 }
 
 // ours reports whether a Host names this server: by an address, not by a name that
@@ -163,6 +164,7 @@ func (p *patient) WriteHeader(status int) {
 	if p.status == 0 {
 		p.status = status
 	}
+	_ = p.control.SetWriteDeadline(time.Now().Add(p.limit)) // an answer without a body is written behind the handler
 	p.ResponseWriter.WriteHeader(status)
 }
 

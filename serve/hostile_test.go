@@ -278,6 +278,37 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
+// The time to take an answer begins with the answer, not with an earlier one on the
+// connection.
+func TestTimeToTakeAnAnswerBeginsAnew(t *testing.T) {
+	s := begin(t, nil, func(l *limits) { l.write = 300 * time.Millisecond })
+	id := s.launch("/api/v1/generate", `{"prompt": "a", "tokens": 1}`)
+	s.events("/api/v1/jobs/" + id + "/events")
+	time.Sleep(500 * time.Millisecond)
+	s.call("DELETE", "/api/v1/jobs/"+id, "", 204, nil)
+	s.call("GET", "/healthz", "", 200, nil)
+}
+
+// While an evaluation runs, short requests are answered, and do not disturb it.
+func TestLongWorkMakesPauses(t *testing.T) {
+	s := begin(t, nil, nil)
+	base := s.says(true)
+	id := s.launch("/api/v1/eval", `{"data": "embedded", "limit": 400, "editor": "lora"}`)
+	if s.says(true) != base {
+		t.Error("the model says something else while an evaluation runs")
+	}
+	k := s.keep(s.try("lora")[0])
+	if with := s.says(true); with == base || s.says(false) != base || !k.On {
+		t.Error("an edit that was made while an evaluation runs is not there")
+	}
+	var j jobState
+	s.call("GET", "/api/v1/jobs/"+id, "", 200, &j)
+	if j.State != running {
+		t.Errorf("the evaluation is %s: the test is of no use", j.State)
+	}
+	s.call("DELETE", "/api/v1/jobs/"+id, "", 204, nil)
+}
+
 func TestManyAtOnce(t *testing.T) {
 	s := begin(t, func(o *Options) { o.Waiting = 8 }, nil)
 	codes := make([]int, 200)

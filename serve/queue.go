@@ -22,7 +22,7 @@ type queue struct {
 	lines []*line // of the clients that wait, the next one first
 	n     int
 	limit int
-	busy  int
+	busy  int           // that were taken and are not over
 	wake  chan struct{} // has room for one
 	shut  bool
 }
@@ -79,30 +79,46 @@ func (q *queue) signal() {
 	}
 }
 
-// pop is the next job, or nil.
-func (q *queue) pop() *job {
+// pop is the next job of those that fit, or nil.
+func (q *queue) pop(fits func(*job) bool) *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.drop()
-	if len(q.lines) == 0 {
-		return nil
+	for i, l := range q.lines {
+		at := slices.IndexFunc(l.jobs, fits)
+		if at < 0 {
+			continue
+		}
+		j := l.jobs[at]
+		l.jobs = slices.Delete(l.jobs, at, at+1)
+		q.lines = slices.Delete(q.lines, i, i+1)
+		if len(l.jobs) > 0 {
+			q.lines = append(q.lines, l)
+		}
+		q.n--
+		q.busy++
+		return j
 	}
-	l := q.lines[0]
-	j := l.jobs[0]
-	l.jobs = l.jobs[1:]
-	q.lines = q.lines[1:]
-	if len(l.jobs) > 0 {
-		q.lines = append(q.lines, l)
+	return nil
+}
+
+// anyJob fits always.
+func anyJob(*job) bool { return true }
+
+// brief reports whether a job takes seconds at most, so that it may be done in a
+// pause of one that takes long.
+func brief(j *job) bool {
+	switch j.kind {
+	case "next", "edits", "completion", "generate", "trial":
+		return true
 	}
-	q.n--
-	q.busy = 1
-	return j
+	return false
 }
 
 // take waits for the next job; nil: ctx has ended.
 func (q *queue) take(ctx context.Context) *job {
 	for ctx.Err() == nil {
-		if j := q.pop(); j != nil {
+		if j := q.pop(anyJob); j != nil {
 			return j
 		}
 		select {
@@ -113,11 +129,11 @@ func (q *queue) take(ctx context.Context) *job {
 	return nil
 }
 
-// free says that the job that was taken is over.
+// free says that a job that was taken is over.
 func (q *queue) free() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.busy = 0
+	q.busy--
 }
 
 // count is how many jobs run and wait.

@@ -22,12 +22,30 @@ func TestClientsTakeTurns(t *testing.T) {
 		q.put(t, kind[:1], kind)
 	}
 	var order []string
-	for j := q.pop(); j != nil; j = q.pop() {
+	for j := q.pop(anyJob); j != nil; j = q.pop(anyJob) {
 		order = append(order, j.kind)
 		q.free()
 	}
 	if want := []string{"a1", "b1", "c1", "a2", "c2", "a3", "a4"}; !slices.Equal(order, want) {
 		t.Errorf("%v, want %v", order, want)
+	}
+}
+
+func TestBriefJobsAreDoneInPauses(t *testing.T) {
+	q := newQueue(10)
+	for _, kind := range []string{"eval", "next", "trace", "edits"} {
+		q.put(t, "a", kind)
+	}
+	q.put(t, "b", "next")
+	var order []string
+	for j := q.pop(brief); j != nil; j = q.pop(brief) {
+		order = append(order, j.client+" "+j.kind)
+	}
+	if want := []string{"a next", "b next", "a edits"}; !slices.Equal(order, want) {
+		t.Errorf("%v, want %v", order, want)
+	}
+	if busy, waits := q.count(); busy != 3 || waits != 2 {
+		t.Errorf("%d run and %d wait", busy, waits)
 	}
 }
 
@@ -47,7 +65,7 @@ func TestAFullQueueRefuses(t *testing.T) {
 	if err := q.add(newJob(t.Context(), "4", "b", nil)); !errors.Is(err, errStopping) {
 		t.Errorf("error %v", err)
 	}
-	if last.snapshot().State != cancelled || q.pop() != nil {
+	if last.snapshot().State != cancelled || q.pop(anyJob) != nil {
 		t.Error("a closed queue goes on")
 	}
 }

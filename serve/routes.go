@@ -3,7 +3,6 @@ package serve
 import (
 	"embed"
 	"io/fs"
-	"mime"
 	"net"
 	"net/http"
 	"path"
@@ -91,6 +90,12 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	fail(w, err)
 }
 
+// kinds are the types of the page's files by how their names end. The system's own
+// table may say otherwise.
+var kinds = map[string]string{
+	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+}
+
 // page gives a file of the page. Names are looked up among those that the program
 // holds.
 func (s *Server) page(w http.ResponseWriter, r *http.Request) error {
@@ -110,7 +115,8 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		w.Header().Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
+		w.Header().Set("Content-Type", kinds[path.Ext(name)])
+		w.Header().Set("Cache-Control", "no-cache")
 		_, _ = w.Write(raw)
 		return nil
 	}

@@ -148,13 +148,27 @@ func (s *Server) work() {
 		if j == nil {
 			return
 		}
-		j.move(running)
-		start := time.Now()
-		result, err := s.guarded(j)
-		s.metrics.worked(j.kind, time.Since(start))
-		s.queue.free()
-		j.end(result, err)
+		s.finish(j)
 	}
+}
+
+// finish does a job that was taken from the queue.
+func (s *Server) finish(j *job) {
+	j.move(running)
+	start := time.Now()
+	result, err := s.guarded(j)
+	s.metrics.worked(j.kind, time.Since(start))
+	s.queue.free()
+	j.end(result, err)
+}
+
+// pause lets brief jobs that wait be done in the midst of a long one, which computes
+// with the base model and does so again behind it.
+func (s *Server) pause() {
+	for j := s.queue.pop(brief); j != nil; j = s.queue.pop(brief) {
+		s.finish(j)
+	}
+	s.desk.base()
 }
 
 // guarded does a job. A panic ends the job, not the server.
@@ -173,8 +187,9 @@ func (s *Server) guarded(j *job) (result any, err error) {
 	if err := context.Cause(j.ctx); err != nil {
 		return nil, err
 	}
+	before := s.desk.now
 	s.desk.now = j
-	defer func() { s.desk.now = nil }()
+	defer func() { s.desk.now = before }()
 	return j.work(j.ctx, j)
 }
 

@@ -54,11 +54,11 @@ func (s *Server) trace(w http.ResponseWriter, r *http.Request) error {
 		s.desk.base()
 		cfg := trace.Default()
 		cfg.Samples = q.Samples
-		return s.desk.trace(ctx, j, query, cfg)
+		return s.desk.trace(ctx, j, query, cfg, s.pause)
 	})
 }
 
-func (d *desk) trace(ctx context.Context, j *job, q trace.Query, cfg trace.Config) (*traceBody, error) {
+func (d *desk) trace(ctx context.Context, j *job, q trace.Query, cfg trace.Config, pause func()) (*traceBody, error) {
 	blocks := d.bench.Model.Config.Layers
 	out := &traceBody{Blocks: blocks}
 	kinds := []struct {
@@ -71,7 +71,10 @@ func (d *desk) trace(ctx context.Context, j *job, q trace.Query, cfg trace.Confi
 		if err != nil {
 			return nil, err
 		}
-		t.Progress = func(done, total int) { j.report(i*total+done, len(kinds)*total, "restoring "+k.name) }
+		t.Progress = func(done, total int) {
+			j.report(i*total+done, len(kinds)*total, "restoring "+k.name)
+			pause()
+		}
 		r, err := t.Trace(ctx, q)
 		if err != nil {
 			if errors.Is(err, trace.ErrUnknown) {
@@ -111,6 +114,6 @@ func (s *Server) evaluate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.launch(w, r, "eval", func(ctx context.Context, j *job) (any, error) {
-		return s.desk.evaluate(ctx, j, path, q.Limit, q.Editor)
+		return s.desk.evaluate(ctx, j, path, q.Limit, q.Editor, s.pause)
 	})
 }
