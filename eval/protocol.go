@@ -28,6 +28,9 @@ func (r *run) evaluate(ctx context.Context) error {
 	default:
 		err = r.sequential(ctx)
 	}
+	if r.divided() {
+		return err
+	}
 	return errors.Join(err, r.mark())
 }
 
@@ -60,19 +63,13 @@ func timed(to *time.Duration, fn func() error) error {
 
 // single makes and scores Pack independent edits at a time.
 func (r *run) single(ctx context.Context) error {
-	for lo := r.done; lo < r.n; lo = r.done {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		list := r.cases(lo, min(lo+r.Pack, r.n))
+	return r.inPieces(ctx, r.done, r.Pack, func(lo, hi int) error {
+		list := r.cases(lo, hi)
 		if err := timed(&r.editTime, func() error { return r.applyEach(ctx, usable(list)) }); err != nil {
 			return err
 		}
-		if err := r.scoreAndPut(list, r.firstBlock(usable(list))); err != nil {
-			return err
-		}
-	}
-	return nil
+		return r.scoreAndPut(list, r.firstBlock(usable(list)))
+	})
 }
 
 // firstBlock is the lowest block that the trials' edits change.
@@ -208,21 +205,21 @@ func (r *run) putAll(list []*trial, shift int, asked string) error {
 			return err
 		}
 	}
+	if r.divided() {
+		return nil // until the processes merge what they have
+	}
 	return r.mark()
 }
 
 // batches makes Batch edits together and scores them all.
 func (r *run) batches(ctx context.Context) error {
-	for lo := r.done / r.Batch * r.Batch; lo < r.n; lo += r.Batch {
-		list := r.cases(lo, min(lo+r.Batch, r.n))
+	return r.inPieces(ctx, r.done/r.Batch*r.Batch, r.Batch, func(lo, hi int) error {
+		list := r.cases(lo, hi)
 		if err := timed(&r.editTime, func() error { return r.applyTogether(ctx, list) }); err != nil {
 			return err
 		}
-		if err := r.scoreBatch(list, usable(list)); err != nil {
-			return err
-		}
-	}
-	return nil
+		return r.scoreBatch(list, usable(list))
+	})
 }
 
 // applyTogether makes one edit of all trials. Those that the editor names as the

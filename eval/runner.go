@@ -15,6 +15,7 @@ import (
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/internal/resident"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/text"
@@ -68,6 +69,11 @@ type Options struct {
 	Out      string         // results file; "": none. What it holds already is not computed again
 	Progress func(Progress) // called after each edit; may be nil
 	Scorer   *Scorer        // keeps what the base model computed from run to run; nil: a new one
+
+	// Team are processes that evaluate together, each of which calls Run with the
+	// same options; nil: this one alone. The results are process 0's, and do not
+	// depend on how many there are.
+	Team mpi.Team
 }
 
 // Progress is how far an evaluation is.
@@ -93,6 +99,7 @@ type run struct {
 	plan   *planner
 	scorer *Scorer
 	file   *resultsFile
+	old    []Line // that the file had
 	report *Report
 	n      int // records to evaluate
 	lines  []slot
@@ -103,6 +110,9 @@ type run struct {
 	editTime, scoreTime time.Duration // since the last mark
 	tokens              *tokenTimes   // likewise
 	times               timing        // of this and earlier runs
+
+	pending []placed // evaluated by this process, and not merged yet
+	peak    int64    // memory of the processes, as far as it is known
 }
 
 // Run evaluates an editor. The model's weights are as before when it returns.
@@ -114,30 +124,40 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	r := &run{Options: o}
 	header, err := r.prepare()
 	if err != nil {
-		return nil, fmt.Errorf("evaluate: %w", err)
+		err = fmt.Errorf("evaluate: %w", err)
 	}
-	if o.Out != "" {
-		if r.file, err = openResults(o.Out, header); err != nil {
-			return nil, err
-		}
-		if lm.CompareHashes(r.file.model, header.Model) == lm.SameWeights {
-			r.report.Notes = append(r.report.Notes, fmt.Sprintf("results file %s: %s", o.Out, lm.NoTokenizer))
-		}
-		for _, t := range readTimes(timesName(o.Out)) {
-			r.count(t)
-		}
+	if err = mpi.Agree(o.Team, err); err != nil {
+		return nil, err
 	}
-	err = r.resume()
+	if err = r.compareTeam(header); err == nil {
+		err = r.open(header)
+	}
 	if err == nil {
+		err = r.resume()
+	}
+	if err == nil && !r.idle() {
 		err = r.evaluate(ctx)
 	}
 	if e := r.file.close(); err == nil && e != nil {
 		err = fmt.Errorf("results file: %w", e)
 	}
+	if r.inSequence() { // the others wait for process 0
+		err = mpi.Agree(o.Team, err)
+	}
 	if err != nil {
 		return nil, err
 	}
+	if r.idle() {
+		return r.report, nil
+	}
 	return r.finish()
+}
+
+// noteModel notes that the results file is of an earlier version.
+func (r *run) noteModel(h Header) {
+	if lm.CompareHashes(r.file.model, h.Model) == lm.SameWeights {
+		r.report.Notes = append(r.report.Notes, fmt.Sprintf("results file %s: %s", r.Out, lm.NoTokenizer))
+	}
 }
 
 // ChatStyle says that the prompts of the set stand in the model's chat template;
@@ -283,11 +303,8 @@ func hashJSON(v any) (string, error) {
 
 // resume takes over the lines that the file has.
 func (r *run) resume() error {
-	if r.file == nil {
-		return nil
-	}
-	for i := range r.file.lines {
-		l := &r.file.lines[i]
+	for i := range r.old {
+		l := &r.old[i]
 		if i >= len(r.lines) {
 			if i >= len(r.Set.Edits) || l.ID != r.Set.Edits[i].ID { // a smaller limit leaves lines over
 				return fmt.Errorf("results file %s: line %d is of edit %s, which is not edit %d of the data; remove the file", r.Out, i+2, l.ID, i+1)
@@ -322,8 +339,17 @@ func (r *run) take(l *Line) {
 	r.Progress(Progress{Done: r.done, Total: len(r.lines), ID: l.ID, Reliability: mean("reliability"), Locality: mean("locality")})
 }
 
-// put writes line i, the next one, unless the file has it.
+// put writes line i, or keeps it for the others to know of.
 func (r *run) put(i int, l *Line) error {
+	if r.divided() {
+		r.pending = append(r.pending, placed{i, l})
+		return nil
+	}
+	return r.write(i, l)
+}
+
+// write writes line i, the next one, unless the file has it.
+func (r *run) write(i int, l *Line) error {
 	if i < r.done {
 		return nil
 	}
@@ -339,7 +365,7 @@ func (r *run) mark() error {
 	if r.edits == 0 && r.tokens == nil {
 		return nil
 	}
-	t := timing{Edits: r.edits, Edit: r.editTime.Seconds(), Score: r.scoreTime.Seconds(), PeakBytes: resident.PeakBytes(), Tokens: r.tokens}
+	t := timing{Edits: r.edits, Edit: r.editTime.Seconds(), Score: r.scoreTime.Seconds(), PeakBytes: max(resident.PeakBytes(), r.peak), Tokens: r.tokens}
 	r.edits, r.editTime, r.scoreTime, r.tokens = 0, 0, 0, nil
 	r.count(t)
 	if err := r.file.sync(); err != nil || r.file == nil {

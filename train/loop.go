@@ -74,7 +74,7 @@ func (l *Loop) Step() int { return l.state.Step }
 
 // Run trains until Steps are done, the early stop strikes or ctx ends; in all
 // cases it saves a checkpoint of the last whole step. It returns ctx's cause
-// when that ended it, and ErrStopped when that of another process did.
+// when that ended it, and mpi.ErrStopped when that of another process did.
 func (l *Loop) Run(ctx context.Context) error {
 	c := l.Config.Train
 	if !l.Done() {
@@ -122,7 +122,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil || !stop {
 		return err
 	}
-	return ErrStopped
+	return mpi.ErrStopped
 }
 
 // window is the number of examples of the next optimiser step. The reference's

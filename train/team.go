@@ -7,19 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/nn/graph"
 )
-
-// ErrStopped says that a run was saved and ended since another process of its job
-// was told to stop.
-var ErrStopped = errors.New("another process of the job was told to stop")
 
 // leads reports whether this process is the one that writes.
 func (l *Loop) leads() bool { return mpi.Leads(l.team) }
@@ -39,7 +33,7 @@ func (l *Loop) compareTeam() error {
 
 // identity is all that decides a run's bytes, with a name for each.
 func (l *Loop) identity() ([][2]string, error) {
-	program, err := programHash()
+	program, err := mpi.Program()
 	if err != nil {
 		return nil, err
 	}
@@ -62,24 +56,6 @@ func (l *Loop) identity() ([][2]string, error) {
 		out = append(out, [2]string{x.name, hash})
 	}
 	return out, nil
-}
-
-// programHash identifies the running program by its bytes.
-func programHash() (string, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("program: %w", err)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("program: %w", err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("program: %w", err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // restored is what process 0 found in the run folder.

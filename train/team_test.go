@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/internal/mpi/mpitest"
 	"keyhole.example/keyhole/train"
 )
@@ -55,7 +56,7 @@ func TestProcessesChangeNoByte(t *testing.T) {
 			whole, cut := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "cut")
 			run(t, c, whole, false, 0)
 			for r, err := range team(t, 3, c, cut, false, 1, 7, nil) {
-				if want := map[bool]error{true: context.Canceled, false: train.ErrStopped}[r == 1]; !errors.Is(err, want) {
+				if want := map[bool]error{true: context.Canceled, false: mpi.ErrStopped}[r == 1]; !errors.Is(err, want) {
 					t.Fatalf("process %d of 3: %v, want %v", r, err, want)
 				}
 			}

@@ -52,7 +52,7 @@ age, with --ability how the model predicts a text, and what it costs.`,
   keyhole eval --editor memit --model embedded --data embedded --protocol sequential-both --batch 10 --ability embedded`,
 		Args: atMostOne(),
 		RunE: func(c *cobra.Command, args []string) error {
-			r, err := f.run(c, &who, args)
+			r, err := f.run(c, o, &who, args)
 			if err != nil {
 				return err
 			}
@@ -110,7 +110,7 @@ func (f *evalFlags) open(c *cobra.Command, who *editorFlags, args []string) (*wo
 	return workbench.OpenEdited(f.base, who.model, *who.threads, who.load.opts)
 }
 
-func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eval.Report, error) {
+func (f *evalFlags) run(c *cobra.Command, o *options, who *editorFlags, args []string) (*eval.Report, error) {
 	protocol, unknown := eval.FindProtocol(f.protocol)
 	switch {
 	case f.file == "":
@@ -138,6 +138,7 @@ func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eva
 	if len(set.Unread) > 0 {
 		fmt.Fprintf(c.ErrOrStderr(), "%s (%s): not used: %s\n", f.file, set.Format, strings.Join(set.Unread, ", "))
 	}
+	*who.threads = o.threadsFor(*who.threads)
 	b, err := f.open(c, who, args)
 	if err != nil {
 		return nil, err
@@ -150,7 +151,7 @@ func (f *evalFlags) run(c *cobra.Command, who *editorFlags, args []string) (*eva
 			return nil, errorAfter(err, b.Close())
 		}
 	}
-	f.opts.Protocol, f.opts.Set, f.opts.Out = protocol, set, f.out
+	f.opts.Protocol, f.opts.Set, f.opts.Out, f.opts.Team = protocol, set, f.out, o.team()
 	p := newScreen(c.ErrOrStderr())
 	f.opts.Progress = func(e eval.Progress) { p.Evaluating(b.Editor.Name(), e) }
 	r, err := b.Evaluate(c.Context(), f.opts)

@@ -18,7 +18,6 @@ import (
 	"keyhole.example/keyhole/internal/mmap"
 	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/internal/printable"
-	"keyhole.example/keyhole/train"
 )
 
 func main() {
@@ -56,7 +55,7 @@ func (o *options) explain(w io.Writer, cmd *cobra.Command, err error) int {
 	switch {
 	case errors.As(err, &stopped):
 		return 128 + int(stopped.signal)
-	case errors.Is(err, train.ErrStopped):
+	case errors.Is(err, mpi.ErrStopped):
 		return 128 + int(syscall.SIGTERM)
 	case errors.As(err, &short):
 		o.say(os.Stderr, err)

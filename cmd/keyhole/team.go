@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/internal/mpi"
-	"keyhole.example/keyhole/train"
 )
 
 // shared are the commands whose work several processes do together.
@@ -98,7 +97,7 @@ func (m *membership) join(c *cobra.Command) error {
 // told tells whether all processes know of an error, so that one of them says it.
 func told(err error) bool {
 	var all *mpi.RankError
-	return err == nil || errors.As(err, &all) || errors.Is(err, train.ErrStopped) || isInterrupt(err)
+	return err == nil || errors.As(err, &all) || errors.Is(err, mpi.ErrStopped) || isInterrupt(err)
 }
 
 func isInterrupt(err error) bool {

@@ -12,6 +12,7 @@ import (
 
 	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/internal/resident"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/train"
@@ -205,7 +206,7 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 	}
 	err = workbench.Run(c.Context(), l)
 	p.finish()
-	if isInterrupt(err) || errors.Is(err, train.ErrStopped) {
+	if isInterrupt(err) || errors.Is(err, mpi.ErrStopped) {
 		fmt.Fprintf(c.ErrOrStderr(), "saved step %d; go on with: keyhole resume %s\n", l.Step(), dir)
 		return err
 	}

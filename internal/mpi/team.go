@@ -1,8 +1,11 @@
 package mpi
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -83,6 +86,28 @@ func Agree(t Team, err error) error {
 		first.Err = err // with its kind
 	}
 	return first
+}
+
+// ErrStopped says that work was ended, and what is done kept, since another process
+// of the job was told to stop.
+var ErrStopped = errors.New("another process of the job was told to stop")
+
+// Program identifies the running program by its bytes.
+func Program() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("program: %w", err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("program: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("program: %w", err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Any reports whether any process says yes.
