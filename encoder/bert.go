@@ -3,22 +3,23 @@ package encoder
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/nn"
-	"keyhole.example/keyhole/nn/eager"
 )
 
-// network is BERT's encoder without its pooler.
+// network is the encoder of a BERT or DistilBERT, without its pooler.
 type network struct {
 	words, positions *nn.Param // [Vocab, Width], [Positions, Width]
-	types            *nn.Param // [Types, Width]; texts here are all of type 0
+	types            *nn.Param // [Types, Width], texts here are all of type 0; nil: DistilBERT has none
 	norm             *nn.Norm
 	blocks           []block
 	attention        kernel.Attention
 	act              kernel.Activation
+	params           []*nn.Param // all of the above, in the order in which they were bound
 }
 
 // block is a transformer block with its norms behind the residual sums.
@@ -27,44 +28,69 @@ type block struct {
 	norm1, norm2           *nn.Norm
 }
 
-// binder takes weights from a file by name and keeps the first error.
+// binder takes weights by name, from a file or as new ones, and keeps the first
+// error.
 type binder struct {
 	file   tensorfile.File
-	prefix string // "" or "bert."
+	prefix string     // "", or the name of the model that the encoder is a part of, with a dot
+	fresh  *rand.Rand // draws new weights, where there is no file
+	params []*nn.Param
 	err    error
+}
+
+// names are how files call the weights of a block.
+type names struct {
+	model, block                         string // what may stand before all names; "%d" is the block
+	q, k, v, out, up, down, norm1, norm2 string
+}
+
+func (s *shape) names() names {
+	if s.ModelType == distil {
+		return names{"distilbert.", "transformer.layer.%d.", "attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin",
+			"ffn.lin1", "ffn.lin2", "sa_layer_norm", "output_layer_norm"}
+	}
+	return names{"bert.", "encoder.layer.%d.", "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",
+		"intermediate.dense", "output.dense", "attention.output.LayerNorm", "output.LayerNorm"}
 }
 
 // bindNetwork finds every weight of s in file.
 func bindNetwork(file tensorfile.File, s *shape) (*network, error) {
 	b := &binder{file: file}
-	if _, ok := file.Tensor("bert.embeddings.word_embeddings.weight"); ok {
-		b.prefix = "bert."
+	if _, ok := file.Tensor(s.names().model + "embeddings.word_embeddings.weight"); ok {
+		b.prefix = s.names().model
 	}
-	d := s.Width
+	return b.network(s)
+}
+
+func (b *binder) network(s *shape) (*network, error) {
+	d, of := s.Width, s.names()
 	n := &network{
 		words:     b.matrix("embeddings.word_embeddings.weight", s.Vocab, d),
 		positions: b.matrix("embeddings.position_embeddings.weight", s.Positions, d),
-		types:     b.matrix("embeddings.token_type_embeddings.weight", s.Types, d),
-		norm:      b.layerNorm("embeddings.LayerNorm", s),
 		attention: kernel.Attention{
 			Heads: s.Heads, KVHeads: s.Heads, HeadDim: d / s.Heads,
 			Scale: float32(1 / math.Sqrt(float64(d/s.Heads))), Full: true,
 		},
 		act: s.act,
 	}
+	if s.Types > 0 {
+		n.types = b.matrix("embeddings.token_type_embeddings.weight", s.Types, d)
+	}
+	n.norm = b.layerNorm("embeddings.LayerNorm", s)
 	for i := range s.Layers {
-		p := fmt.Sprintf("encoder.layer.%d.", i)
+		p := fmt.Sprintf(of.block, i)
 		n.blocks = append(n.blocks, block{
-			q:     b.linear(p+"attention.self.query", d, d),
-			k:     b.linear(p+"attention.self.key", d, d),
-			v:     b.linear(p+"attention.self.value", d, d),
-			out:   b.linear(p+"attention.output.dense", d, d),
-			norm1: b.layerNorm(p+"attention.output.LayerNorm", s),
-			up:    b.linear(p+"intermediate.dense", d, s.FFN),
-			down:  b.linear(p+"output.dense", s.FFN, d),
-			norm2: b.layerNorm(p+"output.LayerNorm", s),
+			q:     b.linear(p+of.q, d, d),
+			k:     b.linear(p+of.k, d, d),
+			v:     b.linear(p+of.v, d, d),
+			out:   b.linear(p+of.out, d, d),
+			norm1: b.layerNorm(p+of.norm1, s),
+			up:    b.linear(p+of.up, d, s.FFN),
+			down:  b.linear(p+of.down, s.FFN, d),
+			norm2: b.layerNorm(p+of.norm2, s),
 		})
 	}
+	n.params = b.params
 	return n, b.err
 }
 
@@ -72,6 +98,9 @@ func (b *binder) tensor(name string, shape ...int) *nn.Param {
 	rows, cols := 1, shape[len(shape)-1]
 	if len(shape) == 2 {
 		rows = shape[0]
+	}
+	if b.fresh != nil {
+		return b.keep(nn.NewParam(name, rows, cols, drawn(b.fresh, name, rows, cols)))
 	}
 	fail := func(err error) *nn.Param {
 		if b.err == nil {
@@ -92,9 +121,14 @@ func (b *binder) tensor(name string, shape ...int) *nn.Param {
 		if err != nil {
 			return fail(err)
 		}
-		return nn.NewParam(name, rows, cols, values)
+		return b.keep(nn.NewParam(name, rows, cols, values))
 	}
-	return nn.NewLazyParam(name, rows, cols, t.DecodeRows)
+	return b.keep(nn.NewLazyParam(name, rows, cols, t.DecodeRows))
+}
+
+func (b *binder) keep(p *nn.Param) *nn.Param {
+	b.params = append(b.params, p)
+	return p
 }
 
 func (b *binder) matrix(name string, rows, cols int) *nn.Param { return b.tensor(name, rows, cols) }
@@ -107,19 +141,50 @@ func (b *binder) layerNorm(name string, s *shape) *nn.Norm {
 	return &nn.Norm{Gain: b.tensor(name+".weight", s.Width), Bias: b.tensor(name+".bias", s.Width), Eps: float32(s.Eps)}
 }
 
-// forward is the last hidden states of packed texts: [rows, Width].
-func (n *network) forward(o *eager.Ops, ids []int32, s *nn.Sequences) kernel.Matrix {
-	x := o.Scope(func() kernel.Matrix {
-		x := o.Embed(n.words, &nn.IDs{V: ids})
-		x = o.Add(x, o.Embed(n.types, &nn.IDs{V: make([]int32, len(ids))}))
-		x = o.Add(x, o.Embed(n.positions, &nn.IDs{V: s.Pos}))
+// Input is packed texts as an encoder reads them. A graph keeps the pointer.
+type Input struct {
+	Seq nn.Sequences
+
+	ids, types, at nn.IDs
+}
+
+// Reserve makes room for so many tokens, which bounds a graph that is built
+// with in.
+func (in *Input) Reserve(rows int) {
+	in.ids.V, in.types.V, in.at.V = make([]int32, rows), make([]int32, rows), make([]int32, rows)
+}
+
+// Set lays texts, as tokens, one behind the other.
+func (in *Input) Set(texts [][]int32) {
+	in.ids.V = in.ids.V[:0]
+	lengths := make([]int, len(texts))
+	for i, t := range texts {
+		in.ids.V = append(in.ids.V, t...)
+		lengths[i] = len(t)
+	}
+	in.Seq.Set(lengths)
+	in.types.V = append(in.types.V[:0], make([]int32, len(in.ids.V))...)
+	in.at.V = append(in.at.V[:0], in.Seq.Pos...)
+}
+
+// States is what e's network makes of packed texts, computed by o: the last
+// hidden states, [rows, Width].
+func States[T any](o nn.Ops[T], e *Encoder, in *Input) T { return states(o, e.net, in) }
+
+func states[T any](o nn.Ops[T], n *network, in *Input) T {
+	x := o.Scope(func() T {
+		x := o.Embed(n.words, &in.ids)
+		if n.types != nil {
+			x = o.Add(x, o.Embed(n.types, &in.types))
+		}
+		x = o.Add(x, o.Embed(n.positions, &in.at))
 		return o.LayerNorm(n.norm, x)
 	})
 	for i := range n.blocks {
-		b, in := &n.blocks[i], x
-		x = o.Scope(func() kernel.Matrix {
-			a := o.Attend(i, o.Linear(b.q, in), o.Linear(b.k, in), o.Linear(b.v, in), n.attention, s)
-			h := o.LayerNorm(b.norm1, o.Add(o.Linear(b.out, a), in))
+		b, in0 := &n.blocks[i], x
+		x = o.Scope(func() T {
+			a := o.Attend(i, o.Linear(b.q, in0), o.Linear(b.k, in0), o.Linear(b.v, in0), n.attention, &in.Seq)
+			h := o.LayerNorm(b.norm1, o.Add(o.Linear(b.out, a), in0))
 			y := o.Linear(b.down, o.Activate(n.act, o.Linear(b.up, h)))
 			return o.LayerNorm(b.norm2, o.Add(y, h))
 		})

@@ -30,6 +30,7 @@ type Encoder struct {
 	OnProgress func(done, total int)
 
 	path  string
+	pool  string // Mean or First
 	shape *shape
 	limit int
 	net   *network
@@ -39,6 +40,7 @@ type Encoder struct {
 
 	mu  sync.Mutex
 	ops *eager.Ops
+	in  Input
 }
 
 // batchTokens bounds the rows that are computed at once.
@@ -68,7 +70,9 @@ func load(dir string, k *kernel.Engine) (*Encoder, error) {
 	if e.limit, err = readMaxTokens(dir, s); err != nil {
 		return nil, err
 	}
-	if err := checkPooling(dir); err != nil {
+	if e.pool = Mean; s.ModelType == distil {
+		e.pool = First
+	} else if err := checkPooling(dir); err != nil {
 		return nil, err
 	}
 	if e.tok, err = tokenizer.Load(dir); err != nil {
@@ -77,7 +81,7 @@ func load(dir string, k *kernel.Engine) (*Encoder, error) {
 	if e.tok.Size() > s.Vocab {
 		return nil, fmt.Errorf("%s: the tokenizer has %d tokens, the embedding %d rows; use the tokenizer files that belong to these weights", dir, e.tok.Size(), s.Vocab)
 	}
-	if len(e.tok.EncodeSpecial("")) != 2 {
+	if s.ModelType != distil && len(e.tok.EncodeSpecial("")) != 2 {
 		return nil, fmt.Errorf("%s: the tokenizer puts no [CLS] and [SEP] around a text, as a BERT needs", dir)
 	}
 	if e.file, err = hf.OpenDir(dir); err != nil {
@@ -146,6 +150,9 @@ func copyFile(w io.Writer, path string) error {
 
 // Close gives the mapped file back. The encoder must not be used afterwards.
 func (e *Encoder) Close() error {
+	if e.path == "" { // a new one has no file
+		return nil
+	}
 	if e.file == nil {
 		return fs.ErrClosed
 	}
@@ -166,24 +173,61 @@ func (e *Encoder) Path() string { return e.path }
 // Hash is the SHA-256, in hexadecimal, of the encoder's files.
 func (e *Encoder) Hash() string { return e.hash }
 
-// Encode returns one vector a text, of Euclidean norm 1: [len(texts), Width].
+// Layers is the number of blocks.
+func (e *Encoder) Layers() int { return e.shape.Layers }
+
+// Params are the network's weights, in a fixed order.
+func (e *Encoder) Params() []*nn.Param { return e.net.params }
+
+// PadRow is the row of the first of Params, the word embeddings, that stands for
+// padding: PyTorch never trains it.
+func (e *Encoder) PadRow() int { return e.shape.Pad }
+
+// Tokenizer is what texts are cut by.
+func (e *Encoder) Tokenizer() tokenizer.Tokenizer { return e.tok }
+
+// Tokens are the ids of a text, with the tokens that are added around it, cut to
+// MaxTokens.
+func (e *Encoder) Tokens(text string) []int32 { return e.tokens(text) }
+
+// Pooled is how a text's vector is made of its states: Mean, of Euclidean norm
+// 1, or First.
+func (e *Encoder) Pooled() string { return e.pool }
+
+// Pool chooses that.
+func (e *Encoder) Pool(how string) error {
+	if how != Mean && how != First {
+		return fmt.Errorf("pooling %q is neither %s nor %s", how, Mean, First)
+	}
+	e.pool = how
+	return nil
+}
+
+// The ways of pooling: the mean of the states, divided by its norm, as
+// sentence-transformers does, or the state of the first token, as it is.
+const (
+	Mean  = "mean"
+	First = "first"
+)
+
+// Encode returns one vector a text: [len(texts), Width], of Euclidean norm 1
+// unless it is the first token's state.
 func (e *Encoder) Encode(ctx context.Context, texts []string) (kernel.Matrix, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	d := e.shape.Width
 	out := kernel.Mat(make([]float32, len(texts)*d), len(texts), d)
-	var ids []int32
-	var lengths []int
-	done := 0
+	var packed [][]int32
+	rows, done := 0, 0
 	flush := func() error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := e.batch(out, done, ids, lengths); err != nil {
-			return fmt.Errorf("encode texts %d to %d by %s: %w", done, done+len(lengths)-1, e.path, err)
+		if err := e.batch(out, done, packed); err != nil {
+			return fmt.Errorf("encode texts %d to %d by %s: %w", done, done+len(packed)-1, e.path, err)
 		}
-		done += len(lengths)
-		ids, lengths = ids[:0], lengths[:0]
+		done += len(packed)
+		packed, rows = packed[:0], 0
 		if e.OnProgress != nil {
 			e.OnProgress(done, len(texts))
 		}
@@ -191,14 +235,14 @@ func (e *Encoder) Encode(ctx context.Context, texts []string) (kernel.Matrix, er
 	}
 	for _, text := range texts {
 		t := e.tokens(text)
-		if len(lengths) > 0 && len(ids)+len(t) > batchTokens {
+		if len(packed) > 0 && rows+len(t) > batchTokens {
 			if err := flush(); err != nil {
 				return kernel.Matrix{}, err
 			}
 		}
-		ids, lengths = append(ids, t...), append(lengths, len(t))
+		packed, rows = append(packed, t), rows+len(t)
 	}
-	if len(lengths) > 0 {
+	if len(packed) > 0 {
 		if err := flush(); err != nil {
 			return kernel.Matrix{}, err
 		}
@@ -217,17 +261,22 @@ func (e *Encoder) tokens(text string) []int32 {
 }
 
 // batch computes packed texts into the rows of out from first on.
-func (e *Encoder) batch(out kernel.Matrix, first int, ids []int32, lengths []int) error {
+func (e *Encoder) batch(out kernel.Matrix, first int, texts [][]int32) error {
 	e.ops.Reset()
-	x := e.net.forward(e.ops, ids, nn.Pack(lengths...))
+	e.in.Set(texts)
+	x := states[kernel.Matrix](e.ops, e.net, &e.in)
 	if err := e.ops.Err(); err != nil {
 		return err
 	}
 	at := 0
-	for i, n := range lengths {
-		row := first + i
-		meanPool(out.Data[row*out.Cols:(row+1)*out.Cols], x, at, at+n)
-		at += n
+	for i, t := range texts {
+		dst := out.Data[(first+i)*out.Cols : (first+i+1)*out.Cols]
+		if e.pool == First {
+			copy(dst, x.Data[at*x.Stride:])
+		} else {
+			meanPool(dst, x, at, at+len(t))
+		}
+		at += len(t)
 	}
 	return nil
 }

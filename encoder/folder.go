@@ -27,8 +27,23 @@ type shape struct {
 	Eps        float64 `json:"layer_norm_eps"`
 	Activation string  `json:"hidden_act"`
 	Embedding  string  `json:"position_embedding_type"`
+	Pad        int     `json:"pad_token_id"`
 
 	act kernel.Activation
+}
+
+// distil is the model_type of a DistilBERT, which has no types and other names.
+const distil = "distilbert"
+
+// distilShape is what config.json says of a DistilBERT.
+type distilShape struct {
+	Layers     int    `json:"n_layers"`
+	Width      int    `json:"dim"`
+	Heads      int    `json:"n_heads"`
+	FFN        int    `json:"hidden_dim"`
+	Vocab      int    `json:"vocab_size"`
+	Positions  int    `json:"max_position_embeddings"`
+	Activation string `json:"activation"`
 }
 
 // Limits of what a config may claim, far above any published encoder; they
@@ -51,7 +66,15 @@ func readShape(dir string) (*shape, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.ModelType != "bert" {
+	switch s.ModelType {
+	case "bert":
+	case distil:
+		d := distilShape{Activation: "gelu"}
+		if _, err := readJSON(filepath.Join(dir, "config.json"), &d); err != nil {
+			return nil, err
+		}
+		s.Layers, s.Width, s.Heads, s.FFN, s.Vocab, s.Positions, s.Activation = d.Layers, d.Width, d.Heads, d.FFN, d.Vocab, d.Positions, d.Activation
+	default:
 		return nil, fmt.Errorf("%s: model_type %q is not a BERT; give the folder of a sentence encoder such as all-MiniLM-L6-v2, or none for BM25", dir, s.ModelType)
 	}
 	if err := s.check(); err != nil {
@@ -73,6 +96,9 @@ func (s *shape) check() error {
 		{"max_position_embeddings", s.Positions, maxTable},
 		{"type_vocab_size", s.Types, maxTable},
 	} {
+		if f.name == "type_vocab_size" && s.ModelType == distil {
+			continue
+		}
 		if f.value < 1 || f.value > f.hi {
 			return fmt.Errorf("%s: %d is not in 1 to %d", f.name, f.value, f.hi)
 		}

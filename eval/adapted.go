@@ -52,7 +52,7 @@ func (s *Scorer) adapted(j Job, first int) error {
 		}
 		row := 0
 		for _, p := range rest[:n] {
-			list = append(list, asked{p, slices.Clone(x.Data[row*d : (row+p.tokens())*d])})
+			list = append(list, asked{probe: p, final: slices.Clone(x.Data[row*d : (row+p.tokens())*d])})
 			row += p.tokens()
 		}
 		rest = rest[n:]

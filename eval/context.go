@@ -31,7 +31,7 @@ func (s *Scorer) inContext(j Job) error {
 		if err != nil {
 			return err
 		}
-		if texts[i], err = p.inContext(s.model, context); err != nil {
+		if texts[i], err = p.behind(s.model.Tokenizer, s.model, context); err != nil {
 			return err
 		}
 	}
@@ -47,7 +47,7 @@ func (s *Scorer) inContext(j Job) error {
 			return err
 		}
 		for _, f := range finals {
-			list = append(list, asked{j.Probes[len(list)], f})
+			list = append(list, asked{probe: j.Probes[len(list)], final: f})
 		}
 		texts = texts[n:]
 	}

@@ -33,7 +33,7 @@ const sampledLength = 100
 
 // run continues g's prompt, with context in front, by the weights of m as they
 // are and the given additions.
-func (s *Scorer) run(g *Generation, context string, deltas map[string][]nn.Delta) ([]int32, error) {
+func (s *Scorer) run(m *lm.Model, g *Generation, context string, deltas map[string][]nn.Delta) ([]int32, error) {
 	tok := s.model.Tokenizer
 	prompt := text.Prompt(tok, context+g.Prompt)
 	opts := lm.GenerateOptions{Tokens: max(stopTokens, g.Least), StopAtEOS: true}
@@ -48,7 +48,7 @@ func (s *Scorer) run(g *Generation, context string, deltas map[string][]nn.Delta
 			return !stopped || len(seen) < g.Least
 		}
 	}
-	out, err := s.model.Generate(s.reset(deltas), prompt, opts)
+	out, err := m.Generate(s.reset(deltas), prompt, opts)
 	if err != nil {
 		return nil, fmt.Errorf("continue %q: %w", g.Prompt, err)
 	}
@@ -67,7 +67,7 @@ func (s *Scorer) generateBase(list []*Generation) error {
 			g.Base = old
 			continue
 		}
-		out, err := s.run(g, "", nil)
+		out, err := s.run(s.model, g, "", nil)
 		if err != nil {
 			return err
 		}
@@ -102,6 +102,9 @@ func (s *Scorer) generateEdited(e *edit.Edited, list []*Generation) error {
 	if a := e.AdapterOf(); a != nil {
 		return s.generateAdapted(a, list)
 	}
+	if r := e.ResponderOf(); r != nil {
+		return s.generateResponded(r, list)
+	}
 	for _, g := range list {
 		context := ""
 		if e != nil && e.Context != nil {
@@ -110,7 +113,7 @@ func (s *Scorer) generateEdited(e *edit.Edited, list []*Generation) error {
 				return err
 			}
 		}
-		out, err := s.run(g, context, deltas)
+		out, err := s.run(s.model, g, context, deltas)
 		if err != nil {
 			return err
 		}
@@ -119,11 +122,29 @@ func (s *Scorer) generateEdited(e *edit.Edited, list []*Generation) error {
 	return nil
 }
 
+// generateResponded continues texts by whom a responder has them continued.
+func (s *Scorer) generateResponded(r edit.Responder, list []*Generation) error {
+	for _, g := range list {
+		a, err := r.Respond(g.Prompt, "")
+		if err != nil {
+			return err
+		}
+		m := s.model
+		if a.Model != nil {
+			m = a.Model
+		}
+		if g.Edited, err = s.run(m, g, a.Context, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // generateAdapted continues texts with an adapter behind its layer.
 func (s *Scorer) generateAdapted(a edit.Adapter, list []*Generation) error {
 	for _, g := range list {
 		undo := edit.InterceptText(s.ops, a)
-		out, err := s.run(g, "", nil)
+		out, err := s.run(s.model, g, "", nil)
 		undo()
 		if err != nil {
 			return err

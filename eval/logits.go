@@ -31,7 +31,9 @@ func (s *Scorer) compareRows(list []asked) error {
 	var baseFinal, editFinal []float32
 	var baseOf []asked // whose base rows are computed, in order
 	for _, a := range list {
-		editFinal = append(editFinal, a.final...)
+		if a.logits == nil {
+			editFinal = append(editFinal, a.final...)
+		}
 		if a.probe.KL || a.probe.base.outcome == nil {
 			baseOf = append(baseOf, a)
 			baseFinal = append(baseFinal, a.probe.base.final...)
@@ -43,6 +45,7 @@ func (s *Scorer) compareRows(list []asked) error {
 	if err := o.Err(); err != nil {
 		return err
 	}
+	edited = withOthers(list, edited)
 	want := func(list []asked) (labels []int32) {
 		for _, a := range list {
 			labels = append(labels, a.probe.answer()...)
@@ -76,6 +79,26 @@ func (s *Scorer) compareRows(list []asked) error {
 		at += n
 	}
 	return nil
+}
+
+// withOthers puts the answers of other models among those of the edited one, which
+// are own.
+func withOthers(list []asked, own kernel.Matrix) kernel.Matrix {
+	if !slices.ContainsFunc(list, func(a asked) bool { return a.logits != nil }) {
+		return own
+	}
+	var all []float32
+	at := 0
+	for _, a := range list {
+		n := a.probe.tokens() * own.Cols
+		if a.logits != nil {
+			all = append(all, a.logits...)
+			continue
+		}
+		all = append(all, own.Data[at:at+n]...)
+		at += n
+	}
+	return kernel.Mat(all, len(all)/own.Cols, own.Cols)
 }
 
 // score gives −log P of the labels and the most probable tokens of rows of

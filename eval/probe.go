@@ -7,6 +7,7 @@ import (
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tokenizer"
 	"keyhole.example/keyhole/text"
 )
 
@@ -51,10 +52,10 @@ func (p *Probe) key() string {
 	return string(b)
 }
 
-// inContext is the probe's text with context in front of its prompt. The
-// answer's tokens are those of the probe, so the rows of both can be compared.
-func (p *Probe) inContext(m *lm.Model, context string) (text.Text, error) {
-	ids, a := text.Prompt(m.Tokenizer, context+p.Prompt), p.answer()
+// behind is the probe's text with context in front of its prompt, as m is asked.
+// The answer's tokens are those of the probe, so the rows of both can be compared.
+func (p *Probe) behind(tok tokenizer.Tokenizer, m *lm.Model, context string) (text.Text, error) {
+	ids, a := text.Prompt(tok, context+p.Prompt), p.answer()
 	if err := text.Fits(m, len(ids), len(a)); err != nil {
 		return text.Text{}, fmt.Errorf("context and prompt %q: %w; use fewer demonstrations", p.Prompt, err)
 	}

@@ -146,6 +146,10 @@ func (s *Scorer) Edited(jobs []Job, first int) error {
 			if err := s.inContext(j); err != nil {
 				return fmt.Errorf("%s: %w", j.name(), err)
 			}
+		case j.Edited.ResponderOf() != nil:
+			if err := s.responded(j); err != nil {
+				return fmt.Errorf("%s: %w", j.name(), err)
+			}
 		case j.Edited.AdapterOf() != nil:
 			if err := s.adapted(j, first); err != nil {
 				return fmt.Errorf("%s: %w", j.name(), err)
@@ -177,7 +181,7 @@ func (j Job) packs() bool {
 		return true
 	}
 	_, ok := j.Edited.Deltas()
-	return ok && j.Edited.Context == nil && j.Edited.AdapterOf() == nil
+	return ok && j.Edited.Context == nil && j.Edited.AdapterOf() == nil && j.Edited.ResponderOf() == nil
 }
 
 func (s *Scorer) installed(j Job, first int) error {
@@ -211,6 +215,8 @@ func additions(jobs []Job) map[string][]nn.Delta {
 type asked struct {
 	probe *Probe
 	final []float32 // [answer tokens, width], of the edited model
+	// logits are another model's answer, [answer tokens, vocab]; nil: final's
+	logits []float32
 }
 
 // packed scores jobs whose changes are low-rank.
@@ -219,7 +225,7 @@ func (s *Scorer) packed(jobs []Job, first int) error {
 	if first == s.model.Config.Layers { // nothing was changed
 		for _, j := range jobs {
 			for _, p := range j.Probes {
-				list = append(list, asked{p, p.base.final})
+				list = append(list, asked{probe: p, final: p.base.final})
 			}
 		}
 		return s.compare(list)

@@ -239,7 +239,7 @@ func (r *run) scoreInstalled(in *installed, trials []*trial, shift int, asked st
 // a context is each edit's own, a memory the whole sequence's. nil: nothing.
 func (r *run) inPlace(e *edit.Edited) *edit.Edited {
 	switch {
-	case r.last.AdapterOf() != nil:
+	case r.last.AdapterOf() != nil || r.last.ResponderOf() != nil:
 		return &edit.Edited{Editor: r.last.Editor, Memory: r.last.Memory}
 	case e.Context != nil:
 		return &edit.Edited{Editor: e.Editor, Requests: e.Requests, Context: e.Context}

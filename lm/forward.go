@@ -11,10 +11,16 @@ import (
 // announces Embedding.
 //
 // The list of positions is made at the call: a graph built with Embed serves
-// the positions it was built with.
+// the positions it was built with; EmbedAt reads them anew.
 func Embed[T any](o nn.Ops[T], m *Model, ids *nn.IDs, s *nn.Sequences) T {
+	return EmbedAt(o, m, ids, &nn.IDs{V: m.PositionRows(nil, s)})
+}
+
+// EmbedAt is Embed with the list of PositionRows, which a graph reads at each
+// run.
+func EmbedAt[T any](o nn.Ops[T], m *Model, ids, at *nn.IDs) T {
 	return o.Scope(func() T {
-		tokens, positions, offset := m.net.embeddings()
+		tokens, positions, _ := m.net.embeddings()
 		x := o.Embed(tokens, ids)
 		if by := m.net.embedScale(); by != 0 {
 			x = o.Scale(x, by)
@@ -23,12 +29,21 @@ func Embed[T any](o nn.Ops[T], m *Model, ids *nn.IDs, s *nn.Sequences) T {
 		if positions == nil {
 			return x
 		}
-		at := &nn.IDs{V: make([]int32, len(s.Pos))}
-		for i, p := range s.Pos {
-			at.V[i] = p + offset
-		}
 		return o.Add(x, o.Embed(positions, at))
 	})
+}
+
+// PositionRows appends the rows of the table of learned positions that s stands
+// at to dst; none where the architecture has no table.
+func (m *Model) PositionRows(dst []int32, s *nn.Sequences) []int32 {
+	_, positions, offset := m.net.embeddings()
+	if positions == nil {
+		return dst
+	}
+	for _, p := range s.Pos {
+		dst = append(dst, p+offset)
+	}
+	return dst
 }
 
 // Blocks runs blocks [from, to) on x: [rows, Width]. If want is not nil, the

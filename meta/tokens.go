@@ -16,6 +16,9 @@ type Task struct {
 	ID                string
 	Inner, Outer, Loc []text.Text
 	Stay              []text.Text // at their Rows, the layers' outputs must not follow the edit
+	// OuterOf and LocOf are the edits, by their place in Inner, that the texts of
+	// Outer and Loc come with.
+	OuterOf, LocOf []int
 }
 
 // Maker turns records into tasks. What is drawn at random (which rephrasing,
@@ -62,13 +65,16 @@ func (m *Maker) Task(records []data.Edit, visit int) (Task, error) {
 			if err != nil {
 				return t, fmt.Errorf("%s: rephrasing: %w", where(r), err)
 			}
-			t.Outer = append(t.Outer, outer)
+			t.Outer, t.OuterOf = append(t.Outer, outer), append(t.OuterOf, i)
 		}
 		loc, err := m.locality(r, visit)
 		if err != nil {
 			return t, err
 		}
 		t.Loc = append(t.Loc, loc...)
+		for range loc {
+			t.LocOf = append(t.LocOf, i)
+		}
 	}
 	return t, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"keyhole.example/keyhole/lm/tokenizer"
 	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/graph"
 )
 
 // sentence is one text of the corpus in tokens: ids, of which each row predicts
@@ -44,9 +45,8 @@ func corpus(c *Config, facts []Fact, tok tokenizer.Tokenizer) ([]sentence, error
 type packed struct {
 	ids, positions nn.IDs
 	seq            nn.Sequences
-	want           nn.RowSet // rows that predict something
-	labels         []int32   // what they are to predict
-	weights        []float32 // in the loss; they sum to 1
+	want           nn.RowSet    // rows that predict something
+	labels         graph.Labels // what they are to predict; weights sum to 1
 	lengths        []int
 }
 
@@ -54,7 +54,8 @@ type packed struct {
 // first whole sentences every other row counts too, with contextWeight.
 func (p *packed) set(batch []sentence, whole int, contextWeight float32) {
 	p.ids.V, p.positions.V, p.want.V = p.ids.V[:0], p.positions.V[:0], p.want.V[:0]
-	p.labels, p.weights, p.lengths = p.labels[:0], p.weights[:0], p.lengths[:0]
+	labels, weights := p.labels.IDs[:0], p.labels.Weight[:0]
+	p.lengths = p.lengths[:0]
 	sum := float32(0)
 	for n, s := range batch {
 		for i := range s.ids {
@@ -71,15 +72,16 @@ func (p *packed) set(batch []sentence, whole int, contextWeight float32) {
 				label = s.ids[i+1]
 			}
 			p.want.V = append(p.want.V, int32(len(p.ids.V)+i))
-			p.labels, p.weights = append(p.labels, label), append(p.weights, w)
+			labels, weights = append(labels, label), append(weights, w)
 			sum += w
 		}
 		p.ids.V = append(p.ids.V, s.ids...)
 		p.lengths = append(p.lengths, len(s.ids))
 	}
-	for i := range p.weights {
-		p.weights[i] /= sum
+	for i := range weights {
+		weights[i] /= sum
 	}
+	p.labels = graph.Labels{IDs: labels, Weight: weights}
 	p.seq.Set(p.lengths)
 }
 

@@ -28,7 +28,7 @@ func known(model *lm.Model, e *kernel.Engine, corpus []sentence) ([]bool, error)
 		for i, s := range part {
 			right := true
 			for range s.object.Hi - s.object.Lo {
-				right = right && best[at] == p.labels[at]
+				right = right && best[at] == p.labels.IDs[at]
 				at++
 			}
 			out[lo+i] = right

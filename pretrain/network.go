@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"gorgonia.org/gorgonia"
-
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn/graph"
@@ -58,7 +56,7 @@ func newNetwork(model *lm.Model, e *kernel.Engine, maxRows int) (*network, error
 	n.batch.want.Cap = maxRows
 	x = lm.Blocks[graph.Node](b, model, x, 0, model.Config.Layers, &n.batch.seq, &n.batch.want)
 	x = lm.FinalNorm[graph.Node](b, model, x)
-	n.loss = crossEntropy(b, b.MatMul(x, b.Trainable(tokens), true), &n.batch)
+	n.loss = b.CrossEntropyOf(b.MatMul(x, b.Trainable(tokens), true), &n.batch.labels).Sum
 	grads := b.Grad([]graph.Node{n.loss}, params...)
 	var err error
 	if n.machine, err = b.Compile(append([]graph.Node{n.loss}, grads...)...); err != nil {
@@ -72,38 +70,6 @@ func newNetwork(model *lm.Model, e *kernel.Engine, maxRows int) (*network, error
 	return n, nil
 }
 
-// crossEntropy is the weighted loss of each row of logits, [rows, 1].
-func crossEntropy(b *graph.Builder, logits graph.Node, p *packed) graph.Node {
-	vocab := logits.Shape()[1]
-	scores := b.Apply(&graph.Op{
-		Name: "crossentropy", Cols: 2, WRT: []bool{true},
-		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			n := in[0].Rows
-			s := c.Scratch(2 * n)
-			c.Engine.CrossEntropy(s[:n], s[n:], in[0].Data, p.labels, n, vocab)
-			for i := range n {
-				out.Data[2*i], out.Data[2*i+1] = s[i]*p.weights[i], s[n+i]
-			}
-			return nil
-		},
-		Diff: func(in gorgonia.Nodes, out, grad *gorgonia.Node) gorgonia.Nodes {
-			return gorgonia.Nodes{b.Apply(&graph.Op{
-				Name: "crossentropy.grad", Cols: vocab,
-				Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-					n := in[0].Rows
-					s := c.Scratch(2 * n)
-					for i := range n {
-						s[i], s[n+i] = in[2].Data[2*i+1], in[0].Data[2*i]*p.weights[i]
-					}
-					c.Engine.CrossEntropyGrad(out.Data, in[1].Data, s[:n], p.labels, s[n:2*n], n, vocab)
-					return nil
-				},
-			}, grad, in[0], out)}
-		},
-	}, logits)
-	return b.Columns(scores, []int32{0})
-}
-
 // step is one optimiser step on a batch (AdamW: Loshchilov and Hutter 2019); it
 // returns the loss before it.
 func (n *network) step(batch []sentence, c *TrainConfig, lr float64) (float64, error) {
@@ -113,7 +79,7 @@ func (n *network) step(batch []sentence, c *TrainConfig, lr float64) (float64, e
 		return 0, err
 	}
 	loss := 0.0
-	for _, l := range n.machine.Value(n.loss).Data[:len(n.batch.labels)] {
+	for _, l := range n.machine.Value(n.loss).Data[:len(n.batch.labels.IDs)] {
 		loss += float64(l)
 	}
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {

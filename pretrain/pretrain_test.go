@@ -252,7 +252,7 @@ func TestGradient(t *testing.T) {
 			t.Fatal(err)
 		}
 		sum := 0.0
-		for _, l := range n.machine.Value(n.loss).Data[:len(n.batch.labels)] {
+		for _, l := range n.machine.Value(n.loss).Data[:len(n.batch.labels.IDs)] {
 			sum += float64(l)
 		}
 		return sum

@@ -70,12 +70,16 @@ func Kept(tok tokenizer.Tokenizer, prompt, answer string, join data.Join, o Opti
 	if p = cut(tok, p, o.MaxLen); o.MaxLen > 0 {
 		a = a[:min(len(a), o.MaxLen)]
 	}
-	t := Text{IDs: append(slices.Clone(p), a...)}
+	whole := slices.Concat(p, a)
+	t := Text{IDs: whole}
 	if o.Locality != "all" {
 		t.IDs = t.IDs[:len(t.IDs)-1]
 	}
 	for i := range t.IDs {
-		l := int32(0)
+		l := int32(0) // behind the text stands no token
+		if i+1 < len(whole) {
+			l = whole[i+1]
+		}
 		if o.Locality == "answer" && i+1 < len(p) {
 			l = -1
 		}

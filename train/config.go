@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit/serac"
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/meta"
 )
@@ -12,12 +13,14 @@ import (
 // Config is everything that a training run depends on.
 type Config struct {
 	Compat    string          `yaml:"compat" doc:"keyhole: our defaults; reference: every quirk of the MEND reference"`
+	Learner   string          `yaml:"learner" absent:"network" doc:"what is trained: network, an editor network; serac, a scope classifier and a counterfactual model"`
 	Seed      uint64          `yaml:"seed" doc:"seed of initial weights, order and draws"`
 	Threads   int             `yaml:"threads" doc:"threads; 0: all cores. Results do not depend on it"`
 	Model     ModelConfig     `yaml:"model" doc:"base model and edited weights"`
 	Data      DataConfig      `yaml:"data" doc:"edits to learn from and to validate on"`
 	Hypernet  hypernet.Config `yaml:"hypernet" doc:"the editor network"`
 	Objective meta.Config     `yaml:"objective" doc:"the meta-loss"`
+	SERAC     serac.Config    `yaml:"serac" doc:"for learner serac: its two networks"`
 	Train     LoopConfig      `yaml:"train" doc:"the loop"`
 	Memory    MemoryConfig    `yaml:"memory" doc:"what memory is spent on"`
 }
@@ -80,15 +83,16 @@ type MemoryConfig struct {
 // Default is a run with the reference's hyperparameters and our repairs.
 func Default() Config {
 	return Config{
-		Compat: "keyhole",
-		Model:  ModelConfig{Blocks: 3},
-		Data:   DataConfig{Join: "auto", Order: "shuffle", Rephrase: true, Paraphrases: 1, Localities: 1, MaxLen: 32, Locality: "text"},
+		Compat: "keyhole", Learner: LearnNetwork,
+		Model: ModelConfig{Blocks: 3},
+		Data:  DataConfig{Join: "auto", Order: "shuffle", Rephrase: true, Paraphrases: 1, Localities: 1, MaxLen: 32, Locality: "text"},
 		Train: LoopConfig{
 			Steps: 1000, Accumulate: 10, Edits: 1, LR: 1e-6, LRLR: 1e-4, Schedule: "constant", GradClip: 100,
 			ValEvery: 100, ValEdits: 100, Patience: 20, SaveEvery: 100, Keep: 2, MaxSkips: 10,
 		},
 		Hypernet:  hypernet.Default(),
 		Objective: meta.Default(),
+		SERAC:     serac.Default(),
 		Memory:    MemoryConfig{Stream: true},
 	}
 }
@@ -97,6 +101,9 @@ func Default() Config {
 func (c *Config) Validate() error {
 	if c.Compat != "keyhole" && c.Compat != "reference" {
 		return fmt.Errorf("compat: %q is neither keyhole nor reference", c.Compat)
+	}
+	if c.Learner != LearnNetwork && c.Learner != LearnSERAC {
+		return fmt.Errorf("learner: %q is neither %s nor %s", c.Learner, LearnNetwork, LearnSERAC)
 	}
 	if c.Threads < 0 {
 		return fmt.Errorf("threads: %d is negative; 0 means all cores", c.Threads)
@@ -170,8 +177,15 @@ func (c *MemoryConfig) Validate() error {
 	return nil
 }
 
-// Resolve applies what `compat: reference` implies.
+// Resolve applies what the learner and `compat: reference` imply.
 func (c *Config) Resolve() {
+	if c.Learner == LearnSERAC {
+		c.Data.Locality = "answer" // both networks look at the answer of a text that has to stay
+		if c.Compat == "reference" {
+			c.SERAC.Supervised, c.SERAC.Soft, c.SERAC.Negatives = false, true, "own"
+		}
+		return
+	}
 	if c.Compat != "reference" {
 		return
 	}

@@ -19,6 +19,9 @@ const leastRank = 8
 // then those that change the last digits, then those that make the network
 // smaller.
 func (l *Loop) knobs() []knob {
+	if l.SERAC != nil {
+		return seracKnobs()
+	}
 	return []knob{
 		{"memory.stream", func(c Config, _ int64) []any {
 			if c.Memory.Stream {

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"keyhole.example/keyhole/checkpoints"
+	"keyhole.example/keyhole/edit/serac"
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/lm/hf"
 	"keyhole.example/keyhole/lm/tensorfile"
@@ -40,7 +41,10 @@ type Learner interface {
 	Explain(on bool)
 }
 
-var _ Learner = (*meta.Objective)(nil)
+var (
+	_ Learner = (*meta.Objective)(nil)
+	_ Learner = (*serac.Learner)(nil)
+)
 
 const (
 	fileParams = "phi.safetensors"

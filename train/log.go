@@ -159,7 +159,7 @@ func (l *Loop) Summary() Summary {
 	s := Summary{
 		Step: l.state.Step, Examples: l.state.Examples, Edits: l.state.Examples * l.Config.Train.Edits, Skipped: l.state.Skips,
 		Stopped: l.state.Stopped, BestStep: l.state.BestStep, BestLoss: l.state.Best,
-		Parameters: len(l.Learner().Values()), Metrics: l.lastMetrics,
+		Parameters: len(l.Learner().Values()), Metrics: l.lastMetrics, Sites: []string{},
 	}
 	if len(l.Config.Train.Mix) > 0 {
 		s.Edits = l.state.Edits

@@ -94,6 +94,15 @@ func files(t *testing.T, dir, step string) map[string][]byte {
 	return out
 }
 
+// scoped is small with SERAC's two networks in the place of an editor network.
+func scoped() train.Config {
+	c := small()
+	c.Learner = train.LearnSERAC
+	c.SERAC.New.Layers, c.SERAC.New.Width, c.SERAC.New.Heads = 1, 16, 2
+	c.Train.Accumulate, c.Train.Edits, c.Train.Batch = 2, 3, 1
+	return c
+}
+
 // solving is small with a moment that the rows are solved under.
 func solving() train.Config {
 	c := small()
@@ -113,6 +122,7 @@ func TestAResumedRunWritesTheSameBytes(t *testing.T) {
 		c.Hypernet.Update.Negatives = 4
 		resumedRuns(t, c, []int{1, 7})
 	})
+	t.Run("serac", func(t *testing.T) { resumedRuns(t, scoped(), []int{1, 7}) })
 }
 
 func resumedRuns(t *testing.T, c train.Config, stops []int) {

@@ -36,6 +36,9 @@ func (l *Loop) Estimate() Estimate { return l.estimate(l.Config, l.Sites) }
 // estimate is that of another config of the same model and data, and the sites
 // that it edits.
 func (l *Loop) estimate(cfg Config, sites []lm.Site) Estimate {
+	if l.SERAC != nil {
+		return l.seracEstimate(cfg)
+	}
 	m := l.Model.Config
 	first := m.Layers
 	for _, s := range sites {
@@ -178,6 +181,9 @@ func (l *Loop) checkMemory() error {
 		return nil
 	}
 	fits := l.fitting(have)
+	if fits == "" && l.SERAC != nil {
+		return fmt.Errorf("memory: this run will need about %d MiB, and %s; even with a frozen counterfactual model it would not fit: name smaller models with serac.encoder and serac.counterfactual", need>>20, says)
+	}
 	if fits == "" {
 		return fmt.Errorf("memory: this run will need about %d MiB, and %s; even with hypernet.rank=8 on one block it would not fit: take a smaller model", need>>20, says)
 	}

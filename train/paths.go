@@ -58,6 +58,11 @@ func (c *Config) Locate(model, data func(name string) (string, error)) error {
 	if c.Model.Path, err = locate(c.Model.Path, model); err != nil {
 		return err
 	}
+	for _, p := range []*string{&c.SERAC.Encoder, &c.SERAC.Counterfactual} {
+		if *p, err = locate(*p, model); err != nil {
+			return err
+		}
+	}
 	for _, n := range names {
 		if *n, err = locate(*n, data); err != nil {
 			return err

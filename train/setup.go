@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit/serac"
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/internal/mpi"
@@ -18,6 +19,7 @@ type Sources struct {
 	Model func() (*lm.Model, error)
 	Edits func(data.Options) (*data.Set, error) // of the split train, val or test
 	Team  mpi.Team                              // processes that train together, each of which calls Start; nil: this one alone
+	Copy  func() (*lm.Model, error)             // the base model once more; nil: loading it again gives one
 }
 
 // isEmbedded tells the embedded model or edits from a file's path.
@@ -31,11 +33,25 @@ type Editor struct {
 	Sites     []lm.Site
 	Net       *hypernet.Net
 	Objective *meta.Objective
-	Notes     []string // what loading took for granted, each a sentence
+	SERAC     *serac.Learner // in place of Net and Objective, where that is trained
+	Notes     []string       // what loading took for granted, each a sentence
 }
 
 // Learner is what is trained.
-func (e *Editor) Learner() Learner { return e.Objective }
+func (e *Editor) Learner() Learner {
+	if e.SERAC != nil {
+		return e.SERAC
+	}
+	return e.Objective
+}
+
+// Close gives back what the editor holds open beside its base model.
+func (e *Editor) Close() error {
+	if e.SERAC != nil {
+		return e.SERAC.Close()
+	}
+	return nil
+}
 
 // NewEditor loads the base model of cfg and makes an untrained network.
 func NewEditor(cfg Config, src Sources) (*Editor, error) {
@@ -47,6 +63,9 @@ func NewEditor(cfg Config, src Sources) (*Editor, error) {
 	m, err := loadModel(cfg.Model, src)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Learner == LearnSERAC {
+		return newSERAC(cfg, m, e, src)
 	}
 	return newEditor(cfg, m, e)
 }
@@ -163,17 +182,20 @@ func (src Sources) load(path, split string, o data.Options) (*data.Set, error) {
 // maker returns what turns records into tasks.
 func (e *Editor) maker(records []data.Edit) *meta.Maker {
 	d := e.Config.Data
-	return &meta.Maker{
+	m := &meta.Maker{
 		Tok: e.Model.Tokenizer, Text: e.TextOptions(), Rephrase: d.Rephrase, OwnPrompt: d.OwnPrompt,
 		Paraphrases: d.Paraphrases, Localities: d.Localities, Rows: e.Config.Hypernet.Update.Rows, Seed: e.Config.Seed, Records: records,
-		Others: e.Objective.Others,
 	}
+	if e.Objective != nil {
+		m.Others = e.Objective.Others
+	}
+	return m
 }
 
 // setOthers makes names the subjects that negatives are drawn from.
 func (e *Editor) setOthers(names []string) {
 	u := e.Config.Hypernet.Update
-	if u.Negatives > 0 {
+	if u.Negatives > 0 && e.Objective != nil {
 		e.Objective.Others = meta.Others{Names: names, Count: u.Negatives, Rows: u.Rows, Seed: e.Config.Seed}
 	}
 }

@@ -87,7 +87,10 @@ func (l *Loop) load(cfg Config, src Sources) error {
 	if l.Editor, err = NewEditor(cfg, src); err != nil {
 		return err
 	}
-	if l.team != nil {
+	switch {
+	case l.SERAC != nil && !mpi.Alone(l.team):
+		return fmt.Errorf("learner: %s trains in one process, and this job has %d; start it without mpirun", LearnSERAC, l.team.Size())
+	case l.Objective != nil && l.team != nil:
 		l.Objective.Share.Peers = l.team
 	}
 	if l.train, l.val, err = loadData(l.Config, src); err != nil {
@@ -173,6 +176,9 @@ func (l *Loop) Close() error {
 	}
 	if l.store != nil {
 		errs = append(errs, l.store.Close())
+	}
+	if l.Editor != nil {
+		errs = append(errs, l.Editor.Close())
 	}
 	if l.lock != nil {
 		errs = append(errs, l.lock.Unlock())

@@ -84,7 +84,9 @@ func (l *Loop) save() error {
 	}
 	l.state.Cursor = l.sampler.State()
 	l.state.setRows(counts(l.Learner()))
-	l.state.Others = l.Objective.Others.Names
+	if l.Objective != nil {
+		l.state.Others = l.Objective.Others.Names
+	}
 	st, err := json.Marshal(l.state)
 	if err != nil {
 		return err

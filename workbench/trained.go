@@ -5,6 +5,7 @@ import (
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/mend"
+	"keyhole.example/keyhole/edit/serac"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/train"
 )
@@ -16,26 +17,46 @@ func OpenTrained(path, model string, threads int) (*Bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Trained(e), nil
+	b := Trained(e)
+	if e.SERAC != nil {
+		b.Editor = serac.NewEditor(e.SERAC, path)
+	}
+	return b, nil
 }
 
 // Trained is a bench with a trained editor.
 func Trained(e *train.Editor) *Bench {
-	ed := mend.New(e.Objective, e.Config.Hypernet.Name(), e.TextOptions(), e.Model.Tokenizer)
-	return &Bench{Base: cmp.Or(e.Config.Model.Path, Embedded), Model: e.Model, Engine: e.Engine, Editor: ed, Config: e.Config, Notes: e.Notes}
+	b := &Bench{
+		Base: cmp.Or(e.Config.Model.Path, Embedded), Model: e.Model, Engine: e.Engine, Config: e.Config, Notes: e.Notes,
+		closers: []func() error{e.Close},
+	}
+	if e.SERAC != nil {
+		b.Editor = serac.NewEditor(e.SERAC, "")
+		return b
+	}
+	b.Editor = mend.New(e.Objective, e.Config.Hypernet.Name(), e.TextOptions(), e.Model.Tokenizer)
+	return b
 }
 
 // TrainedHere loads a trained editor from a run or checkpoint folder onto the
 // bench's own model, which has to be the one that it was trained for.
 func (b *Bench) TrainedHere(path string, threads int) (edit.Editor, error) {
-	own := train.Sources{Model: func() (*lm.Model, error) { return b.Model, nil }, Edits: Sources().Edits}
+	pre := ""
+	own := train.Sources{
+		Model: func() (*lm.Model, error) { return b.Model, nil }, Edits: Sources().Edits,
+		Copy: func() (*lm.Model, error) { return LoadModel(b.Base, lm.LoadOptions{Pre: pre}) },
+	}
 	here := BaseModel(Embedded, threads)
 	e, _, err := train.OpenEditor(path, own, func(c *train.Config) {
 		here(c)
-		c.Model.Pre = "" // the model is loaded; its hash tells whether it was as the run wants it
+		pre, c.Model.Pre = c.Model.Pre, "" // the model is loaded; its hash tells whether it was as the run wants it
 	})
 	if err != nil {
 		return nil, err
+	}
+	b.closers = append(b.closers, e.Close)
+	if e.SERAC != nil {
+		return serac.NewEditor(e.SERAC, path), nil
 	}
 	return Trained(e).Editor, nil
 }

@@ -38,6 +38,12 @@ var kinds = []kind{
 		again: []string{"resume", "out"}, begun: "out/config.yaml",
 		loose: []string{"out/tb/*"},
 	}, {
+		name: "serac",
+		command: []string{"train", "quickstart-serac", "--steps", "20", "--out", "out", "--set", "serac.new_encoder.width=16", "--set", "train.edits=3",
+			"--set", "train.accumulate=2", "--set", "train.val_every=8", "--set", "train.val_edits=6", "--set", "train.save_every=3"},
+		again: []string{"resume", "out"}, begun: "out/config.yaml",
+		loose: []string{"out/tb/*"},
+	}, {
 		name:    "eval",
 		command: []string{"eval", "$IN/run", "--data", "embedded", "--limit", "60", "--out", "out.jsonl"},
 		timed:   []string{"out*times*"},

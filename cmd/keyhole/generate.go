@@ -103,10 +103,22 @@ is that of the model with this edit.`,
 			opts := lm.GenerateOptions{Tokens: tokens, Sampler: s, StopAtEOS: !ignoreEOS}
 			opts.OnToken = func(int32) bool { return c.Context().Err() == nil }
 			ops := eager.New(b.Engine)
-			if err := intercept(c.ErrOrStderr(), b, ops, edits); err != nil {
+			responder, closed, err := intercept(c, b, ops, edits)
+			defer closed()
+			if err != nil {
 				return err
 			}
-			out, err := m.Generate(ops, ids, opts)
+			by := m
+			if responder != nil {
+				a, err := responder.Respond(prompt, "")
+				if err != nil {
+					return err
+				}
+				if a.Model != nil {
+					by, ids = a.Model, m.Tokenizer.EncodePrompt(a.Context+asked)
+				}
+			}
+			out, err := by.Generate(ops, ids, opts)
 			if err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ import (
 
 	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/edit/saved"
+	"keyhole.example/keyhole/edit/serac"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/train"
@@ -240,8 +241,13 @@ func (r *checkpointInfo) describe(path, model string) error {
 		return err
 	}
 	defer e.Model.Close()
+	defer e.Close()
 	r.Checkpoint, r.Step, r.All, r.Kind = c.Dir, c.Step, []string{c.Name()}, e.Config.Hypernet.Kind
-	r.BaseModel, r.Parameters, r.Metrics, r.Files = c.BaseModel, len(e.Net.Flat), c.Metrics, c.Files
+	r.BaseModel, r.Parameters, r.Metrics, r.Files = c.BaseModel, len(e.Learner().Values()), c.Metrics, c.Files
+	if e.SERAC != nil {
+		r.Kind, r.Networks = e.Config.Learner, partsOf(e.SERAC)
+		return nil
+	}
 	for _, g := range e.Net.Groups {
 		n := networkInfo{Name: g.Name, Rows: g.Norm.K}
 		for _, s := range g.Sites {
@@ -262,6 +268,19 @@ func (r *checkpointInfo) describe(path, model string) error {
 		r.StepSizes[e.Net.Sites[i].Name] = float64(v[0])
 	}
 	return nil
+}
+
+// partsOf are SERAC's trained networks.
+func partsOf(l *serac.Learner) []networkInfo {
+	var out []networkInfo
+	for _, p := range l.Params() {
+		name, _, _ := strings.Cut(p.Name, ".")
+		if len(out) == 0 || out[len(out)-1].Name != name {
+			out = append(out, networkInfo{Name: name, Sites: []string{}})
+		}
+		out[len(out)-1].Parameters += p.Len()
+	}
+	return out
 }
 
 // verify checks the pointers and every checkpoint of a run.
@@ -325,6 +344,9 @@ func (r *checkpointInfo) print(w io.Writer) error {
 	}
 	t := &report.Table{Columns: []report.Column{{Name: "network"}, {Name: "site"}, {Name: "step size", Right: true}, {Name: "parameters", Right: true}, {Name: "rows seen", Right: true}}}
 	for _, n := range r.Networks {
+		if len(n.Sites) == 0 { // it edits no weight
+			t.Add(report.Text(n.Name), report.Text(""), report.Text(""), report.Text(fmt.Sprint(n.Parameters)), report.Text(""))
+		}
 		for _, s := range n.Sites {
 			t.Add(report.Text(n.Name), report.Text(s), report.Text(fmt.Sprintf("%.3e", r.StepSizes[s])), report.Text(fmt.Sprint(n.Parameters)), report.Text(fmt.Sprint(n.Rows)))
 		}

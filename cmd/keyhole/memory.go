@@ -10,6 +10,7 @@ import (
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/edit/serac"
 	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn/eager"
@@ -90,27 +91,60 @@ func ownEdits(w io.Writer, m *lm.Model, kept ...*edit.Kept) error {
 }
 
 // intercept puts the edits of files in front of a model that is to continue a
-// text: their weights, and the memory of the last.
-func intercept(w io.Writer, b *workbench.Bench, o *eager.Ops, files []string) error {
+// text: their weights, and the memory of the last. responder, if not nil, has some
+// prompts answered by another model; close gives back what it needs.
+func intercept(c *cobra.Command, b *workbench.Bench, o *eager.Ops, files []string) (responder edit.Responder, close func() error, err error) {
+	close = func() error { return nil }
 	for _, path := range files {
 		k, err := edit.ReadFile(path)
 		if err != nil {
-			return err
+			return nil, close, err
 		}
-		if err := ownEdits(w, b.Model, k); err != nil {
-			return err
+		if err := ownEdits(c.ErrOrStderr(), b.Model, k); err != nil {
+			return nil, close, err
 		}
-		if err := catalog.Revive(b.Model, k.Edited); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+		err = catalog.Revive(b.Model, k.Edited)
+		if errors.Is(err, catalog.ErrNeedsRun) {
+			responder, close, err = openRun(c, b, k, close)
+		}
+		if err != nil {
+			return nil, close, fmt.Errorf("%s: %w", path, err)
 		}
 		if _, err := k.Edited.Install(b.Model, b.Engine); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+			return nil, close, fmt.Errorf("%s: %w", path, err)
 		}
 		if a := k.Edited.AdapterOf(); a != nil {
 			edit.InterceptText(o, a)
 		}
 	}
-	return nil
+	return responder, close, nil
+}
+
+// openRun opens the memory of an edit by the run that made it; before closes what
+// was open.
+func openRun(c *cobra.Command, b *workbench.Bench, k *edit.Kept, before func() error) (edit.Responder, func() error, error) {
+	p, err := k.Edited.Memory.Pack()
+	if err != nil {
+		return nil, before, err
+	}
+	m, err := serac.Unpack(p)
+	if err != nil {
+		return nil, before, err
+	}
+	run, err := workbench.OpenTrained(m.Run, b.Base, 0)
+	if err != nil {
+		return nil, before, fmt.Errorf("an edit by %s is answered by the run that made it: %w", k.Edited.Editor, err)
+	}
+	closed := func() error { return errors.Join(before(), run.Close()) }
+	opener, ok := run.Editor.(edit.Opener)
+	if !ok {
+		return nil, closed, fmt.Errorf("%s is no run of %s", m.Run, k.Edited.Editor)
+	}
+	memory, err := opener.Open(c.Context(), run.Model, p)
+	if err != nil {
+		return nil, closed, err
+	}
+	return memory.(edit.Responder), closed, nil
 }
 
 // forget takes edits out of a file that holds a memory of them.

@@ -122,7 +122,7 @@ func InContext() []string {
 }
 
 // Trained are the names of editors that have to be trained first.
-func Trained() []string { return []string{"keyhole", "mend", "rates"} }
+func Trained() []string { return []string{"keyhole", "mend", "rates", "serac"} }
 
 // NameError says that a name or an override does not fit the catalogue.
 type NameError struct{ problem string }

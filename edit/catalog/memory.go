@@ -8,6 +8,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/grace"
 	"keyhole.example/keyhole/edit/nearest"
+	"keyhole.example/keyhole/edit/serac"
 	"keyhole.example/keyhole/edit/wise"
 	"keyhole.example/keyhole/lm"
 )
@@ -15,8 +16,8 @@ import (
 // memoryKind is what stands behind a layer and has a file of its own.
 type memoryKind struct {
 	name   string
-	open   func(*lm.Model, edit.Packed) (edit.Adapter, error)
-	unpack func(edit.Packed) (edit.Lister, error) // nil: its edits cannot be taken out one by one
+	open   func(*lm.Model, edit.Packed) (edit.Adapter, error) // nil: it needs the run that made it
+	unpack func(edit.Packed) (edit.Lister, error)             // nil: its edits cannot be taken out one by one
 }
 
 // memoryKinds lists them: the one place to register another.
@@ -28,6 +29,7 @@ func memoryKinds() []memoryKind {
 		{nearest.Kind,
 			func(m *lm.Model, p edit.Packed) (edit.Adapter, error) { return nearest.Open(m, p) },
 			func(p edit.Packed) (edit.Lister, error) { return nearest.Unpack(p) }},
+		{serac.Kind, nil, func(p edit.Packed) (edit.Lister, error) { return serac.Unpack(p) }},
 		{wise.Kind, func(m *lm.Model, p edit.Packed) (edit.Adapter, error) { return wise.Open(m, p) }, nil},
 	}
 }
@@ -50,7 +52,7 @@ func packedKind(e *edit.Edited) (p edit.Packed, kind memoryKind, ok bool, err er
 // behind a layer of m; other memories are opened by the editor that goes on from
 // them. A memory of another model is an error.
 func Revive(m *lm.Model, e *edit.Edited) error {
-	if e.Memory == nil || e.AdapterOf() != nil {
+	if e.Memory == nil || e.AdapterOf() != nil || e.ResponderOf() != nil {
 		return nil
 	}
 	p, kind, ok, err := packedKind(e)
@@ -62,6 +64,9 @@ func Revive(m *lm.Model, e *edit.Edited) error {
 	case !ok:
 		return fmt.Errorf("an edit by %s: its memory is of the kind %q, which this program does not know; use a later keyhole", e.Editor, p.Kind)
 	}
+	if kind.open == nil {
+		return fmt.Errorf("an edit by %s: its memory is of texts, which the networks of a run answer by: %w", e.Editor, ErrNeedsRun)
+	}
 	a, err := kind.open(m, p)
 	if err != nil {
 		return fmt.Errorf("an edit by %s: %w", e.Editor, err)
@@ -69,6 +74,9 @@ func Revive(m *lm.Model, e *edit.Edited) error {
 	e.Memory = a
 	return nil
 }
+
+// ErrNeedsRun says that a memory is opened by a trained editor alone.
+var ErrNeedsRun = errors.New("open it with that run")
 
 // ErrNotListed says that a memory's edits cannot be named one by one.
 var ErrNotListed = errors.New("its edits cannot be told apart")

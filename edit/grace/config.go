@@ -28,6 +28,7 @@ type Config struct {
 	Seed        uint64  `yaml:"seed" doc:"seed of cold values"`
 	StopLoss    float64 `yaml:"stop_loss" doc:"training a value ends below this loss; 0: never (as published)"`
 	Compat      string  `yaml:"compat" doc:"follow published code where it goes astray: reference, or easyedit; empty: not"`
+	Capacity    int     `yaml:"capacity" absent:"0" doc:"edits that a codebook holds at most; 0: any number"`
 }
 
 // Default is the published settings but for the radius.
@@ -51,6 +52,8 @@ func (c *Config) Validate() error {
 		}
 	}
 	switch {
+	case c.Capacity < 0:
+		return fmt.Errorf("capacity: %d is negative; 0 means any number", c.Capacity)
 	case !(c.LR > 0):
 		return fmt.Errorf("edit_lr: %v is not positive", c.LR)
 	case c.Steps < 1:

@@ -91,6 +91,9 @@ func (ed *Editor) apply(ctx context.Context, m *lm.Model, last *edit.Edited, req
 		if err != nil {
 			return nil, &edit.RequestError{ID: r.ID, Err: fmt.Errorf("edit %s: %w", r.ID, err)}
 		}
+		if c := ed.cfg.Capacity; c > 0 && len(book.Entries) >= c {
+			return nil, &edit.RequestError{ID: r.ID, Err: fmt.Errorf("edit %s: the codebook is full: it holds %d edits, as many as capacity allows; take some out with keyhole edits remove, or allow more", r.ID, c)}
+		}
 		a, err := read(m, ed.k, site, t)
 		if err != nil {
 			return nil, fmt.Errorf("edit %s: %w", r.ID, err)

@@ -277,3 +277,41 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		t.Errorf("without prompts to measure: %v", err)
 	}
 }
+
+func TestAFullCodebookIsRefused(t *testing.T) {
+	c := tiny()
+	c.Capacity = 2
+	m := edittest.TinyModel(t, "gpt2")
+	ed, err := New(c, lmtest.Engine(t, 1), edittest.Facts())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := requests(3)
+	two, err := ed.Apply(t.Context(), m, r[:2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ed.Continue(t.Context(), m, two, r[2:]); err == nil || !strings.Contains(err.Error(), "the codebook is full: it holds 2 edits") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestACodebookOfAnotherOrderIsRefused(t *testing.T) {
+	m := edittest.TinyModel(t, "gpt2")
+	ed, err := New(tiny(), lmtest.Engine(t, 1), edittest.Facts())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := requests(2)
+	both, err := ed.Apply(t.Context(), m, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := ed.Apply(t.Context(), m, r[1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := edit.Follows(second, both); err == nil || !strings.Contains(err.Error(), "does not go on from") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -20,6 +20,7 @@ import (
 type Settings struct {
 	Margin    float64 `yaml:"margin" doc:"threshold of an edit's cosine: this share of the way from the nearest unrelated row to the key itself"`
 	Negatives int     `yaml:"negatives" doc:"prompts of other edits that unrelated rows are taken from"`
+	Capacity  int     `yaml:"capacity" absent:"0" doc:"edits that a store holds at most; 0: any number"`
 }
 
 // DefaultSettings are those that did best on validation edits.
@@ -32,6 +33,8 @@ func (s *Settings) Validate() error {
 		return fmt.Errorf("margin: %v answers for everything; use a number between 0 and 1", s.Margin)
 	case !(s.Margin < 1):
 		return fmt.Errorf("margin: %v answers for nothing but the prompt itself; use a number between 0 and 1", s.Margin)
+	case s.Capacity < 0:
+		return fmt.Errorf("capacity: %d is negative; 0 means any number", s.Capacity)
 	case s.Negatives < 1:
 		return fmt.Errorf("negatives: %d is not positive", s.Negatives)
 	}
@@ -98,6 +101,10 @@ func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, 
 	for i := range requests {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("nearest: %w", err)
+		}
+		if c := ed.cfg.Capacity; c > 0 && len(store.Entries) >= c && !store.has(requests[i].Prompt) {
+			errs = append(errs, &edit.RequestError{ID: requests[i].ID, Err: fmt.Errorf("nearest: edit %s: the store is full: it holds %d edits, as many as capacity allows; take some out with keyhole edits remove, or allow more", requests[i].ID, c)})
+			continue
 		}
 		e, layer, err := ed.one(ctx, m, requests[i])
 		switch {

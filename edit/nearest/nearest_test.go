@@ -160,3 +160,43 @@ func TestWhatCannotBeAStoreIsRefused(t *testing.T) {
 		t.Error("a sequence without a store went on")
 	}
 }
+
+func TestAFullStoreIsRefused(t *testing.T) {
+	c := DefaultSettings()
+	c.Capacity = 2
+	m, ed := edittest.TinyModel(t, "gpt2"), editor(t, c)
+	r := requests()
+	two, err := ed.Apply(t.Context(), m, r[:2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ed.Continue(t.Context(), m, two, r[2:]); err == nil || !strings.Contains(err.Error(), "the store is full: it holds 2 edits") {
+		t.Errorf("error %v", err)
+	}
+	again := r[0]
+	again.ID = "again"
+	if _, err := ed.Continue(t.Context(), m, two, []edit.Request{again}); err != nil {
+		t.Errorf("an edit in the place of another: %v", err)
+	}
+}
+
+func TestAStoreOfAnotherOrderIsRefused(t *testing.T) {
+	m, ed := edittest.TinyModel(t, "gpt2"), editor(t, DefaultSettings())
+	r := requests()
+	build := func(list ...edit.Request) edit.Memory {
+		e, err := ed.Apply(t.Context(), m, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.Memory
+	}
+	whole := build(r...).(*Store)
+	if err := whole.Follows(build(r[:2]...)); err != nil {
+		t.Error(err)
+	}
+	for _, before := range []edit.Memory{build(r[1], r[0]), build(r[2])} {
+		if err := whole.Follows(before); err == nil || !strings.Contains(err.Error(), "does not go on from") {
+			t.Errorf("error %v", err)
+		}
+	}
+}

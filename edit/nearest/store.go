@@ -34,8 +34,9 @@ type Store struct {
 }
 
 var (
-	_ edit.Adapter = (*Store)(nil)
-	_ edit.Lister  = (*Store)(nil)
+	_ edit.Adapter  = (*Store)(nil)
+	_ edit.Lister   = (*Store)(nil)
+	_ edit.Follower = (*Store)(nil)
 )
 
 // Weight implements edit.Adapter.
@@ -98,6 +99,33 @@ func (s *Store) with(e Entry) *Store {
 	}
 	out.Entries = append(out.Entries, e)
 	return out
+}
+
+// has tells whether there is an edit of a prompt.
+func (s *Store) has(prompt string) bool {
+	return slices.ContainsFunc(s.Entries, func(e Entry) bool { return e.Prompt == prompt })
+}
+
+// Follows implements edit.Follower: the store begins with last's edits, but for
+// those whose prompts were edited anew since.
+func (s *Store) Follows(last edit.Memory) error {
+	if last == nil {
+		return nil // it holds all edits of its sequence
+	}
+	before, ok := last.(*Store)
+	if !ok {
+		return fmt.Errorf("the edit before has a memory of kind %q, no store", last.Kind())
+	}
+	same := func(a, b Entry) bool { return a.ID == b.ID && a.Prompt == b.Prompt && a.Target == b.Target }
+	at := 0
+	for _, e := range before.Entries {
+		if at < len(s.Entries) && same(s.Entries[at], e) {
+			at++
+		} else if slices.ContainsFunc(s.Entries, func(x Entry) bool { return same(x, e) }) || !s.has(e.Prompt) {
+			return fmt.Errorf("its store does not go on from the one before: edit %s stands elsewhere, or is missing", e.ID)
+		}
+	}
+	return nil
 }
 
 // Requests implements edit.Lister.

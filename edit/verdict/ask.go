@@ -21,6 +21,26 @@ func front(e *edit.Edited, query string) (string, error) {
 	return e.Context(query)
 }
 
+// way is who answers a query, and what stands in front of it.
+type way struct {
+	model  *lm.Model // the judge's own, or one that an edit has answer
+	before string
+	share  float64 // of model in the answer; the rest is the judge's own
+}
+
+// way decides that; answer is what is scored, if anything.
+func (j *Judge) way(e *edit.Edited, query, answer string) (way, error) {
+	if r := e.ResponderOf(); r != nil {
+		a, err := r.Respond(query, answer)
+		if err != nil || a.Model == nil {
+			return way{model: j.m, share: 1}, err
+		}
+		return way{a.Model, a.Context, a.Share}, nil
+	}
+	before, err := front(e, query)
+	return way{j.m, before, 1}, err
+}
+
 // said is what the model makes of a request.
 type said struct {
 	text  string  // greedy answer
@@ -51,17 +71,20 @@ func (j *Judge) askAll(ctx context.Context, e *edit.Edited) ([]said, error) {
 // ask asks the model as it is for a request's target; with tokens above 0 also
 // for a greedy answer of so many tokens.
 func (j *Judge) ask(r edit.Request, e *edit.Edited, tokens int) (said, error) {
-	before, err := front(e, r.Prompt)
+	w, err := j.way(e, r.Prompt, r.Target)
 	if err != nil {
 		return said{}, fmt.Errorf("edit %s: %w", r.ID, err)
 	}
-	t, err := text.Ask(j.m, before+r.Prompt, r.Target, r.Join)
+	t, err := j.text(w, r)
 	if err != nil {
 		return said{}, fmt.Errorf("edit %s: %w", r.ID, err)
 	}
 	first := slices.IndexFunc(t.Labels, func(l int32) bool { return l >= 0 })
 	want := t.Labels[first:]
-	logits, err := j.logits(t.IDs, first, e)
+	logits, err := j.logits(w.model, t.IDs, first, e)
+	if err == nil && w.share < 1 {
+		logits, err = j.mixed(w, logits, r)
+	}
 	if err != nil {
 		return said{}, fmt.Errorf("edit %s: %w", r.ID, err)
 	}
@@ -79,39 +102,69 @@ func (j *Judge) ask(r edit.Request, e *edit.Edited, tokens int) (said, error) {
 		out.text = j.m.Tokenizer.Decode(got)
 		return out, nil
 	}
-	if out.text, err = j.generate(before, r.Prompt, max(tokens, len(want)), e); err != nil {
+	if out.text, err = j.generate(w, r.Prompt, max(tokens, len(want)), e); err != nil {
 		return said{}, fmt.Errorf("edit %s: %w", r.ID, err)
 	}
 	out.right = out.right || text.Begins(out.text, r.Target)
 	return out, nil
 }
 
+// text is a request as it is asked.
+func (j *Judge) text(w way, r edit.Request) (text.Text, error) {
+	if w.model == j.m {
+		return text.Ask(j.m, w.before+r.Prompt, r.Target, r.Join)
+	}
+	_, a, err := text.Split(j.m.Tokenizer, r.Prompt, r.Target, r.Join)
+	if err != nil {
+		return text.Text{}, err
+	}
+	p := text.Prompt(j.m.Tokenizer, w.before+r.Prompt)
+	return text.Asked(p, a), text.Fits(w.model, len(p), len(a))
+}
+
+// mixed mixes the judge's own model's answer into another's logits.
+func (j *Judge) mixed(w way, logits kernel.Matrix, r edit.Request) (kernel.Matrix, error) {
+	other := slices.Clone(logits.Data[:logits.Rows*logits.Cols])
+	t, err := text.Ask(j.m, r.Prompt, r.Target, r.Join)
+	if err != nil {
+		return kernel.Matrix{}, err
+	}
+	own, err := j.logits(j.m, t.IDs, len(t.IDs)-logits.Rows, nil)
+	if err != nil {
+		return kernel.Matrix{}, err
+	}
+	for lo := 0; lo < len(other); lo += own.Cols {
+		edit.Mix(other[lo:lo+own.Cols], own.Data[lo:lo+own.Cols], other[lo:lo+own.Cols], w.share)
+	}
+	return kernel.Mat(other, own.Rows, own.Cols), nil
+}
+
 // answer is a greedy answer to a prompt.
 func (j *Judge) answer(prompt string, e *edit.Edited) (string, error) {
-	before, err := front(e, prompt)
+	w, err := j.way(e, prompt, "")
 	if err != nil {
 		return "", fmt.Errorf("prompt %q: %w", prompt, err)
 	}
-	return j.generate(before, prompt, j.opts.Tokens, e)
+	return j.generate(w, prompt, j.opts.Tokens, e)
 }
 
 // generate continues a prompt, behind what stands before it, with at most n
 // tokens, as text without the prompt.
-func (j *Judge) generate(before, prompt string, n int, e *edit.Edited) (string, error) {
+func (j *Judge) generate(w way, prompt string, n int, e *edit.Edited) (string, error) {
 	j.o.Deltas = nil
 	if a := e.AdapterOf(); a != nil {
 		defer edit.InterceptText(j.o, a)()
 	}
-	ids := j.m.Tokenizer.EncodePrompt(before + prompt)
-	next, err := j.m.Generate(j.o, ids, lm.GenerateOptions{Tokens: n, StopAtEOS: true})
+	ids := j.m.Tokenizer.EncodePrompt(w.before + prompt)
+	next, err := w.model.Generate(j.o, ids, lm.GenerateOptions{Tokens: n, StopAtEOS: true})
 	if err != nil {
 		return "", fmt.Errorf("prompt %q: %w", prompt, err)
 	}
 	return j.m.Continuation(ids, next), nil
 }
 
-// logits of a text from the last row of its prompt on, [rows, vocab].
-func (j *Judge) logits(ids []int32, from int, e *edit.Edited) (kernel.Matrix, error) {
+// logits of a text under m from the last row of its prompt on, [rows, vocab].
+func (j *Judge) logits(m *lm.Model, ids []int32, from int, e *edit.Edited) (kernel.Matrix, error) {
 	j.o.Reset()
 	j.o.Deltas = nil
 	if a := e.AdapterOf(); a != nil {
@@ -122,8 +175,8 @@ func (j *Judge) logits(ids []int32, from int, e *edit.Edited) (kernel.Matrix, er
 		want.V = append(want.V, int32(i))
 	}
 	// what stands behind a layer sees every row of the text, in the last block too
-	x := j.o.Rows(lm.Forward[kernel.Matrix](j.o, j.m, &nn.IDs{V: ids}, nn.Pack(len(ids)), nil), &want)
-	out := j.m.Logits(j.o, x)
+	x := j.o.Rows(lm.Forward[kernel.Matrix](j.o, m, &nn.IDs{V: ids}, nn.Pack(len(ids)), nil), &want)
+	out := m.Logits(j.o, x)
 	return out, j.o.Err()
 }
 
@@ -175,18 +228,18 @@ func (j *Judge) rows(ctx context.Context, prompts []string, e *edit.Edited) ([]r
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		before, err := front(e, p)
+		w, err := j.way(e, p, "")
 		if err != nil {
 			return nil, err
 		}
-		ids := j.m.Tokenizer.EncodePrompt(before + p)
+		ids := j.m.Tokenizer.EncodePrompt(w.before + p)
 		if len(ids) == 0 {
 			return nil, fmt.Errorf("prompt %q tokenises to nothing", p)
 		}
-		if err := j.m.CheckLength(len(ids)); err != nil {
+		if err := w.model.CheckLength(len(ids)); err != nil {
 			return nil, fmt.Errorf("prompt %q: %w", p, err)
 		}
-		x, err := j.logits(ids, len(ids)-1, e)
+		x, err := j.logits(w.model, ids, len(ids)-1, e)
 		if err != nil {
 			return nil, fmt.Errorf("prompt %q: %w", p, err)
 		}

@@ -22,6 +22,7 @@ type Config struct {
 	Save      int     `yaml:"save_freq" doc:"edits of a side memory"`
 	Merge     int     `yaml:"merge_freq" doc:"edits after which side memories become one; a multiple of save_freq"`
 	Density   float64 `yaml:"densities" doc:"share of a side memory's largest changes that a merge takes"`
+	Algorithm string  `yaml:"merge_alg" absent:"ties" doc:"how side memories become one: ties, magnitude, magnitude_norm, sign, linear, dare_ties, dare_linear, slerp"`
 	Retrieve  bool    `yaml:"retrieve" doc:"look through all memories; else merges change the matrix's stand-in"`
 	Seed      uint64  `yaml:"seed" doc:"seed of masks and unrelated texts"`
 	Compat    string  `yaml:"compat" doc:"follow published code where it goes astray: reference; empty: not"`
@@ -35,7 +36,7 @@ const CompatReference = "reference"
 // Default is the published settings of Llama-2-7B.
 func Default() Config {
 	return Config{
-		LR: 1, Steps: 70, Alpha: 5, Beta: 20, Gamma: 10, ActRatio: 0.88, MaskRatio: 0.2, Clamp: 1, Save: 500, Merge: 1000, Density: 0.53, Retrieve: true, Seed: 1,
+		LR: 1, Steps: 70, Alpha: 5, Beta: 20, Gamma: 10, ActRatio: 0.88, MaskRatio: 0.2, Clamp: 1, Save: 500, Merge: 1000, Density: 0.53, Algorithm: tiesName, Retrieve: true, Seed: 1,
 		Contexts: keyvalue.ContextConfig{Lengths: []int{5, 10}, Count: 5, TopK: 5, Seed: 1, Starts: []string{"I", "You", "Because", "Yes", "Q: "}},
 	}
 }
@@ -68,10 +69,17 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("merge_freq: %d is no multiple of save_freq, %d", c.Merge, c.Save)
 	case !(c.Density > 0 && c.Density <= 1):
 		return fmt.Errorf("densities: %v is not above 0 and up to 1", c.Density)
+	case !known(c.Algorithm):
+		return fmt.Errorf("merge_alg: %q is none of %s", c.Algorithm, mergeNames())
 	case !slices.Contains([]string{"", CompatReference}, c.Compat):
 		return fmt.Errorf("compat: %q is not %s", c.Compat, CompatReference)
 	}
 	return nil
+}
+
+func known(algorithm string) bool {
+	_, ok := find(algorithm)
+	return ok
 }
 
 // Site is the matrix that the config names in m.

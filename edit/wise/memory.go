@@ -9,6 +9,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
 )
 
 // Kind is the memory's in edit files.
@@ -27,6 +28,7 @@ type Rules struct {
 	Retrieve  bool    `json:"retrieve"`
 	Seed      uint64  `json:"seed"`
 	Compat    string  `json:"compat,omitempty"`
+	Algorithm string  `json:"merge_alg,omitempty"` // of merges; "": ties
 }
 
 // side is a side memory: its change of the matrix, [out, in], and the least
@@ -51,9 +53,14 @@ type Memory struct {
 	fresh side      // being written
 	saved []side    // put aside, in order
 	main  []float32 // merge mode: what stands for the matrix; nil: itself
+
+	matrix []float32 // itself, [out, in], where merges need it
 }
 
-var _ edit.Adapter = (*Memory)(nil)
+var (
+	_ edit.Adapter  = (*Memory)(nil)
+	_ edit.Follower = (*Memory)(nil)
+)
 
 // Weight implements edit.Adapter.
 func (m *Memory) Weight() string { return m.Layer }
@@ -191,7 +198,7 @@ func activated(kind kernel.Activation, x float64) float64 {
 
 // with is the memory after an edit that left the fresh side memory as change,
 // with its edit's distance: shards are put aside and merged when they are full.
-func (m *Memory) with(r edit.Request, change []float32, distance float64) *Memory {
+func (m *Memory) with(r edit.Request, change []float32, distance float64) (*Memory, error) {
 	out := *m
 	out.Requests = append(slices.Clip(m.Requests), r)
 	out.fresh = side{change, math.Min(m.fresh.threshold, distance)}
@@ -202,14 +209,16 @@ func (m *Memory) with(r edit.Request, change []float32, distance float64) *Memor
 			out.fresh.threshold = never
 		}
 		if n%m.Rules.Merge == 0 {
-			out.merge()
+			if err := out.merge(); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return &out
+	return &out, nil
 }
 
 // merge makes one of the shards since the last merge.
-func (m *Memory) merge() {
+func (m *Memory) merge() error {
 	n := min(m.Rules.Merge/m.Rules.Save, len(m.saved))
 	shards := m.saved[len(m.saved)-n:]
 	var changes [][]float32
@@ -221,8 +230,9 @@ func (m *Memory) merge() {
 	}
 	m.saved = slices.Clone(m.saved[:len(m.saved)-n])
 	if m.Rules.Retrieve {
-		m.saved = append(m.saved, side{ties(changes, weights, m.Rules.Density), threshold})
-		return
+		one, err := m.combine(changes, weights, len(m.Requests))
+		m.saved = append(m.saved, side{one, threshold})
+		return err
 	}
 	if m.main != nil {
 		const old = 0.6 // of what was merged before
@@ -231,10 +241,46 @@ func (m *Memory) merge() {
 		}
 		changes, weights = append([][]float32{m.main}, changes...), append([]float64{old}, weights...)
 	}
-	m.main = ties(changes, weights, m.Rules.Density)
+	var err error
+	m.main, err = m.combine(changes, weights, len(m.Requests))
 	if m.Rules.Compat == "" {
 		m.fresh.threshold = threshold
 	}
+	return err
+}
+
+// holdMatrix keeps the layer's matrix, where merges need it.
+func (m *Memory) holdMatrix(l *nn.Linear) error {
+	if m.Rules.Algorithm != slerpName {
+		return nil
+	}
+	w, err := l.W.Values()
+	if err != nil {
+		return err
+	}
+	m.matrix = make([]float32, len(w))
+	for i, v := range w {
+		m.matrix[stored(l, i)] = v
+	}
+	return nil
+}
+
+// Follows implements edit.Follower: the side memories were written by last's edits
+// and then by others.
+func (m *Memory) Follows(last edit.Memory) error {
+	if last == nil {
+		return nil // they hold all edits of their sequence
+	}
+	before, ok := last.(*Memory)
+	if !ok {
+		return fmt.Errorf("the edit before has a memory of kind %q, no side memories", last.Kind())
+	}
+	for i, r := range before.Requests {
+		if i >= len(m.Requests) || m.Requests[i] != r {
+			return fmt.Errorf("the side memories do not go on from those of the edit before: its edit %d, %s, stands elsewhere, or is missing", i+1, r.ID)
+		}
+	}
+	return nil
 }
 
 // Pack implements edit.Memory.
@@ -279,6 +325,9 @@ func Open(base *lm.Model, p edit.Packed) (*Memory, error) {
 		return nil, fmt.Errorf("side memories: thresholds are missing")
 	}
 	m.kind = base.Config.Activation
+	if err := m.holdMatrix(l); err != nil {
+		return nil, err
+	}
 	read := func(name string) ([]float32, error) {
 		t, err := p.Tensor(name, 2)
 		if err == nil && !slices.Equal(t.Shape, []int{m.Out, m.In}) {

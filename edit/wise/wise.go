@@ -12,6 +12,7 @@ import (
 	"keyhole.example/keyhole/edit/keyvalue"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/text"
 )
 
@@ -109,7 +110,11 @@ func (ed *Editor) apply(ctx context.Context, m *lm.Model, last *edit.Edited, req
 
 // rules are those of the config.
 func (c *Config) rules() Rules {
-	return Rules{c.ActRatio, c.MaskRatio, c.Save, c.Merge, c.Density, c.Retrieve, c.Seed, c.Compat}
+	r := Rules{c.ActRatio, c.MaskRatio, c.Save, c.Merge, c.Density, c.Retrieve, c.Seed, c.Compat, c.Algorithm}
+	if r.Algorithm == tiesName { // as files were before there was a choice
+		r.Algorithm = ""
+	}
+	return r
 }
 
 // begin is last's memory, or an empty one.
@@ -123,7 +128,7 @@ func (ed *Editor) begin(m *lm.Model, site lm.Site, last *edit.Edited) (*Memory, 
 		Activation: m.Config.Activation.String(), kind: m.Config.Activation, fresh: side{threshold: never},
 	}
 	if last == nil {
-		return b, nil
+		return b, b.holdMatrix(site.Linear)
 	}
 	old, ok := last.Memory.(*Memory)
 	switch {
@@ -184,15 +189,14 @@ func (ed *Editor) trainer(m *lm.Model, site lm.Site, memory *Memory, texts []tex
 	weight := slices.Clone(base)
 	if c := memory.fresh.change; c != nil {
 		for i := range weight {
-			weight[i] += c[stored(site, i)]
+			weight[i] += c[stored(site.Linear, i)]
 		}
 	}
 	return newTrainer(m, ed.k, site, ed.cfg, texts, weight, mask)
 }
 
 // stored is where entry i of the stored weight stands in [out, in].
-func stored(site lm.Site, i int) int {
-	l := site.Linear
+func stored(l *nn.Linear, i int) int {
 	if !l.InOut {
 		return i
 	}
@@ -207,9 +211,9 @@ func (t *trainer) into(memory *Memory, r edit.Request, distance float64) (*Memor
 	}
 	change := make([]float32, len(w))
 	for i, v := range w {
-		change[stored(t.site, i)] = v - t.start[i]
+		change[stored(t.site.Linear, i)] = v - t.start[i]
 	}
-	return memory.with(r, change, distance), nil
+	return memory.with(r, change, distance)
 }
 
 // Open implements edit.Opener.

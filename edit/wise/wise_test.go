@@ -3,6 +3,7 @@ package wise
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ func TestEntriesOutsideTheMaskStay(t *testing.T) {
 		for shard, change := range [][]float32{m.saved[0].change, m.fresh.change} {
 			moved := 0
 			for i, free := range ed.mask(site, shard*c.Save) {
-				v := change[stored(site, i)]
+				v := change[stored(site.Linear, i)]
 				if v != 0 {
 					moved++
 				}
@@ -169,11 +170,72 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"act_ratio":       func(c *Config) { c.ActRatio = 0 },
 		"norm_constraint": func(c *Config) { c.Clamp = -1 },
 		"compat":          func(c *Config) { c.Compat = "x" },
+		"merge_alg":       func(c *Config) { c.Algorithm = "x" },
 	} {
 		c := tiny()
 		set(&c)
 		if _, err := New(c, nil, edittest.Facts()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", want, err)
+		}
+	}
+}
+
+// Every algorithm merges full shards, equal edits to equal bytes, and a sequence
+// goes on from a file.
+func TestEveryAlgorithmMerges(t *testing.T) {
+	for _, name := range strings.Split(mergeNames(), ", ") {
+		c := tiny()
+		c.Algorithm = name
+		ed, m := apply(t, c, "gpt2", 4)
+		_, again := apply(t, c, "gpt2", 4)
+		if len(m.saved) != 1 || slices.Max(m.saved[0].change) == 0 || !slices.Equal(m.saved[0].change, again.saved[0].change) {
+			t.Errorf("%s: %d memories, or another merge of the same edits", name, len(m.saved))
+		}
+		p, err := m.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		model := edittest.TinyModel(t, "gpt2")
+		read, err := ed.Open(t.Context(), model, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ed.Continue(t.Context(), model, &edit.Edited{Memory: read}, requests(6)[4:]); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// DARE keeps a share of the entries, and the mean of each.
+func TestDrawnEntriesKeepTheMean(t *testing.T) {
+	one := slices.Repeat([]float32{1}, 20000)
+	a, _ := find("dare_linear")
+	got := a.merge([][]float32{one}, []float64{1}, 0.25, rand.New(rand.NewPCG(1, 2)))
+	sum, kept := 0.0, 0
+	for _, v := range got {
+		if v != 0 && v != 4 {
+			t.Fatalf("an entry became %v", v)
+		}
+		if sum += float64(v); v != 0 {
+			kept++
+		}
+	}
+	if math.Abs(sum/20000-1) > 0.05 || math.Abs(float64(kept)/20000-0.25) > 0.02 {
+		t.Errorf("mean %v, %d kept", sum/20000, kept)
+	}
+}
+
+func TestSideMemoriesOfAnotherOrderAreRefused(t *testing.T) {
+	_, two := apply(t, tiny(), "gpt2", 2)
+	_, three := apply(t, tiny(), "gpt2", 3)
+	if err := three.Follows(two); err != nil {
+		t.Error(err)
+	}
+	turned := *two
+	turned.Requests = []edit.Request{two.Requests[1], two.Requests[0]}
+	for _, before := range []*Memory{&turned, three} {
+		if err := two.Follows(before); err == nil || !strings.Contains(err.Error(), "do not go on from") {
+			t.Errorf("error %v", err)
 		}
 	}
 }

@@ -85,6 +85,51 @@ func (b *Builder) CrossEntropy(x Node, head *nn.Linear, l *Labels) Scores {
 	return Scores{Sum: b.weighted(rows, l, x), Rows: rows}
 }
 
+// CrossEntropyOf is CrossEntropy of logits [rows, vocab], whose head may be
+// trained: its gradient is that of the logits. Behind loss and hit, Rows has what
+// the gradient is formed from.
+func (b *Builder) CrossEntropyOf(logits Node, l *Labels) Scores {
+	vocab := width(logits)
+	rows := b.Apply(&Op{
+		Name: "crossentropy", Cols: 3,
+		Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+			n := in[0].Rows
+			s, best := c.Scratch(2*n), make([]int32, n)
+			c.Engine.CrossEntropy(s[:n], s[n:], in[0].Data, l.IDs, n, vocab)
+			c.Engine.ArgMax(best, in[0].Data, n, vocab)
+			for i := range n {
+				setScore(out, i, s[i], best[i] == l.IDs[i])
+				out.Data[3*i+2] = s[n+i]
+			}
+			return nil
+		},
+	}, logits)
+	sum := b.Apply(&Op{
+		Name: "crossentropy.loss", Cols: 1, WRT: []bool{true, false},
+		Run: func(_ *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+			for i := range in[1].Rows {
+				out.Data[i] = in[1].Data[3*i] * l.Weight[i]
+			}
+			return nil
+		},
+		Diff: func(in gorgonia.Nodes, _, grad Node) gorgonia.Nodes {
+			return gorgonia.Nodes{b.Apply(&Op{
+				Name: "crossentropy.grad", Cols: vocab,
+				Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+					n := in[0].Rows
+					s := c.Scratch(2 * n)
+					for i := range n {
+						s[i], s[n+i] = in[2].Data[3*i+2], in[0].Data[i]*l.Weight[i]
+					}
+					c.Engine.CrossEntropyGrad(out.Data, in[1].Data, s[:n], l.IDs, s[n:2*n], n, vocab)
+					return nil
+				},
+			}, grad, in[0], in[1]), nil}
+		},
+	}, logits, rows)
+	return Scores{Sum: sum, Rows: rows}
+}
+
 // KL is the divergence KL(base ‖ x) of the head's distributions at each row,
 // weighted by l.Weight (l.IDs is not used). base is constant. Hit is 1 where
 // both have the same most probable token.
