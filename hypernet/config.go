@@ -9,7 +9,7 @@ import (
 // Config says what the network is like. Names and defaults are those of the
 // MEND reference; the doc comments say where ours differ.
 type Config struct {
-	Kind     string  `yaml:"kind" doc:"mend: the network; rates: learned step sizes alone; naive: a dense network on the whole gradient, for tiny layers"`
+	Kind     string  `yaml:"kind" doc:"mend: residual layers on normalised factors; malmen: the same with scales behind the clamp and statistics of all rows first; normalised: no network, the normalised factors (UltraEdit); rates: learned step sizes alone; naive: a dense network on the whole gradient, for tiny layers"`
 	Combine  bool    `yaml:"combine" doc:"one network on u and delta together; false: one on each"`
 	OneSided bool    `yaml:"one_sided" doc:"transform only the smaller of u and delta (needs combine: false)"`
 	XOnly    bool    `yaml:"x_only" doc:"transform only u (needs combine: false)"`
@@ -36,20 +36,26 @@ func Default() Config {
 
 // Name is what tables call the editor.
 func (c *Config) Name() string {
+	u := c.Update
 	switch {
-	case c.Update.Rule == Sum || c.Update == Update{}:
+	case c.Kind == "malmen" && u.Rule == Solve && u.Prior == Identity && u.Values == Product:
+		return "malmen"
+	case c.Kind == "normalised" && u.Rule == Solve && u.Prior == Identity && u.Values == Square:
+		return "ultraedit"
+	case u.Rule == Sum || u == Update{}:
 		return c.Kind
-	case c.Kind == "mend" && c.Update.Prior == Moment:
+	case c.Kind == "mend" && u.Prior == Moment:
 		return "keyhole"
 	}
-	return c.Kind + "-" + c.Update.Rule
+	return c.Kind + "-" + u.Rule
 }
 
 // Validate reports the first impossible value.
 func (c *Config) Validate() error {
+	k := kindOf(c.Kind)
 	switch {
-	case !slices.Contains([]string{"mend", "rates", "naive"}, c.Kind):
-		return fmt.Errorf("kind: %q is none of mend, rates, naive", c.Kind)
+	case k == nil:
+		return fmt.Errorf("kind: %q is none of %s", c.Kind, kindNames())
 	case !slices.Contains([]string{"id", "xavier"}, c.Init):
 		return fmt.Errorf("init: %q is neither id nor xavier", c.Init)
 	case c.Combine && (c.OneSided || c.XOnly || c.DOnly):
@@ -64,8 +70,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("edit_lr: %g is not a finite number", c.EditLR)
 	case c.StdFloor < 0 || c.StdFloor > 1:
 		return fmt.Errorf("std_floor: %g is outside 0 to 1", c.StdFloor)
-	case c.Kind == "naive" && c.Update.Rule != Sum:
-		return fmt.Errorf("kind: naive makes whole updates, so there are no rows to solve for; set update.rule: sum")
+	case k.traits().sums && c.Update.Rule != Sum:
+		return fmt.Errorf("kind: %s makes whole updates, so there are no rows to solve for; set update.rule: sum", c.Kind)
 	}
 	if err := c.Update.Validate(); err != nil {
 		return fmt.Errorf("update.%w", err)

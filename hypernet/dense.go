@@ -20,13 +20,12 @@ const maxDense = 1 << 26
 // weight, [in·out] numbers, to the whole update. It has (in·out)² parameters
 // and exists to show why factors are used; it serves layers up to about
 // 64 × 128.
-type dense struct {
-	in, out int
-	w       *nn.Param // [in·out, in·out]
-}
+type dense struct{}
 
-// refuseDense refuses layers for which the map would be too large.
-func refuseDense(groups []*Group) error {
+func (dense) traits() traits { return traits{sums: true} }
+
+// refuse refuses layers for which the map would be too large.
+func (dense) refuse(groups []*Group) error {
 	for _, g := range groups {
 		size := float64(g.In) * float64(g.Out)
 		if params := size * size; params > maxDense {
@@ -37,11 +36,15 @@ func refuseDense(groups []*Group) error {
 	return nil
 }
 
-// init starts as the identity plus small noise, so that the first update is
-// the gradient itself.
-func (d *dense) init(rng *rand.Rand) {
-	n := d.in * d.out
-	w, _ := d.w.Values()
+func (dense) describe(g *Group, _ Config) []spec {
+	return []spec{{g.Name + ".weight", g.In * g.Out, g.In * g.Out, &g.whole}}
+}
+
+// start is the identity plus small noise, so that the first update is the
+// gradient itself.
+func (dense) start(g *Group, _ Config, rng *rand.Rand) {
+	n := g.In * g.Out
+	w, _ := g.whole.Values()
 	scale := 1e-3 / math.Sqrt(float64(n))
 	for i := range w {
 		w[i] = float32(rng.NormFloat64() * scale)
@@ -51,11 +54,11 @@ func (d *dense) init(rng *rand.Rand) {
 	}
 }
 
-// build turns each (mode, task) block of raw factors into the gradient
+// transform turns each (mode, task) block of raw factors into the gradient
 // Σ δuᵀ, maps it, and hands the update back as in+out-wide rows: ũ is a unit
 // vector for each input and δ̃ the update's column for it.
-func (d *dense) build(b *graph.Builder, z graph.Node, f *Layout) graph.Node {
-	n := d.in * d.out
+func (dense) transform(_ *Net, b *graph.Builder, d *Group, z graph.Node, f *Layout, _ *Mode) graph.Node {
+	n := d.In * d.Out
 	bound := z.Shape()[0]
 	blocks := func() int {
 		c := 0
@@ -75,39 +78,39 @@ func (d *dense) build(b *graph.Builder, z graph.Node, f *Layout) graph.Node {
 			for _, tasks := range f.Tasks {
 				for _, q := range tasks {
 					rows := in[0].Data[q.Lo*in[0].Cols:]
-					u := kernel.Matrix{Rows: q.Hi - q.Lo, Cols: d.in, Stride: in[0].Cols, Data: rows}
-					g := kernel.Matrix{Rows: q.Hi - q.Lo, Cols: d.out, Stride: in[0].Cols, Data: rows[min(d.in, len(rows)):]}
-					c.Engine.Gemm(kernel.Mat(out.Data[i*n:(i+1)*n], d.in, d.out), kernel.Product{A: u, TransA: true, B: g})
+					u := kernel.Matrix{Rows: q.Hi - q.Lo, Cols: d.In, Stride: in[0].Cols, Data: rows}
+					g := kernel.Matrix{Rows: q.Hi - q.Lo, Cols: d.Out, Stride: in[0].Cols, Data: rows[min(d.In, len(rows)):]}
+					c.Engine.Gemm(kernel.Mat(out.Data[i*n:(i+1)*n], d.In, d.Out), kernel.Product{A: u, TransA: true, B: g})
 					i++
 				}
 			}
 			return nil
 		},
 	}, z)
-	mapped := b.MatMul(full, b.Trainable(d.w), true)
-	return d.rows(b, mapped, f, bound*d.in, blocks)
+	mapped := b.MatMul(full, b.Trainable(d.whole), true)
+	return wholeRows(b, d, mapped, f, bound*d.In, blocks)
 }
 
-// rows lays mapped updates [blocks, in·out] out as factor rows.
-func (d *dense) rows(b *graph.Builder, mapped graph.Node, f *Layout, bound int, blocks func() int) graph.Node {
-	wide := d.in + d.out
-	n := d.in * d.out
+// wholeRows lays mapped updates [blocks, in·out] out as factor rows.
+func wholeRows(b *graph.Builder, d *Group, mapped graph.Node, f *Layout, bound int, blocks func() int) graph.Node {
+	wide := d.In + d.Out
+	n := d.In * d.Out
 	return b.Apply(&graph.Op{
 		Name: "naive.rows", Rows: bound, Cols: wide, WRT: []bool{true},
 		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			out.Rows = blocks() * d.in
+			out.Rows = blocks() * d.In
 			clear(out.Data[:out.Rows*wide])
 			at := 0
 			for m, tasks := range f.Tasks {
 				f.Blocks[m].Lo = at
 				for t := range tasks {
-					for i := range d.in {
+					for i := range d.In {
 						row := out.Data[(at+i)*wide : (at+i+1)*wide]
 						row[i] = 1
-						copy(row[d.in:], in[0].Data[at/d.in*n+i*d.out:at/d.in*n+(i+1)*d.out])
+						copy(row[d.In:], in[0].Data[at/d.In*n+i*d.Out:at/d.In*n+(i+1)*d.Out])
 					}
-					tasks[t] = nn.Range{Lo: at, Hi: at + d.in}
-					at += d.in
+					tasks[t] = nn.Range{Lo: at, Hi: at + d.In}
+					at += d.In
 				}
 				f.Blocks[m].Hi = at
 			}
@@ -118,8 +121,8 @@ func (d *dense) rows(b *graph.Builder, mapped graph.Node, f *Layout, bound int, 
 				Name: "naive.grad", Rows: mapped.Shape()[0], Cols: n,
 				Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
 					out.Rows = blocks()
-					for r := range out.Rows * d.in {
-						copy(out.Data[r*d.out:(r+1)*d.out], in[0].Data[r*wide+d.in:(r+1)*wide])
+					for r := range out.Rows * d.In {
+						copy(out.Data[r*d.Out:(r+1)*d.Out], in[0].Data[r*wide+d.In:(r+1)*wide])
 					}
 					return nil
 				},

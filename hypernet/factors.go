@@ -18,6 +18,7 @@ type Layout struct {
 	Tasks  [][]nn.Range // [mode][task]
 	Modes  []int32      // mode of each row
 	Source []int32      // where in its site's raw factors each row came from; -1: another process has it
+	Parts  [][]nn.Range // [mode][part]: rows that are counted together; empty: the tasks
 	Stay   []Stay       // of each mode: what Update has to spare; nil: nothing more than the prior does
 
 	share *graph.Share // of the tasks, if rows of other processes may be among these
@@ -53,6 +54,8 @@ type Stay struct {
 type Mode struct {
 	Training bool // update the statistics
 	Strict   bool // one single row is an error, as in the reference, instead of a zero update
+	Short    bool // δ of a task's last parts is read as zero where they have fewer edits than the first, as the references of RLEdit and UltraEdit read it
+	Unread   int  // how many parts of the tasks at hand that are
 }
 
 // Raw are the raw factors of one site as graph nodes, with the list that says
@@ -60,8 +63,9 @@ type Mode struct {
 type Raw struct {
 	U, Delta graph.Node // [rows, in], [rows, out]
 	Tasks    *[]nn.Range
-	Keep     *[]bool // rows that count; nil: all
-	Rows     int     // bound on the rows of all processes, if above that of U
+	Keep     *[]bool     // rows that count; nil: all
+	Rows     int         // bound on the rows of all processes, if above that of U
+	Parts    *[]nn.Range // rows of parts of tasks, which the references of pooled kinds count together; nil: one part
 }
 
 // Gather stacks the raw factors of a group's sites, mode by mode and task by
@@ -76,6 +80,7 @@ func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout, s *graph.Share, mo
 	}
 	f.Blocks, f.Tasks, f.share = make([]nn.Range, len(raw)), make([][]nn.Range, len(raw)), s
 	d := g.In + g.Out
+	f.Parts = make([][]nn.Range, len(raw))
 	var keepU, keepD []bool
 	return b.Apply(&graph.Op{
 		Name: "gather", Rows: bound, Cols: d,
@@ -92,7 +97,7 @@ func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout, s *graph.Share, mo
 				for _, t := range *r.Tasks {
 					q := nn.Range{Lo: at}
 					for i := t.Lo; i < t.Hi; i++ {
-						if !keepU[i] || !keepD[i] || r.Keep != nil && !(*r.Keep)[i] {
+						if !g.pooled && !(keepU[i] && keepD[i]) || r.Keep != nil && !(*r.Keep)[i] {
 							continue
 						}
 						row := out.Data[at*d : (at+1)*d]
@@ -105,6 +110,7 @@ func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout, s *graph.Share, mo
 					f.Tasks[m] = append(f.Tasks[m], q)
 				}
 				f.Blocks[m].Hi = at
+				f.Parts[m] = partsOf(f.Parts[m][:0], r.Parts, f.Source[f.Blocks[m].Lo:at], f.Blocks[m].Lo)
 			}
 			out.Rows = at
 			if mode.Training {
@@ -113,6 +119,24 @@ func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout, s *graph.Share, mo
 			return nil
 		},
 	}, in...)
+}
+
+// partsOf appends to list where the rows of each part lie that came from source,
+// rising, and begin at row lo.
+func partsOf(list []nn.Range, parts *[]nn.Range, source []int32, lo int) []nn.Range {
+	if parts == nil {
+		return list
+	}
+	at := 0
+	for _, p := range *parts {
+		q := nn.Range{Lo: lo + at}
+		for at < len(source) && int(source[at]) < p.Hi {
+			at++
+		}
+		q.Hi = lo + at
+		list = append(list, q)
+	}
+	return list
 }
 
 // Regather stacks the raw factors of a later step, row by row where first has
@@ -236,11 +260,18 @@ func normalise(b *graph.Builder, z graph.Node, n *Normaliser, f *Layout, mode *M
 			}
 			clear(out.Data[:in[0].Rows*d]) // rows of no task
 			columns := func(d int, fn func(lo, hi int)) { c.Engine.For(d, columnBlock, fn) }
+			from := in[0].Data
+			if n.Pooled {
+				if err := pool(n, from, f, mode, columns); err != nil {
+					return err
+				}
+				from = unread(n, from, f, mode)
+			}
 			for t := range f.Tasks[0] {
 				for m := range f.Tasks {
 					q := f.Tasks[m][t]
-					rows, dst := in[0].Data[q.Lo*d:q.Hi*d], out.Data[q.Lo*d:q.Hi*d]
-					if mode.Training {
+					rows, dst := from[q.Lo*d:q.Hi*d], out.Data[q.Lo*d:q.Hi*d]
+					if mode.Training && !n.Pooled {
 						n.update(rows, columns)
 					}
 					if q.Hi == q.Lo {
@@ -260,4 +291,43 @@ func normalise(b *graph.Builder, z graph.Node, n *Normaliser, f *Layout, mode *M
 			return nil
 		},
 	}, z)
+}
+
+// pool counts the rows of all tasks, part by part and, within one, mode by mode.
+func pool(n *Normaliser, rows []float32, f *Layout, mode *Mode, columns spread) error {
+	blocks := f.Tasks
+	if n.Exact && len(f.Parts) > 0 && len(f.Parts[0]) > 0 && !f.share.Divided() {
+		blocks = f.Parts
+	}
+	d := len(n.Mean)
+	for p := range blocks[0] {
+		if !mode.Training {
+			break
+		}
+		for m := range blocks {
+			q := blocks[m][p]
+			if mode.Strict && q.Hi-q.Lo == 1 {
+				return fmt.Errorf("a part of one row: %w, and in the reference none of what follows is a number; take more edits in a part, or compat: keyhole", ErrOneRow)
+			}
+			n.update(rows[q.Lo*d:q.Hi*d], columns)
+		}
+	}
+	return nil
+}
+
+// unread is rows with the δ of the parts that are not read set to zero.
+func unread(n *Normaliser, rows []float32, f *Layout, mode *Mode) []float32 {
+	if mode.Unread == 0 {
+		return rows
+	}
+	rows = slices.Clone(rows)
+	d := len(n.Mean)
+	for _, parts := range f.Parts {
+		for _, q := range parts[len(parts)-mode.Unread:] {
+			for i := q.Lo; i < q.Hi; i++ {
+				clear(rows[i*d+n.Split : (i+1)*d])
+			}
+		}
+	}
+	return rows
 }

@@ -16,6 +16,7 @@ type layer struct {
 	scale, shift *nn.Param // [modes, D], or nil
 	residual     bool      // false: without "z +" (init xavier)
 	linear       bool      // true: without the clamp
+	after        bool      // s and o stand behind the clamp: z ← z + s⊙max(U·V·z + b, 0) + o (MALMEN)
 }
 
 func stack(b *graph.Builder, layers []layer, z graph.Node, f *Layout) graph.Node {
@@ -28,6 +29,9 @@ func stack(b *graph.Builder, layers []layer, z graph.Node, f *Layout) graph.Node
 func (l layer) build(b *graph.Builder, z graph.Node, f *Layout) graph.Node {
 	h := b.MatMul(z, b.Trainable(l.v), true)
 	q := b.MatMul(h, b.Trainable(l.u), true)
+	if l.after {
+		return l.buildAfter(b, z, q, f)
+	}
 	in := []graph.Node{z, q, b.Trainable(l.bias)}
 	wrt := []bool{l.residual, true, true}
 	if l.scale != nil {

@@ -24,9 +24,11 @@ type Net struct {
 	Sites  []Site
 	Groups []*Group
 	Rates  []*nn.Param // α of each site, [1, 1]
+	Ridges []*nn.Param // log λ of each site, [1, 1], with update.learn_ridge; else nil
 	Priors []*Prior    // of each site, with update.prior: moment; else nil
 	Flat   []float32   // values of all parameters, in Walk's order
 	params []*nn.Param
+	kind   kind
 }
 
 // Group is one network and the sites that it serves; a site's mode is its
@@ -38,14 +40,9 @@ type Group struct {
 	In, Out int
 	Sites   []int // indices into Net.Sites
 	Norm    *Normaliser
-	sides   []side
-	naive   *dense
-}
-
-// side is a stack of layers on columns [lo, hi) of the factors.
-type side struct {
-	lo, hi int
-	layers []layer
+	pooled  bool      // rows of zeros count, and parts are counted together
+	sides   []side    // of kinds with layers
+	whole   *nn.Param // of kind naive: [in·out, in·out]
 }
 
 // New makes the network of cfg for sites, in their order. rng draws the
@@ -61,11 +58,9 @@ func New(cfg Config, sites []Site, rng *rand.Rand) (*Net, error) {
 	if len(sites) == 0 {
 		return nil, fmt.Errorf("no weight to edit; name at least one site")
 	}
-	n := &Net{Config: cfg, Sites: sites, Groups: groups(cfg, sites)}
-	if cfg.Kind == "naive" {
-		if err := refuseDense(n.Groups); err != nil {
-			return nil, err
-		}
+	n := &Net{Config: cfg, Sites: sites, Groups: groups(cfg, sites), kind: kindOf(cfg.Kind)}
+	if err := n.kind.refuse(n.Groups); err != nil {
+		return nil, err
 	}
 	n.allocate(n.describe())
 	n.init(rng)
@@ -81,7 +76,7 @@ func New(cfg Config, sites []Site, rng *rand.Rand) (*Net, error) {
 // without making it; math.MaxInt64 stands for every larger number. cfg must be
 // valid.
 func Count(cfg Config, sites []Site) int64 {
-	n := &Net{Config: cfg, Sites: sites, Groups: groups(cfg, sites)}
+	n := &Net{Config: cfg, Sites: sites, Groups: groups(cfg, sites), kind: kindOf(cfg.Kind)}
 	total := uint64(0)
 	for _, s := range n.describe() {
 		hi, lo := bits.Mul64(uint64(s.rows), uint64(s.cols))
@@ -117,7 +112,9 @@ func groupsOf(cfg Config, sites []Site, step int) []*Group {
 			if step > 0 {
 				g.Name = fmt.Sprintf("step%d.%s", step+1, key)
 			}
-			g.Norm.Off, g.Norm.Floor = !cfg.Norm || cfg.Kind != "mend", cfg.StdFloor
+			t := kindOf(cfg.Kind).traits()
+			g.pooled = t.pooled
+			g.Norm.Off, g.Norm.Floor, g.Norm.Pooled = !cfg.Norm || !t.divides, cfg.StdFloor, t.pooled
 			index[key] = g
 			list = append(list, g)
 		}
@@ -138,44 +135,21 @@ type spec struct {
 func (n *Net) describe() []spec {
 	var specs []spec
 	for _, g := range n.Groups {
-		switch n.Config.Kind {
-		case "mend":
-			specs = append(specs, g.layers(n.Config)...)
-		case "naive":
-			g.naive = &dense{in: g.In, out: g.Out}
-			specs = append(specs, spec{g.Name + ".weight", g.In * g.Out, g.In * g.Out, &g.naive.w})
+		specs = append(specs, n.kind.describe(g, n.Config)...)
+	}
+	if n.Config.Update.LearnRidge {
+		n.Ridges = make([]*nn.Param, len(n.Sites))
+		for i, s := range n.Sites {
+			specs = append(specs, spec{"log_ridge." + s.Name, 1, 1, &n.Ridges[i]})
 		}
 	}
 	n.Rates = make([]*nn.Param, len(n.Sites))
 	for i, s := range n.Sites {
-		specs = append(specs, spec{"edit_lrs." + s.Name, 1, 1, &n.Rates[i]})
-	}
-	return specs
-}
-
-// layers makes the group's layers and lists their parameters.
-func (g *Group) layers(c Config) []spec {
-	var specs []spec
-	modes := 0
-	if c.Shared {
-		modes = len(g.Sites)
-	}
-	g.sides = g.columns(c)
-	for si := range g.sides {
-		sd := &g.sides[si]
-		d := sd.hi - sd.lo
-		r := min(c.Rank, d)
-		sd.layers = make([]layer, c.Hidden+1)
-		for li := range sd.layers {
-			l := &sd.layers[li]
-			prefix := fmt.Sprintf("%s.%s.layers.%d.", g.Name, sideName(c, sd.lo), li)
-			specs = append(specs, spec{prefix + "u", d, r, &l.u}, spec{prefix + "v", r, d, &l.v}, spec{prefix + "bias", 1, d, &l.bias})
-			if modes > 0 {
-				specs = append(specs, spec{prefix + "mode_scale.weight", modes, d, &l.scale}, spec{prefix + "mode_shift.weight", modes, d, &l.shift})
-			}
-			l.residual = c.Init == "id"
-			l.linear = c.LastLin && li == c.Hidden
+		if n.kind.traits().whole {
+			n.Rates[i] = nn.NewParam("edit_lrs."+s.Name, 1, 1, make([]float32, 1))
+			continue
 		}
+		specs = append(specs, spec{"edit_lrs." + s.Name, 1, 1, &n.Rates[i]})
 	}
 	return specs
 }
@@ -196,67 +170,21 @@ func (n *Net) allocate(specs []spec) {
 	}
 }
 
-// columns says which columns of (u, δ) pass through layers.
-func (g *Group) columns(c Config) []side {
-	u, d := side{lo: 0, hi: g.In}, side{lo: g.In, hi: g.In + g.Out}
-	switch {
-	case c.Combine:
-		return []side{{lo: 0, hi: g.In + g.Out}}
-	case c.XOnly, c.OneSided && g.In <= g.Out:
-		return []side{u}
-	case c.DOnly, c.OneSided:
-		return []side{d}
-	}
-	return []side{u, d}
-}
-
-// sideName is the reference's name of the network on columns from lo.
-func sideName(c Config, lo int) string {
-	switch {
-	case c.Combine:
-		return "mlp"
-	case lo == 0:
-		return "mlp1"
-	}
-	return "mlp2"
-}
-
-// init draws the initial values: U = 0 and V ~ N(0, 1) for id, both uniform
-// for xavier; scales 1, everything else 0, step sizes edit_lr.
+// init draws the initial values, group by group; step sizes begin at edit_lr.
 func (n *Net) init(rng *rand.Rand) {
 	for _, g := range n.Groups {
-		for _, sd := range g.sides {
-			for _, l := range sd.layers {
-				u, _ := l.u.Values()
-				v, _ := l.v.Values()
-				if n.Config.Init == "xavier" {
-					limit := math.Sqrt(6 / float64(l.u.Rows+l.u.Cols))
-					for i := range u {
-						u[i] = float32((2*rng.Float64() - 1) * limit * math.Sqrt2)
-					}
-					for i := range v {
-						v[i] = float32((2*rng.Float64() - 1) * limit)
-					}
-				} else {
-					for i := range v {
-						v[i] = float32(rng.NormFloat64())
-					}
-				}
-				if l.scale != nil {
-					s, _ := l.scale.Values()
-					for i := range s {
-						s[i] = 1
-					}
-				}
-			}
-		}
-		if g.naive != nil {
-			g.naive.init(rng)
-		}
+		n.kind.start(g, n.Config, rng)
 	}
 	for _, p := range n.Rates {
 		v, _ := p.Values()
 		v[0] = float32(n.Config.EditLR)
+		if n.kind.traits().whole {
+			v[0] = 1
+		}
+	}
+	for _, p := range n.Ridges {
+		v, _ := p.Values()
+		v[0] = float32(math.Log(n.Config.Update.Ridge))
 	}
 }
 
@@ -288,28 +216,15 @@ func (n *Net) SetExact(on bool) {
 }
 
 // NumRates is how many of Flat's last values are step sizes.
-func (n *Net) NumRates() int { return len(n.Rates) }
+func (n *Net) NumRates() int {
+	if n.kind.traits().whole {
+		return 0
+	}
+	return len(n.Rates)
+}
 
 // Transform adds the transformation of z, the raw factors of group g
 // ([rows, in+out], laid out by f), to the graph.
 func (n *Net) Transform(b *graph.Builder, g *Group, z graph.Node, f *Layout, mode *Mode) graph.Node {
-	switch n.Config.Kind {
-	case "rates":
-		return b.Detach(z)
-	case "naive":
-		return g.naive.build(b, z, f)
-	}
-	z = normalise(b, z, g.Norm, f, mode)
-	if n.Config.Combine {
-		return stack(b, g.sides[0].layers, z, f)
-	}
-	parts := []graph.Node{b.Columns(z, graph.Span(0, g.In)), b.Columns(z, graph.Span(g.In, g.In+g.Out))}
-	for _, sd := range g.sides {
-		i := 0
-		if sd.lo > 0 {
-			i = 1
-		}
-		parts[i] = stack(b, sd.layers, parts[i], f)
-	}
-	return b.Concat(parts[0], parts[1])
+	return n.kind.transform(n, b, g, z, f, mode)
 }

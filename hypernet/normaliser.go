@@ -14,7 +14,11 @@ type Normaliser struct {
 	Off   bool    // update the statistics, but do not divide
 	Exact bool    // round as the reference does: row by row, in float32
 	Floor float64 // smallest deviation, as a share of the median; 0: none
-	Split int     // u is [0, Split), δ the rest: each has its own median
+	// Pooled is MALMEN's: all rows of a step are counted before the first is
+	// divided, and one row alone is divided to 0. With Exact each block's scatter
+	// is too large by n/(n−1), as the reference has it.
+	Pooled bool
+	Split  int // u is [0, Split), δ the rest: each has its own median
 }
 
 // State is what a normaliser remembers: count, means and sums of squared
@@ -29,7 +33,12 @@ func (s State) Clone() State {
 	return State{K: s.K, Mean: slices.Clone(s.Mean), S: slices.Clone(s.S)}
 }
 
-const normEps = 1e-7
+// What is added to deviations: by MEND, and by MALMEN, which adds it to the
+// number of rows as well.
+const (
+	normEps   = 1e-7
+	pooledEps = 1.0 / (1 << 23)
+)
 
 // NewNormaliser returns a normaliser that has seen nothing of rows of width d.
 func NewNormaliser(d, split int) *Normaliser {
@@ -52,11 +61,15 @@ func (n *Normaliser) update(rows []float32, s spread) {
 	if count == 0 {
 		return
 	}
-	if n.Exact {
+	bias := 1.0
+	switch {
+	case n.Exact && n.Pooled:
+		bias = float64(count) / float64(count-1)
+	case n.Exact:
 		n.updateRows(rows)
 		return
 	}
-	s(d, func(lo, hi int) { n.merge(rows, lo, hi) })
+	s(d, func(lo, hi int) { n.merge(rows, lo, hi, bias) })
 	n.K += int64(count)
 }
 
@@ -64,8 +77,9 @@ func (n *Normaliser) update(rows []float32, s spread) {
 // first-level cache.
 const columnBlock = 256
 
-// merge is Update of columns [lo, hi), without the count.
-func (n *Normaliser) merge(rows []float32, lo, hi int) {
+// merge is Update of columns [lo, hi), without the count. The scatter of rows is
+// multiplied by bias.
+func (n *Normaliser) merge(rows []float32, lo, hi int, bias float64) {
 	d := len(n.Mean)
 	count := float64(len(rows) / d)
 	total := float64(n.K) + count
@@ -91,7 +105,7 @@ func (n *Normaliser) merge(rows []float32, lo, hi int) {
 		}
 		for j := range m {
 			gap := m[j] - n.Mean[lo+j]
-			n.S[lo+j] += s[j] + gap*gap*(float64(n.K)*count/total)
+			n.S[lo+j] += bias*s[j] + gap*gap*(float64(n.K)*count/total)
 			n.Mean[lo+j] += gap * (count / total)
 		}
 	}
@@ -127,18 +141,22 @@ func (n *Normaliser) apply(dst, rows []float32, s spread) error {
 		copy(dst, rows)
 		return nil
 	}
-	if n.K < 2 {
+	if n.K < 2 && !(n.Pooled && n.K == 1) {
 		return ErrOneRow
+	}
+	count, eps := float64(n.K-1), float32(normEps)
+	if n.Pooled {
+		count, eps = count+pooledEps, pooledEps
 	}
 	d := len(n.Mean)
 	mean, inv := make([]float32, d), make([]float32, d)
 	for j := range d {
-		mean[j], inv[j] = float32(n.Mean[j]), float32(math.Sqrt(n.S[j]/float64(n.K-1)))
+		mean[j], inv[j] = float32(n.Mean[j]), float32(math.Sqrt(n.S[j]/count))
 	}
 	n.raise(inv[:n.Split])
 	n.raise(inv[n.Split:])
 	for j := range inv {
-		inv[j] += normEps
+		inv[j] += eps
 	}
 	s(d, func(lo, hi int) {
 		mean, inv := mean[lo:hi], inv[lo:hi]

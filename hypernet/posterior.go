@@ -24,7 +24,7 @@ func (n *Net) Posterior(site int) (*Posterior, error) {
 	u := n.Config.Update
 	if u.Prior == Identity {
 		for i := range m {
-			p.SetSym(i, i, 1/u.Ridge)
+			p.SetSym(i, i, 1/n.ridge(site))
 		}
 		return &Posterior{p}, nil
 	}
@@ -32,7 +32,7 @@ func (n *Net) Posterior(site int) (*Posterior, error) {
 	if err := q.factor(u.Shrink); err != nil {
 		return nil, fmt.Errorf("prior of %s: %w", n.Sites[site].Name, err)
 	}
-	p.SymOuterK(1/(u.Ridge*float64(m)), doubles(q.white))
+	p.SymOuterK(1/(n.ridge(site)*float64(m)), doubles(q.white))
 	return &Posterior{p}, nil
 }
 

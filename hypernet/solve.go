@@ -3,6 +3,7 @@ package hypernet
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
@@ -19,21 +20,30 @@ import (
 //
 //	K' = (U·A⁻¹·Uᵀ + λ·m·I)⁻¹·U·A⁻¹     [rows of the task, in]
 //
-// so that ΔW = −α·D̃ᵀ·K'. K' depends on the inputs alone, and so is a constant
-// for the gradient. What the layout has to Stay are further rows of the system
-// whose values are zero. Rows of other processes' tasks get none.
+// so that ΔW = −α·D̃ᵀ·K'. K' depends on the inputs and on λ alone; where λ is not
+// learned it is a constant for the gradient. What the layout has to Stay are
+// further rows of the system whose values are zero. Rows of other processes' tasks get none.
 func (n *Net) Update(b *graph.Builder, g *Group, raw, z graph.Node, f *Layout) graph.Node {
 	if n.Config.Update.Rule == Sum {
 		return z
 	}
+	if v := n.Config.Update.Values; v != Delta {
+		z = scaledValues(b, g, raw, z, v)
+	}
 	wide := g.In + g.Out
+	in, wrt := []graph.Node{z, raw}, []bool{true, false}
+	if n.Ridges != nil {
+		for _, i := range g.Sites {
+			in, wrt = append(in, b.Trainable(n.Ridges[i])), append(wrt, true)
+		}
+	}
 	return b.Apply(&graph.Op{
-		Name: "solve", Cols: wide, WRT: []bool{true, false},
+		Name: "solve", Cols: wide, WRT: wrt,
 		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
 			return n.solve(c, g, *out, in[0], in[1], f)
 		},
-		Diff: func(_ gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
-			return gorgonia.Nodes{b.Apply(&graph.Op{
+		Diff: func(in gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
+			grads := gorgonia.Nodes{b.Apply(&graph.Op{
 				Name: "solve.grad", Cols: wide,
 				Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
 					for i := range in[0].Rows {
@@ -44,6 +54,10 @@ func (n *Net) Update(b *graph.Builder, g *Group, raw, z graph.Node, f *Layout) g
 					return nil
 				},
 			}, grad), nil}
+			for m := range in[2:] {
+				grads = append(grads, n.ridgeGrad(b, g, m, f, in[1], grad))
+			}
+			return grads
 		},
 		Flops: func(_ kernel.Matrix, in []kernel.Matrix) float64 {
 			if n.Config.Update.Prior == Identity {
@@ -51,7 +65,62 @@ func (n *Net) Update(b *graph.Builder, g *Group, raw, z graph.Node, f *Layout) g
 			}
 			return 4 * float64(in[0].Rows) * float64(g.In) * float64(g.In)
 		},
-	}, z, raw)
+	}, in...)
+}
+
+// ridge is the weight of a site's prior beside the rows' values, without the
+// scale that whiten names.
+func (n *Net) ridge(site int) float64 {
+	if n.Ridges == nil {
+		return n.Config.Update.Ridge
+	}
+	v, _ := n.Ridges[site].Values()
+	return math.Exp(float64(v[0]))
+}
+
+// system is the rows of one mode, whitened, with what has to stay beside them.
+type system struct {
+	rows   nn.Range // of the group's factors
+	w      kernel.Matrix
+	stay   []nn.Range // rows of spared of each task; nil: none
+	spared kernel.Matrix
+	lambda float64
+}
+
+func (n *Net) system(e *kernel.Engine, g *Group, m int, raw kernel.Matrix, f *Layout) (s system, err error) {
+	s.rows = f.mine(m)
+	site, scale := g.Sites[m], 0.0
+	u := kernel.Matrix{Rows: s.rows.Hi - s.rows.Lo, Cols: g.In, Stride: raw.Cols, Data: raw.Data[s.rows.Lo*raw.Cols:]}
+	if s.w, scale, err = n.whiten(e, site, u); err != nil {
+		return s, err
+	}
+	s.lambda = n.ridge(site) * scale
+	if len(f.Stay) > 0 {
+		s.stay = f.Stay[m].Tasks
+		s.spared, _, err = n.whiten(e, site, f.Stay[m].U)
+	}
+	return s, err
+}
+
+// each calls fn for every task of this process that has rows, with where they are among those of
+// the mode and the rows of its system, its own before those that stay.
+func (s *system) each(e *kernel.Engine, f *Layout, m int, fn func(t int, q nn.Range, all kernel.Matrix) error) error {
+	tasks := f.Tasks[m]
+	errs := make([]error, len(tasks))
+	e.For(len(tasks), 1, func(lo, hi int) {
+		for t := lo; t < hi; t++ {
+			q := nn.Range{Lo: tasks[t].Lo - s.rows.Lo, Hi: tasks[t].Hi - s.rows.Lo}
+			if q.Hi == q.Lo || !f.share.Mine(t) {
+				continue
+			}
+			all := part(s.w, q)
+			if s.stay != nil {
+				all = stacked(all, part(s.spared, s.stay[t]))
+			}
+			errs[t] = fn(t, q, all)
+		}
+	})
+	return errors.Join(errs...)
 }
 
 // solve fills out with K' and δ̃, site by site.
@@ -64,35 +133,15 @@ func (n *Net) solve(c *graph.Ctx, g *Group, out, z, raw kernel.Matrix, f *Layout
 			continue
 		}
 		site := g.Sites[m]
-		w, scale, err := n.whiten(c.Engine, site, kernel.Matrix{Rows: rows, Cols: g.In, Stride: wide, Data: raw.Data[r.Lo*wide:]})
+		s, err := n.system(c.Engine, g, m, raw, f)
 		if err != nil {
 			return err
 		}
-		var stay Stay
-		var spared kernel.Matrix
-		if len(f.Stay) > 0 {
-			stay = f.Stay[m]
-			if spared, _, err = n.whiten(c.Engine, site, stay.U); err != nil {
-				return err
-			}
-		}
 		y := kernel.Mat(make([]float32, rows*g.In), rows, g.In) // rows of no task stay zero
-		tasks := f.Tasks[m]
-		errs := make([]error, len(tasks))
-		c.Engine.For(len(tasks), 1, func(lo, hi int) {
-			for t := lo; t < hi; t++ {
-				q := nn.Range{Lo: tasks[t].Lo - r.Lo, Hi: tasks[t].Hi - r.Lo}
-				if q.Hi == q.Lo || !f.share.Mine(t) {
-					continue
-				}
-				all := part(w, q)
-				if len(stay.Tasks) > 0 {
-					all = stacked(all, part(spared, stay.Tasks[t]))
-				}
-				errs[t] = ridge(part(y, q), all, n.Config.Update.Ridge*scale)
-			}
+		err = s.each(c.Engine, f, m, func(_ int, q nn.Range, all kernel.Matrix) error {
+			return ridge(part(y, q), all, s.lambda, 1)
 		})
-		if err := errors.Join(errs...); err != nil {
+		if err != nil {
 			return fmt.Errorf("%s: %w", n.Sites[site].Name, err)
 		}
 		n.colour(c.Engine, site, kernel.Matrix{Rows: rows, Cols: g.In, Stride: wide, Data: out.Data[r.Lo*wide:]}, y)
@@ -101,6 +150,52 @@ func (n *Net) solve(c *graph.Ctx, g *Group, out, z, raw kernel.Matrix, f *Layout
 		}
 	}
 	return nil
+}
+
+// ridgeGrad is the gradient of a mode's log λ, [1, 1]: with H = (W·Wᵀ + λ·I)⁻¹ the
+// rows are K' = H·W·Bᵀ, so that ∂K'/∂log λ = −λ·H²·W·Bᵀ. With S = ΔWᵀ that is
+// −λ⟨M, S⟩ of Tan et al. 2024, M = (UᵀU + λI)⁻¹·∂L/∂S.
+func (n *Net) ridgeGrad(b *graph.Builder, g *Group, m int, f *Layout, raw, grad graph.Node) graph.Node {
+	return b.Apply(&graph.Op{
+		Name: "solve.dridge", Rows: 1, Cols: 1, Accumulates: true,
+		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+			out.Rows = 1
+			if !c.Accumulate {
+				out.Data[0] = 0
+			}
+			if f.share.Divided() {
+				return fmt.Errorf("update.learn_ridge is for training in one process")
+			}
+			r := f.Blocks[m]
+			if r.Hi == r.Lo {
+				return nil
+			}
+			s, err := n.system(c.Engine, g, m, in[0], f)
+			if err != nil {
+				return err
+			}
+			dk := kernel.Matrix{Rows: r.Hi - r.Lo, Cols: g.In, Stride: in[1].Cols, Data: in[1].Data[r.Lo*in[1].Cols:]}
+			dy, _, err := n.whiten(c.Engine, g.Sites[m], dk)
+			if err != nil {
+				return err
+			}
+			sums := make([]float64, len(f.Tasks[m]))
+			err = s.each(c.Engine, f, m, func(t int, q nn.Range, all kernel.Matrix) error {
+				twice := kernel.Mat(make([]float32, (q.Hi-q.Lo)*g.In), q.Hi-q.Lo, g.In)
+				if err := ridge(twice, all, s.lambda, 2); err != nil {
+					return err
+				}
+				for i, x := range part(dy, q).Data {
+					sums[t] += float64(x) * float64(twice.Data[i])
+				}
+				return nil
+			})
+			for _, x := range sums {
+				out.Data[0] -= float32(s.lambda * x)
+			}
+			return err
+		},
+	}, raw, grad)
 }
 
 // whiten is W = U·B, where A⁻¹ = B·Bᵀ, of a site's inputs U [rows, in], so that
@@ -145,7 +240,7 @@ func (n *Net) SolveKeys(e *kernel.Engine, site int, u kernel.Matrix) (kernel.Mat
 		return k, err
 	}
 	y := kernel.Mat(make([]float32, len(k.Data)), u.Rows, u.Cols)
-	if err := ridge(y, w, n.Config.Update.Ridge*scale); err != nil {
+	if err := ridge(y, w, n.ridge(site)*scale, 1); err != nil {
 		return k, fmt.Errorf("%s: %w", n.Sites[site].Name, err)
 	}
 	n.colour(e, site, k, y)
@@ -157,13 +252,13 @@ func (n *Net) SolveKeys(e *kernel.Engine, site int, u kernel.Matrix) (kernel.Mat
 func (n *Net) Whitened(e *kernel.Engine, site int, u kernel.Matrix) (v kernel.Matrix, ridge float64, err error) {
 	v = kernel.Mat(make([]float32, u.Rows*u.Cols), u.Rows, u.Cols)
 	if u.Rows == 0 {
-		return v, n.Config.Update.Ridge, nil
+		return v, n.ridge(site), nil
 	}
 	w, scale, err := n.whiten(e, site, u)
 	if err == nil {
 		n.colour(e, site, v, w)
 	}
-	return v, n.Config.Update.Ridge * scale, err
+	return v, n.ridge(site) * scale, err
 }
 
 func part(x kernel.Matrix, r nn.Range) kernel.Matrix {
@@ -175,11 +270,11 @@ func stacked(a, b kernel.Matrix) kernel.Matrix {
 	return kernel.Mat(slices.Concat(a.Data, b.Data), a.Rows+b.Rows, a.Cols)
 }
 
-// ridge writes the first rows of Y = (W·Wᵀ + λ·I)⁻¹·W into y, as many as y has, in
-// float64. All have in columns. K' is Y·Bᵀ: were V = W·Bᵀ solved for instead, what
+// ridge writes the first rows of Y = (W·Wᵀ + λ·I)⁻ᵖ·W into y, as many as y has, in
+// float64; p is 1 for the update. All have in columns. K' is Y·Bᵀ: were V = W·Bᵀ solved for instead, what
 // was rounded in V outside of W's columns would be divided by λ. The smaller of
 // the two forms of the system is taken, the other one being W·(Wᵀ·W + λ·I)⁻¹.
-func ridge(y, w kernel.Matrix, lambda float64) error {
+func ridge(y, w kernel.Matrix, lambda float64, p int) error {
 	x := doubles(w)
 	var short mat.Matrix = x
 	n := w.Rows
@@ -196,8 +291,11 @@ func ridge(y, w kernel.Matrix, lambda float64) error {
 		return fmt.Errorf("the inputs of %d rows are not finite, or depend on one another too much for update.ridge; raise it", w.Rows)
 	}
 	var out mat.Dense
-	if err := chol.SolveTo(&out, short); err != nil {
-		return fmt.Errorf("solving for %d rows: %w; raise update.ridge", w.Rows, err)
+	for range p {
+		if err := chol.SolveTo(&out, short); err != nil {
+			return fmt.Errorf("solving for %d rows: %w; raise update.ridge", w.Rows, err)
+		}
+		short = &out
 	}
 	var solved mat.Matrix = &out
 	if w.Rows > w.Cols {

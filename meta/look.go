@@ -15,6 +15,11 @@ import (
 func (o *Objective) factors(b *graph.Builder, hIn graph.Node, before func(site int, x, y graph.Node) graph.Node) ([]hypernet.Raw, graph.Scores) {
 	raw := make([]hypernet.Raw, len(o.sites))
 	handles := make([]graph.Node, len(o.sites))
+	every := o.Net.EveryRow()
+	want := &o.inner.Want
+	if every {
+		want = nil
+	}
 	b.SetTasks(&o.inner.Seq.Tasks)
 	b.OnLinear = func(l *nn.Linear, x, y graph.Node) graph.Node {
 		i, ok := o.index[l]
@@ -22,13 +27,16 @@ func (o *Objective) factors(b *graph.Builder, hIn graph.Node, before func(site i
 			return y
 		}
 		y, handles[i] = b.Probe(before(i, x, y))
-		raw[i] = hypernet.Raw{U: x, Tasks: b.Tasks(), Keep: &o.keep, Rows: o.bound.factors}
+		raw[i] = hypernet.Raw{U: x, Tasks: b.Tasks(), Keep: &o.keep, Parts: &o.parts, Rows: o.bound.factors}
 		if b.Tasks() != &o.inner.Seq.Tasks { // behind the last attention only wanted rows are left
-			raw[i].Keep, raw[i].Rows = &o.keepWanted, o.bound.factorsWant
+			raw[i].Keep, raw[i].Parts, raw[i].Rows = &o.keepWanted, &o.partsWanted, o.bound.factorsWant
 		}
 		return y
 	}
-	x := lm.Blocks[graph.Node](b, o.model, hIn, o.Prefix.First, o.model.Config.Layers, &o.inner.Seq, &o.inner.Want)
+	x := lm.Blocks[graph.Node](b, o.model, hIn, o.Prefix.First, o.model.Config.Layers, &o.inner.Seq, want)
+	if every {
+		x = b.Pick(x, &o.inner.Want)
+	}
 	x = lm.FinalNorm[graph.Node](b, o.model, x)
 	loss := b.CrossEntropy(x, o.model.Head(), &o.innerLabels)
 	for i, delta := range b.Grad([]graph.Node{loss.Sum}, handles...) {
@@ -68,7 +76,7 @@ func (o *Objective) look(g *built, site []change, step int) {
 		}
 		first := g.layouts[at]
 		g.factors[at] = o.Net.Update(b, grp, g.gathered[at], g.values[at], first)
-		fixed, lo := o.Net.Config.Update.Rule != hypernet.Sum, 0
+		fixed, lo := o.Net.FixedKeys(), 0
 		if fixed {
 			lo = grp.In
 		}

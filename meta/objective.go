@@ -74,8 +74,10 @@ type Objective struct {
 	allRows     int // rows of the edits of all processes, and the wanted ones of them
 	allWanted   int
 	items       []text.Item
-	keep        []bool // rows of inner that change weights
-	keepWanted  []bool // among its wanted rows
+	keep        []bool     // rows of inner that change weights
+	keepWanted  []bool     // among its wanted rows
+	parts       []nn.Range // rows of inner of each part
+	partsWanted []nn.Range // among its wanted rows
 
 	stay []hypernet.Stay // by site, see takeStay; nil: none
 
@@ -154,6 +156,7 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 	o.locLabels = graph.Labels{IDs: o.locLabels.IDs[:0], Weight: o.locLabels.Weight[:0]}
 	o.outerRows.V, o.locRows.V = o.outerRows.V[:0], o.locRows.V[:0]
 	o.keep, o.keepWanted = o.keep[:0], o.keepWanted[:0]
+	o.parts, o.partsWanted = o.parts[:0], o.partsWanted[:0]
 	var innerTasks, restTasks []nn.Range
 	innerAt, restAt := 0, 0
 	o.allRows, o.allWanted = 0, 0
@@ -175,15 +178,7 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 		innerTasks = append(innerTasks, r)
 		o.keep, o.keepWanted = keep(o.keep, o.keepWanted, t.Inner)
 		o.innerLabels.IDs = text.AppendLabels(o.innerLabels.IDs, t.Inner)
-		total := text.Wanted(t.Inner)
-		for i := range t.Inner {
-			n := t.Inner[i].Wanted()
-			w := 1 / float32(total)
-			if o.cfg.DeltaScale == "per_edit" {
-				w = 1 / float32(n)
-			}
-			o.innerLabels.Weight = appendWeight(o.innerLabels.Weight, n, w)
-		}
+		o.weighInner(&t, r.Lo)
 		if !withRest {
 			continue
 		}
@@ -196,9 +191,8 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 		o.outerRows.V = appendRange(o.outerRows.V, outer)
 		o.locRows.V = appendRange(o.locRows.V, loc)
 		o.outerLabels.IDs = text.AppendLabels(o.outerLabels.IDs, t.Outer)
-		o.outerLabels.Weight = appendWeight(o.outerLabels.Weight, outer.Hi-outer.Lo, float32(o.cfg.CEdit)/float32(outer.Hi-outer.Lo))
 		o.locLabels.IDs = text.AppendLabels(o.locLabels.IDs, t.Loc)
-		o.locLabels.Weight = appendWeight(o.locLabels.Weight, loc.Hi-loc.Lo, float32(o.cfg.CLoc)/float32(loc.Hi-loc.Lo))
+		o.weighRest(&t)
 	}
 	o.inner.Seq.Set(o.inner.Lengths)
 	o.rest.Seq.Set(o.rest.Lengths)
@@ -209,6 +203,52 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 		return err
 	}
 	return o.takeStay(o.mine(tasks))
+}
+
+// weighInner appends the weights of a task's labelled inner rows, and where its
+// parts lie; row is its first.
+func (o *Objective) weighInner(t *Task, row int) {
+	o.Mode.Unread = 0
+	if parts := t.parts(); o.Mode.Short {
+		for _, p := range parts {
+			if p.Inner > 0 && p.Inner < parts[0].Inner {
+				o.Mode.Unread++
+			}
+		}
+	}
+	texts, wanted := t.Inner, len(o.innerLabels.Weight)
+	for _, p := range t.parts() {
+		r, w := nn.Range{Lo: row}, nn.Range{Lo: wanted}
+		total := text.Wanted(texts[:p.Inner])
+		for i := range texts[:p.Inner] {
+			n := texts[i].Wanted()
+			weight := 1 / float32(total)
+			if o.cfg.DeltaScale == "per_edit" {
+				weight = 1 / float32(n)
+			}
+			o.innerLabels.Weight = appendWeight(o.innerLabels.Weight, n, weight)
+			row += len(texts[i].IDs)
+		}
+		wanted = len(o.innerLabels.Weight)
+		r.Hi, w.Hi = row, wanted
+		if p.Inner > 0 {
+			o.parts, o.partsWanted = append(o.parts, r), append(o.partsWanted, w)
+		}
+		texts = texts[p.Inner:]
+	}
+}
+
+// weighRest appends the weights of a task's labelled rows of rephrasings and
+// locality texts.
+func (o *Objective) weighRest(t *Task) {
+	outer, loc := t.Outer, t.Loc
+	for _, p := range t.parts() {
+		n := text.Wanted(outer[:p.Outer])
+		o.outerLabels.Weight = appendWeight(o.outerLabels.Weight, n, p.Weight*float32(o.cfg.CEdit)/float32(n))
+		n = text.Wanted(loc[:p.Loc])
+		o.locLabels.Weight = appendWeight(o.locLabels.Weight, n, p.Weight*float32(o.cfg.CLoc)/float32(n))
+		outer, loc = outer[p.Outer:], loc[p.Loc:]
+	}
 }
 
 func (o *Objective) runPrefix(tasks []Task, withRest bool) error {
@@ -257,6 +297,13 @@ func (t Task) check(m *lm.Model) error {
 				return fmt.Errorf("edit %s: its %s: %w; shorten it or set data.max_len", t.ID, p.name, err)
 			}
 		}
+	}
+	var sum Part
+	for _, p := range t.parts() {
+		sum.Inner, sum.Outer, sum.Loc = sum.Inner+p.Inner, sum.Outer+p.Outer, sum.Loc+p.Loc
+	}
+	if sum != (Part{len(t.Inner), len(t.Outer), len(t.Loc), 0}) {
+		return fmt.Errorf("edit %s: its parts have %d, %d and %d texts of %d, %d and %d", t.ID, sum.Inner, sum.Outer, sum.Loc, len(t.Inner), len(t.Outer), len(t.Loc))
 	}
 	if len(t.Inner) == 0 {
 		return fmt.Errorf("edit %s: there is nothing to edit", t.ID)
@@ -476,8 +523,7 @@ func (o *Objective) scores(m *graph.Machine, tasks []Task) []Outcome {
 			r.Inner += loss * float64(n) / float64(text.Wanted(task.Inner))
 			ai += n
 		}
-		tokens := text.Wanted(task.Outer)
-		r.Edit, _ = mean(outer, ao, tokens)
+		outer0, tokens := ao, text.Wanted(task.Outer)
 		for _, x := range task.Outer {
 			n := x.Wanted()
 			if _, hits := mean(outer, ao, n); hits == 1 {
@@ -489,11 +535,27 @@ func (o *Objective) scores(m *graph.Machine, tasks []Task) []Outcome {
 			ao += n
 		}
 		n := text.Wanted(task.Loc)
-		r.Loc, r.Stability = mean(loc, al, n)
+		_, r.Stability = mean(loc, al, n)
+		o.losses(&task, r, outer, loc, outer0, al)
 		al += n
-		r.Total = o.cfg.CEdit*r.Edit + o.cfg.CLoc*r.Loc
 	}
 	return out
+}
+
+// losses are the means of a task's parts, by weight, and what they add up to. Its
+// first rows of outer and loc are given.
+func (o *Objective) losses(t *Task, r *Outcome, outer, loc kernel.Matrix, ao, al int) {
+	outers, locs := t.Outer, t.Loc
+	weights := 0.0
+	for _, p := range t.parts() {
+		n, k, w := text.Wanted(outers[:p.Outer]), text.Wanted(locs[:p.Loc]), float64(p.Weight)
+		edit, _ := mean(outer, ao, n)
+		away, _ := mean(loc, al, k)
+		r.Edit, r.Loc, weights = r.Edit+w*edit, r.Loc+w*away, weights+w
+		r.Total += w * (o.cfg.CEdit*edit + o.cfg.CLoc*away)
+		outers, locs, ao, al = outers[p.Outer:], locs[p.Loc:], ao+n, al+k
+	}
+	r.Edit, r.Loc = r.Edit/weights, r.Loc/weights
 }
 
 // mean averages loss and hit of n score rows from row at on.

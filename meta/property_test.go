@@ -80,8 +80,16 @@ func solving(h *hypernet.Config, _ *Config) {
 	h.EditLR = 0.1
 }
 
+// malmen is MALMEN's network, values and learned ridge.
+func malmen(h *hypernet.Config, c *Config) {
+	solving(h, c)
+	h.Kind, h.EditLR = "malmen", 0.02
+	u := &h.Update
+	u.Prior, u.Ridge, u.Values, u.LearnRidge = hypernet.Identity, 1, hypernet.Product, true
+}
+
 // variants are the changes under which an update has the properties below.
-var variants = map[string]func(*hypernet.Config, *Config){"sum": nil, "solve": solving, "two steps": twoSteps}
+var variants = map[string]func(*hypernet.Config, *Config){"sum": nil, "solve": solving, "two steps": twoSteps, "malmen": malmen}
 
 // twoSteps is solving with a second look at the edit.
 func twoSteps(h *hypernet.Config, c *Config) {
@@ -272,6 +280,12 @@ func TestMetaGradient(t *testing.T) {
 		{"solve, answer rows", "llama", func(h *hypernet.Config, c *Config) { solving(h, c); h.Update.Rows = hypernet.AnswerRows }},
 		{"two steps", "llama", twoSteps},
 		{"two steps of the answer rows", "gpt2", func(h *hypernet.Config, c *Config) { twoSteps(h, c); h.Update.Rows = hypernet.AnswerRows }},
+		{"products, learned ridge", "gpt2", malmen},
+		{"products, learned ridge, moment", "llama", func(h *hypernet.Config, c *Config) {
+			malmen(h, c)
+			h.Update.Prior, h.Update.Ridge, h.EditLR = hypernet.Moment, 0.1, 0.02
+		}},
+		{"squares", "gpt2", func(h *hypernet.Config, c *Config) { malmen(h, c); h.Update.Values, h.EditLR = hypernet.Square, 1e-3 }},
 		{"solve beside negatives", "gpt2", func(h *hypernet.Config, c *Config) { solving(h, c); h.Update.Negatives = 2 }},
 		{"solve for the identity", "gpt2", func(h *hypernet.Config, c *Config) {
 			solving(h, c)

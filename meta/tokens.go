@@ -19,6 +19,22 @@ type Task struct {
 	// OuterOf and LocOf are the edits, by their place in Inner, that the texts of
 	// Outer and Loc come with.
 	OuterOf, LocOf []int
+	Parts          []Part // in their order; nil: all texts are one
+}
+
+// Part is texts of a task whose losses are averaged: so many behind those of the
+// part before. The parts' losses add up, each times its weight.
+type Part struct {
+	Inner, Outer, Loc int
+	Weight            float32
+}
+
+// parts are the task's, with the texts of each.
+func (t *Task) parts() []Part {
+	if t.Parts == nil {
+		return []Part{{len(t.Inner), len(t.Outer), len(t.Loc), 1}}
+	}
+	return t.Parts
 }
 
 // Maker turns records into tasks. What is drawn at random (which rephrasing,
