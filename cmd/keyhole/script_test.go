@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/internal/golden"
+	"keyhole.example/keyhole/internal/mpi/mpitest"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tokenizer"
 )
@@ -39,15 +41,39 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond != "shared" {
-				return false, fmt.Errorf("unknown condition %q", cond)
+			switch cond {
+			case "shared":
+				return os.Getenv(golden.Variable) != "", nil
+			case "mpirun", "two-mpirun":
+				list, err := mpitest.Find()
+				return len(list) > 0 && (cond == "mpirun" || len(list) > 1), err
 			}
-			return os.Getenv(golden.Variable) != "", nil
+			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "after": after, "flip": flip, "field": field, "sha256": sha256Is, "hub": serveHub,
+			"exits": exits, "after": after, "flip": flip, "field": field, "sha256": sha256Is, "hub": serveHub, "together": together,
 		},
 	})
+}
+
+// together PROCESSES PROGRAM ARGS… has each launcher that is installed start a
+// program as so many processes, in a folder named after it.
+func together(ts *testscript.TestScript, neg bool, args []string) {
+	list, err := mpitest.Find()
+	ts.Check(err)
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for i, l := range list {
+		dir := ts.MkAbs(fmt.Sprintf("by%d", i))
+		ts.Check(os.MkdirAll(dir, 0o777))
+		ts.Check(ts.Chdir(dir))
+		c := l.Command(context.Background(), n, args[1], args[2:]...)
+		err := ts.Exec(c.Path, c.Args[1:]...)
+		ts.Check(ts.Chdir(ts.MkAbs("..")))
+		if (err != nil) != neg {
+			ts.Fatalf("%s -n %d %v: %v", l.Name, n, args[1:], err)
+		}
+	}
 }
 
 // exits STATUS PROGRAM ARGS… runs a program that has to exit with the status.

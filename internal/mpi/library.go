@@ -46,9 +46,7 @@ type library struct {
 	bcast         func(data *byte, n int32, of uintptr, root int32, comm uintptr, request *uintptr) int32
 	test          func(request *uintptr, done *int32, status uintptr) int32
 	abort         func(comm uintptr, code int32) int32
-
-	exit      func(status int32) // C's
-	sigaction func(signal int32, act, old *[256]byte) int32
+	exit          func(status int32) // C's
 }
 
 // openLibrary opens the first of the names that is there.
@@ -75,7 +73,7 @@ func bind(handle uintptr, name string) (*library, error) {
 	for symbol, fn := range map[string]any{
 		"MPI_Init_thread": &l.initThread, "MPI_Finalize": &l.finalize, "MPI_Comm_rank": &l.commRank, "MPI_Comm_size": &l.commSize,
 		"MPI_Comm_set_errhandler": &l.setErrhandler, "MPI_Get_processor_name": &l.processor, "MPI_Error_string": &l.errorString,
-		"MPI_Iallgather": &l.allgather, "MPI_Iallgatherv": &l.allgatherv, "MPI_Ibcast": &l.bcast, "MPI_Test": &l.test, "MPI_Abort": &l.abort, "exit": &l.exit, "sigaction": &l.sigaction,
+		"MPI_Iallgather": &l.allgather, "MPI_Iallgatherv": &l.allgatherv, "MPI_Ibcast": &l.bcast, "MPI_Test": &l.test, "MPI_Abort": &l.abort, "exit": &l.exit,
 	} {
 		at, err := purego.Dlsym(handle, symbol)
 		if err != nil {
@@ -124,21 +122,28 @@ func knownMPICH(handle uintptr) error {
 }
 
 // keepHandlers notes what the program does at each signal and returns what puts
-// that back: libraries catch faults, which Go makes panics of.
-func (l *library) keepHandlers() (back func()) {
+// that back: libraries, some as soon as they are loaded, catch faults, which Go
+// makes panics of.
+func keepHandlers() (back func(), err error) {
+	at, err := purego.Dlsym(purego.RTLD_DEFAULT, "sigaction")
+	if err != nil {
+		return nil, err
+	}
+	var sigaction func(signal int32, act, old *[256]byte) int32
+	purego.RegisterFunc(&sigaction, at)
 	const signals = 32
 	var old [signals][256]byte // struct sigaction is smaller everywhere
 	var known [signals]bool
 	for s := 1; s < signals; s++ {
-		known[s] = l.sigaction(int32(s), nil, &old[s]) == 0
+		known[s] = sigaction(int32(s), nil, &old[s]) == 0
 	}
 	return func() {
 		for s := 1; s < signals; s++ {
 			if known[s] {
-				l.sigaction(int32(s), &old[s], nil) // fails for SIGKILL and SIGSTOP, which nobody catches
+				sigaction(int32(s), &old[s], nil) // fails for SIGKILL and SIGSTOP, which nobody catches
 			}
 		}
-	}
+	}, nil
 }
 
 // textOf calls a function that writes a text; "" if that fails.

@@ -21,16 +21,18 @@ type World struct {
 
 // Join makes this process take part in the job that it was launched in.
 func Join(l Launch) (*World, error) {
+	back, err := keepHandlers()
+	if err != nil {
+		return nil, fmt.Errorf("mpi: %w", err)
+	}
+	defer back()
 	lib, err := openLibrary(l.Library)
 	if err != nil {
 		return nil, fmt.Errorf("mpi: %s says that a launcher started this process, but %w", l.By, err)
 	}
 	w := &World{lib: lib, launch: l}
 	var provided, rank, size int32
-	back := lib.keepHandlers()
-	code := lib.initThread(0, 0, lib.serialized, &provided)
-	back()
-	if code != 0 {
+	if code := lib.initThread(0, 0, lib.serialized, &provided); code != 0 {
 		return nil, w.failure("MPI_Init_thread", code)
 	}
 	if provided < lib.serialized {

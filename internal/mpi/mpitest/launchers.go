@@ -19,6 +19,18 @@ type Launcher struct {
 // mpirun. Without any the test is skipped.
 func Launchers(t testing.TB) []Launcher {
 	t.Helper()
+	out, err := Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) == 0 {
+		t.Skip("no mpirun is installed; Debian's packages are openmpi-bin and mpich")
+	}
+	return out
+}
+
+// Find is Launchers for those who have no test at hand.
+func Find() ([]Launcher, error) {
 	var out []Launcher
 	for _, name := range []string{"mpirun.openmpi", "mpirun.mpich", "mpirun"} {
 		path, err := exec.LookPath(name)
@@ -27,18 +39,15 @@ func Launchers(t testing.TB) []Launcher {
 		}
 		version, err := exec.Command(path, "--version").CombinedOutput()
 		if err != nil {
-			t.Fatalf("%s --version: %v\n%s", path, err, version)
+			return nil, fmt.Errorf("%s --version: %w\n%s", path, err, version)
 		}
-		l := Launcher{Name: "MPICH", path: path}
-		if strings.Contains(string(version), "Open MPI") || strings.Contains(string(version), "Open-MPI") {
-			l.Name = "Open MPI"
+		l := Launcher{Name: "Open MPI", path: path}
+		if strings.Contains(string(version), "HYDRA") {
+			l.Name = "MPICH"
 		}
 		out = append(out, l)
 	}
-	if len(out) == 0 {
-		t.Skip("no mpirun is installed; Debian's packages are openmpi-bin and mpich")
-	}
-	return out
+	return out, nil
 }
 
 // Command starts a program as so many processes, on however few cores.
