@@ -538,3 +538,119 @@ func (b bench) playTurns(g *recorded, stage string, sw ridgeSwitches, behind fun
 		b.install(g.t, updates)
 	}
 }
+
+// TestGoldenRLEdit plays the reference's training sequence, with its look back at
+// earlier turns, and then edits the base model in another one.
+func TestGoldenRLEdit(t *testing.T) {
+	for _, g := range ridgeCases(t, "rledit") {
+		t.Run(filepath.Base(g.File().Path()), func(t *testing.T) {
+			g.t = t
+			b, sw := g.setupRidge()
+			b.loadRidge(g, "phi.")
+			patches := g.meta["patches"]
+			b.Late = !strings.Contains(patches, "tot_loss_loc.backward() -> pass")
+			run := &sequenceRun{g: g, b: b, sw: sw, each: strings.Contains(patches, "param_shifts, True"), state: optim.NewState(len(b.Net.Flat)),
+				sum: make([]float32, len(b.Net.Flat))}
+			run.train()
+			if !g.Has("eval.turn1.w." + strings.TrimSuffix(b.sites[0].Name, ".weight") + ".u") {
+				return
+			}
+			after, _ := g.setupRidge() // the base model again
+			after.loadRidge(g, "phi_after.")
+			for i, grp := range b.Net.Groups {
+				after.Net.Groups[i].Norm.State = grp.Norm.State.Clone()
+			}
+			after.playTurns(g, "eval.", sw, func(int, *graph.Machine, Task) {})
+		})
+	}
+}
+
+// sequenceRun is RLEdit's training.
+type sequenceRun struct {
+	g     *recorded
+	b     bench
+	sw    ridgeSwitches
+	each  bool // a step of the optimiser at each turn
+	state optim.State
+	sum   []float32
+	tasks []Task
+}
+
+// lookBack is the last task with the texts of those before it, the older the
+// lighter.
+func (r *sequenceRun) lookBack() Task {
+	last := len(r.tasks) - 1
+	t := r.tasks[last]
+	t.Outer, t.Loc, t.Parts = append([]text.Text(nil), t.Outer...), append([]text.Text(nil), t.Loc...), append([]Part(nil), t.Parts...)
+	for i := 1; i < r.sw.BackDepth && i <= last; i++ {
+		old := r.tasks[last-i]
+		t.Outer, t.Loc = append(t.Outer, old.Outer...), append(t.Loc, old.Loc...)
+		for _, p := range old.Parts {
+			t.Parts = append(t.Parts, Part{0, p.Outer, p.Loc, float32(math.Pow(r.sw.TimeDecay, float64(i)))})
+		}
+	}
+	return t
+}
+
+func (r *sequenceRun) train() {
+	g, b := r.g, r.b
+	g.t.Helper()
+	var gen, loc []float32
+	read := true // whether the reference's gradients are those of what it predicted
+	for turn := 1; turn <= int(g.number("turns")); turn++ {
+		p := fmt.Sprintf("turn%d.", turn)
+		r.tasks = append(r.tasks, g.ridgeTask("in."+p, r.sw.Token == "ans"))
+		task := r.lookBack()
+		m, err := b.keeping(task, true)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		read = read && b.Mode.Unread == 0
+		tol := 1e-4
+		if turn > 1 {
+			tol = 5e-4
+		}
+		b.checkPooled(g, p+"norm_after.")
+		updates := b.checkRidgeRows(g, m, p, tol)
+		out := b.outcome(g.t, m, task)
+		weights := 0.0
+		for _, x := range task.Parts {
+			weights += float64(x.Weight)
+		}
+		gen, loc = append(gen, float32(out.Edit*weights)), append(loc, float32(out.Loc*weights*r.sw.LocCoef))
+		if r.each {
+			clear(r.sum)
+		}
+		for i, v := range b.grads {
+			r.sum[i] += v
+		}
+		norm := math.Sqrt(b.e.SumSquares(r.sum))
+		if read {
+			g.near(p+"grad_norm", []float32{float32(norm)}, g.Floats(p+"grad_norm"), 10*tol)
+		}
+		if c := r.sw.Clip / (norm + 1e-6); c < 1 {
+			b.e.Scale(r.sum, float32(c))
+		}
+		if read {
+			b.compareRidge(g, p+"grad_clipped.", r.sum, 10*tol, worst)
+		}
+		b.install(g.t, updates)
+		if r.each || turn == int(g.number("turns")) {
+			outer := optim.Outer{LR: r.sw.MetaLR, RateLR: r.sw.MetaLR, Rates: b.Net.NumRates(), Divisor: 1, Clip: 1e9}
+			outer.Step(b.e, b.Net.Flat, r.sum, outer.Norm(b.e, r.sum), &r.state)
+			if read {
+				b.compareRidge(g, p+"phi_after.", b.Net.Flat, 5e-4, settled)
+			}
+		}
+	}
+	if read {
+		b.compareRidge(g, "phi_after.", b.Net.Flat, 5e-4, settled)
+	}
+	g.near("curve.gen_loss", gen, g.Floats("curve.gen_loss"), 5e-4)
+	want := g.Floats("curve.loc_loss")
+	for i := range want {
+		if d := math.Abs(float64(loc[i] - want[i])); d > 1e-6*float64(len(r.tasks)*4)+5e-4*float64(want[i]) {
+			g.t.Errorf("curve.loc_loss of turn %d: %g, wanted %g", i+1, loc[i], want[i])
+		}
+	}
+}

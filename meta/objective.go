@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/kernel"
@@ -52,6 +53,9 @@ type Objective struct {
 	// Others are the subjects that edits are asked about beside their own, at edit
 	// time as in training.
 	Others Others
+	// Late makes the gradient of the locality loss pass edited layers as if they
+	// were not edited: RLEdit's reference restores them first.
+	Late bool
 	// Share gives Step's and Score's tasks to several processes, each of which
 	// has the same values and is called alike. Its Peers are set before the first
 	// call, its Owner by each.
@@ -78,6 +82,8 @@ type Objective struct {
 	keepWanted  []bool     // among its wanted rows
 	parts       []nn.Range // rows of inner of each part
 	partsWanted []nn.Range // among its wanted rows
+	bare        []bool     // rows of rest that are of locality texts, if Late
+	bareWanted  []bool     // among its wanted rows
 
 	stay []hypernet.Stay // by site, see takeStay; nil: none
 
@@ -157,6 +163,7 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 	o.outerRows.V, o.locRows.V = o.outerRows.V[:0], o.locRows.V[:0]
 	o.keep, o.keepWanted = o.keep[:0], o.keepWanted[:0]
 	o.parts, o.partsWanted = o.parts[:0], o.partsWanted[:0]
+	o.bare, o.bareWanted = o.bare[:0], o.bareWanted[:0]
 	var innerTasks, restTasks []nn.Range
 	innerAt, restAt := 0, 0
 	o.allRows, o.allWanted = 0, 0
@@ -193,6 +200,9 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 		o.outerLabels.IDs = text.AppendLabels(o.outerLabels.IDs, t.Outer)
 		o.locLabels.IDs = text.AppendLabels(o.locLabels.IDs, t.Loc)
 		o.weighRest(&t)
+		if o.Late {
+			o.bare, o.bareWanted = o.spare(&t, outer, loc)
+		}
 	}
 	o.inner.Seq.Set(o.inner.Lengths)
 	o.rest.Seq.Set(o.rest.Lengths)
@@ -236,6 +246,20 @@ func (o *Objective) weighInner(t *Task, row int) {
 		}
 		texts = texts[p.Inner:]
 	}
+}
+
+// spare is bare and bareWanted with those of a task's rows, whose wanted ones are
+// given.
+func (o *Objective) spare(t *Task, outer, loc nn.Range) (all, wanted []bool) {
+	all, wanted = o.bare, o.bareWanted
+	for _, x := range t.Outer {
+		all = append(all, make([]bool, len(x.IDs))...)
+	}
+	for _, x := range t.Loc {
+		all = append(all, slices.Repeat([]bool{true}, len(x.IDs))...)
+	}
+	wanted = append(wanted, make([]bool, outer.Hi-outer.Lo)...)
+	return all, append(wanted, slices.Repeat([]bool{true}, loc.Hi-loc.Lo)...)
 }
 
 // weighRest appends the weights of a task's labelled rows of rephrasings and
@@ -398,7 +422,11 @@ func (o *Objective) build(n bounds) (*built, error) {
 		if !ok {
 			return y
 		}
-		return b.LowRank(y, x, site[i].z, site[i].rate, site[i].f, b.Tasks())
+		f := site[i].f
+		if f.Bare = &o.bare; b.Tasks() != &o.rest.Seq.Tasks {
+			f.Bare = &o.bareWanted
+		}
+		return b.LowRank(y, x, site[i].z, site[i].rate, f, b.Tasks())
 	}
 	x := lm.Blocks[graph.Node](b, o.model, g.hRest, first, last, &o.rest.Seq, &o.rest.Want)
 	x = lm.FinalNorm[graph.Node](b, o.model, x)

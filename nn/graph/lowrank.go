@@ -18,7 +18,10 @@ type Factors struct {
 	Block   *nn.Range // this layer's rows of Z, those of no task included
 	Key     any
 	FixedU  bool // no gradient is wanted for ũ
-	Share   *Share
+	// Bare marks rows of x whose gradient passes the layer as if it were not edited;
+	// nil: none.
+	Bare  *[]bool
+	Share *Share
 }
 
 // LowRank edits the output y of a linear layer with input x: for the rows of
@@ -62,6 +65,13 @@ func (b *Builder) LowRank(y, x, z, alpha Node, f Factors, rows *[]nn.Range) Node
 						c.Engine.Scale(p.Data, scale)
 						c.Engine.Gemm(eager.RowsOf(*out, r), kernel.Product{A: p, B: u})
 					})
+					if f.Bare != nil {
+						for i, bare := range *f.Bare {
+							if bare {
+								clear(out.Data[i*out.Cols : (i+1)*out.Cols])
+							}
+						}
+					}
 					return nil
 				},
 			}, grad, z, alpha)
