@@ -32,6 +32,8 @@ type Result struct {
 type Watcher interface {
 	workbench.Watcher
 	workbench.Trainee
+	// Comparing tells which of n editors is next, counted from 1.
+	Comparing(label string, i, n int)
 	// Evaluating tells how far the evaluation of an editor is.
 	Evaluating(label string, p eval.Progress)
 	// Evaluated ends that. err is why there are no figures, or nil.
@@ -68,7 +70,8 @@ func (m *Runner) Run(ctx context.Context) (*Result, error) {
 	}
 	defer held.Unlock()
 	out := &Result{Editors: map[string]*eval.Report{}, Failed: map[string]string{}}
-	for _, e := range m.Editors {
+	for i, e := range m.Editors {
+		m.Watcher.Comparing(e.Label(), i+1, len(m.Editors))
 		r, err := m.one(ctx, e)
 		if ctx.Err() != nil {
 			return nil, errors.Join(context.Cause(ctx), m.close())

@@ -2,19 +2,33 @@ package eval
 
 import (
 	"math"
+	"strings"
 
 	"keyhole.example/keyhole/data"
 )
+
+// plus is the source of CounterFact+.
+const plus = "Hoelscher-Obermaier et al. 2023 (CounterFact+)"
 
 // counterFact is ROME's comparison of the new answer's probability with the
 // true one's. P is the geometric mean of the tokens' probabilities; a tie is a
 // failure. Prompts are not cut.
 func counterFact() family {
 	metric := func(name, about string, better int) Metric {
-		return Metric{Name: name, About: about, Better: better, Match: "prob_compare", Locality: "ground_truth"}
+		m := Metric{Name: name, About: about, Better: better, Match: "prob_compare", Locality: "ground_truth"}
+		switch {
+		case strings.HasPrefix(about, "P(new) −"), strings.HasPrefix(about, "P(true) −"):
+			m.Range = "−1 to 1"
+		case name == "forgetting":
+			m.Source = "Zheng et al. 2023 (IKE)"
+		}
+		if strings.HasSuffix(name, "_plus") {
+			m.Source = plus
+		}
+		return m
 	}
 	return family{
-		name: "counterfact", about: "ES, EM, PS, PM, NS, NM, S of CounterFact, NS+ of CounterFact+, forgetting",
+		name: "counterfact", about: "ES, EM, PS, PM, NS, NM, S of CounterFact, NS+ of CounterFact+, forgetting", source: "Meng et al. 2022 (ROME)",
 		metrics: []Metric{
 			metric("ES", "new answer more probable than the true one on the edit prompt", 1),
 			metric("EM", "P(new) − P(true) on the edit prompt", 1),
@@ -24,8 +38,8 @@ func counterFact() family {
 			metric("NM", "P(true) − P(new) on neighbours", 1),
 			metric("S", "harmonic mean of ES, PS and NS", 1),
 			metric("NS_plus", "NS on neighbours behind the stated edit", 1),
-			metric("NM_plus", "NM on neighbours behind the stated edit", 1),
-			{Name: "NKL", About: "KL(base ‖ edited) of the next token on neighbours, in nats", Better: -1, Match: "divergence", Locality: "pre_edit_prediction"},
+			metric("NM_plus", "P(true) − P(new) on neighbours behind the stated edit", 1),
+			{Name: "NKL", About: "KL(base ‖ edited) of the next token on neighbours, in nats", Better: -1, Match: "divergence", Locality: "pre_edit_prediction", Range: "from 0", Source: plus},
 			metric("ES_before", "ES of the base model", 0),
 			metric("PS_before", "PS of the base model", 0),
 			metric("NS_before", "NS of the base model", 0),
@@ -119,10 +133,10 @@ func planCounterFact(p *planner, c *Case) scoring {
 // of the paper has it.
 func attributes() family {
 	return family{
-		name: "attribute", about: "CounterFact's attribute prompts: other subjects that have the new value already",
+		name: "attribute", about: "CounterFact's attribute prompts: other subjects that have the new value already", source: ours,
 		metrics: []Metric{
 			{Name: "AS", About: "new answer more probable than the true one on attribute prompts", Match: "prob_compare", Locality: "ground_truth"},
-			{Name: "AM", About: "P(new) − P(true) on attribute prompts", Match: "prob_compare", Locality: "ground_truth"},
+			{Name: "AM", About: "P(new) − P(true) on attribute prompts", Match: "prob_compare", Locality: "ground_truth", Range: "−1 to 1"},
 		},
 		plan: func(p *planner, c *Case) scoring {
 			r := c.Record

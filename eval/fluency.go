@@ -17,10 +17,19 @@ import (
 // prompt's place.
 func fluency() family {
 	sampled := func(name, about string, better int) Metric {
-		return Metric{Name: name, About: about, Better: better, Decode: "sampled", Match: "entropy"}
+		m := Metric{Name: name, About: about, Better: better, Decode: "sampled", Match: "entropy"}
+		switch name {
+		case "GE":
+			m.Range = "from 0"
+		case "rep_4":
+			m.Source = ours
+		case "ke_fluency":
+			m.Range, m.Source = "from 0", "Zhang et al. 2024 (KnowEdit)"
+		}
+		return m
 	}
 	return family{
-		name: "fluency", about: "free texts: n-gram entropy (GE), repeated 4-grams, consistency with reference texts (RS)",
+		name: "fluency", about: "free texts: n-gram entropy (GE), repeated 4-grams, consistency with reference texts (RS)", source: "Meng et al. 2022 (ROME)",
 		metrics: []Metric{
 			sampled("GE", "n-gram entropy of free texts, in bits (tables of papers multiply by 100)", 1),
 			sampled("rep_4", "share of 4-grams of free texts that came before", -1),

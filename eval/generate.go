@@ -171,7 +171,7 @@ func untilStop(text string) (string, bool) {
 // generated is the family of greedy answers (Yang et al. 2025).
 func generated() family {
 	return family{
-		name: "generate", about: "greedy answers: exact match and containment up to a stop, tokens up to the target's length",
+		name: "generate", about: "greedy answers: exact match and containment up to a stop, tokens up to the target's length", source: "Yang et al. 2025 (Mirage)",
 		metrics: []Metric{
 			{Name: "gen_exact", About: "greedy answer to the edit prompt equals the target after normalisation", Better: 1, Decode: "generate_stop", Match: "exact_norm"},
 			{Name: "gen_contains", About: "greedy answer to the edit prompt contains the target", Better: 1, Decode: "generate_stop", Match: "contains_alias"},

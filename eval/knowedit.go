@@ -10,7 +10,7 @@ import (
 // of means over the type's items, by share of tokens.
 func knowEdit() family {
 	return family{
-		name: "knowedit", about: "KnowEdit's summary: edit success, portability and locality as means over types, fluency",
+		name: "knowedit", about: "KnowEdit's summary: edit success, portability and locality as means over types, fluency", source: "Zhang et al. 2024 (KnowEdit)",
 		metrics: []Metric{
 			{Name: "ke_success", About: "share of the target's tokens right on the edit prompt", Better: 1, Match: "token_mean"},
 			{Name: "ke_portability", About: "mean over a case's portability types of the share of right tokens", Better: 1, Match: "token_mean"},

@@ -11,14 +11,14 @@ import (
 // the record's unrelated prompts and by kind.
 func locality() family {
 	return family{
-		name: "locality", about: "what has to stay: stability, truth, KL and drawdown, by kind",
+		name: "locality", about: "what has to stay: stability, truth, KL and drawdown, by kind", source: ours,
 		metrics: []Metric{
-			{Name: "locality", About: "share of the unrelated answers' tokens whose prediction stays", Better: 1, Match: "token_mean"},
-			{Name: "locality_kl", About: "KL(base ‖ edited) at the unrelated answers' tokens, in nats", Better: -1, Match: "divergence", Locality: "pre_edit_prediction"},
-			{Name: "loc_truth", About: "share of the unrelated answers' tokens that are right", Better: 1, Match: "token_mean", Locality: "ground_truth"},
-			{Name: "loc_truth_before", About: "loc_truth of the base model", Match: "token_mean", Locality: "ground_truth"},
+			{Name: "locality", About: "share of the unrelated answers' tokens whose prediction stays", Better: 1, Match: "token_mean", Source: "Wang et al. 2024 (EasyEdit)"},
+			{Name: "locality_kl", About: "KL(base ‖ edited) at the unrelated answers' tokens, in nats", Better: -1, Match: "divergence", Locality: "pre_edit_prediction", Range: "from 0", Source: "Mitchell et al. 2022 (MEND)"},
+			{Name: "loc_truth", About: "share of the unrelated answers' tokens that are right", Better: 1, Match: "token_mean", Locality: "ground_truth", Source: "Meng et al. 2022, as specificity of zsRE"},
+			{Name: "loc_truth_before", About: "loc_truth of the base model", Match: "token_mean", Locality: "ground_truth", Source: "Meng et al. 2022, as specificity of zsRE"},
 			{Name: "loc_known", About: "unrelated answers that the base model had right and the edited one has right too", Better: 1, Match: "token_all", Locality: "ground_truth"},
-			{Name: "drawdown", About: "unrelated answers right before the edit less those right after it", Better: -1, Match: "token_all", Locality: "ground_truth"},
+			{Name: "drawdown", About: "unrelated answers right before the edit less those right after it", Better: -1, Match: "token_all", Locality: "ground_truth", Range: "−1 to 1", Source: "Mitchell et al. 2022 (MEND)"},
 		},
 		fits: func(*data.Set) bool { return true },
 		plan: func(p *planner, c *Case) scoring {

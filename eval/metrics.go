@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,7 +24,9 @@ func families() []family {
 type Metric struct {
 	Name   string // a figure per kind is named Name.kind
 	About  string
-	Better int // 1: more is better; -1: less is; 0: neither
+	Better int    // 1: more is better; -1: less is; 0: neither
+	Range  string // of possible values; "" until Metrics gives "0 to 1"
+	Source string // who defined it; "" until Metrics gives the family's
 	// What differs from the evaluation's record; "" means nothing does.
 	Decode, Match, Locality string
 }
@@ -31,6 +34,7 @@ type Metric struct {
 // family is a group of metrics that are asked for together.
 type family struct {
 	name, about string
+	source      string // who defined the metrics that do not say
 	metrics     []Metric
 	// fits tells whether the family is in the default list for a set; nil: only
 	// when it is asked for.
@@ -63,10 +67,26 @@ func (v Values) add(name string, x float64) {
 func Metrics() []Metric {
 	var out []Metric
 	for _, f := range families() {
-		out = append(out, f.metrics...)
+		for _, m := range f.metrics {
+			m.Range, m.Source = cmp.Or(m.Range, "0 to 1"), cmp.Or(m.Source, f.source)
+			out = append(out, m)
+		}
 	}
 	return out
 }
+
+// Described finds the description of a figure. That of one kind, called Name.kind,
+// says so.
+func Described(name string) (Metric, bool) {
+	m, ok := metricNamed(name)
+	if base := baseOf(name); ok && base != name {
+		m.Name, m.About = name, m.About+"; prompts of the kind "+name[len(base)+1:]
+	}
+	return m, ok
+}
+
+// ours is the source of what no paper defines.
+const ours = "Keyhole"
 
 // Families lists the names of the metric families with what each is about.
 func Families() [][2]string {

@@ -11,7 +11,7 @@ import (
 // new answer's name is right in every token.
 func multiHop() family {
 	return family{
-		name: "multihop", about: "MQuAKE: single edits, all hops of an instance, and the multi-hop question",
+		name: "multihop", about: "MQuAKE: single edits, all hops of an instance, and the multi-hop question", source: "Zhong et al. 2023 (MQuAKE)",
 		metrics: []Metric{
 			{Name: "mq_edit", About: "edited facts of an instance recalled on their own prompt", Better: 1, Match: "token_all"},
 			{Name: "mq_instance", About: "instances with every hop of the new chain right", Better: 1, Match: "token_all"},

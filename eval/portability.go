@@ -8,7 +8,7 @@ import (
 // reverse asks for the subject by the new object.
 func reverse() family {
 	return family{
-		name: "reverse", about: "the question about the object whose answer is the subject",
+		name: "reverse", about: "the question about the object whose answer is the subject", source: "Ma et al. 2023 (BAKE)",
 		metrics: []Metric{
 			{Name: "reverse", About: "the subject is right in every token on reversed questions", Better: 1, Match: "token_all"},
 			{Name: "reverse_acc", About: "share of the subject's tokens that are right on reversed questions", Better: 1, Match: "token_mean"},
@@ -62,12 +62,12 @@ func told(r *data.Edit, question string) string {
 // portability_coverage says how many they are.
 func portability() family {
 	return family{
-		name: "portability", about: "what follows from the edit, by kind; one-hop questions also where the base model knows the second hop",
+		name: "portability", about: "what follows from the edit, by kind; one-hop questions also where the base model knows the second hop", source: "Yao et al. 2023",
 		metrics: []Metric{
 			{Name: "portability", About: "answers that follow are right in every token, by kind", Better: 1, Match: "token_all"},
 			{Name: "portability_acc", About: "share of the tokens of answers that follow that are right, by kind", Better: 1, Match: "token_mean"},
-			{Name: "portability_known", About: "portability of one-hop questions that the base model answers when told the edit", Better: 1, Match: "token_all"},
-			{Name: "portability_coverage", About: "share of one-hop questions that the base model answers when told the edit", Match: "token_all"},
+			{Name: "portability_known", About: "portability of one-hop questions that the base model answers when told the edit", Better: 1, Match: "token_all", Source: ours},
+			{Name: "portability_coverage", About: "share of one-hop questions that the base model answers when told the edit", Match: "token_all", Source: ours},
 		},
 		fits: func(s *data.Set) bool {
 			for i := range s.Edits {

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"html/template"
 	"io"
 	"strings"
 )
@@ -13,12 +12,32 @@ type Page struct {
 	parts []part
 }
 
-// part is one of the four.
+// part is one of these.
 type part struct {
 	heading, text string
 	table         *Table
 	figure        *Figure
 	file          string // of the figure, for Markdown
+	terms         []Term
+	facts         [][2]string
+}
+
+// Term is an entry of a glossary: a metric's name and what it asks.
+type Term struct {
+	Name, About   string
+	Range, Source string
+	Better        int // 1: more is better; -1: less is; 0: neither
+}
+
+// Direction says which values are better.
+func (t Term) Direction() string {
+	switch t.Better {
+	case 1:
+		return "more"
+	case -1:
+		return "less"
+	}
+	return "–"
 }
 
 // Heading adds a heading.
@@ -38,6 +57,12 @@ func (p *Page) Figure(f *Figure, file string) {
 	p.parts = append(p.parts, part{figure: f, file: file})
 }
 
+// Glossary adds a table of terms.
+func (p *Page) Glossary(terms []Term) { p.parts = append(p.parts, part{terms: terms}) }
+
+// Facts adds names with what is said of them.
+func (p *Page) Facts(facts [][2]string) { p.parts = append(p.parts, part{facts: facts}) }
+
 // WriteMarkdown writes the page as Markdown that names the figures' files.
 func (p *Page) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
@@ -49,6 +74,18 @@ func (p *Page) WriteMarkdown(w io.Writer) error {
 			x.table.markdown(&b)
 		case x.figure != nil:
 			fmt.Fprintf(&b, "![%s](%s)\n", escapeMarkdown(x.figure.Title), x.file)
+		case x.terms != nil:
+			t := &Table{Columns: []Column{{Name: "name"}, {Name: "what it asks"}, {Name: "range"}, {Name: "better"}, {Name: "source"}}}
+			for _, m := range x.terms {
+				t.Add(Text(m.Name), Text(m.About), Text(m.Range), Text(m.Direction()), Text(m.Source))
+			}
+			t.markdown(&b)
+		case x.facts != nil:
+			t := &Table{Columns: []Column{{Name: "of"}, {Name: "is"}}}
+			for _, f := range x.facts {
+				t.Add(Text(f[0]), Text(f[1]))
+			}
+			t.markdown(&b)
 		case x.heading != "":
 			fmt.Fprintf(&b, "## %s\n", escapeMarkdown(x.heading))
 		default:
@@ -57,65 +94,4 @@ func (p *Page) WriteMarkdown(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-const pageHTML = `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>{{.Title}}</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .75rem; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }
-.right { text-align: right; }
-.best { font-weight: 700; }
-.note { color: #666; font-size: .875rem; }
-svg { max-width: 100%; height: auto; }
-</style>
-</head>
-<body>
-<h1>{{.Title}}</h1>
-{{range .Parts}}{{if .Heading}}<h2>{{.Heading}}</h2>
-{{else if .SVG}}<figure aria-label="{{.Label}}">{{.SVG}}</figure>
-{{else if .Table}}<table>
-<tr>{{range .Table.Columns}}<th{{if .Right}} class="right"{{end}}>{{.Name}}</th>{{end}}</tr>
-{{$columns := .Table.Columns}}{{range .Table.Rows}}<tr>{{range $i, $cell := .}}<td class="{{if (index $columns $i).Right}}right{{end}}{{if $cell.Best}} best{{end}}">{{$cell.Text}}</td>{{end}}</tr>
-{{end}}</table>
-{{if .Table.Note}}<p class="note">{{.Table.Note}}</p>
-{{end}}{{else}}<p>{{.Text}}</p>
-{{end}}{{end}}</body>
-</html>
-`
-
-// WriteHTML writes the page as one HTML file with its figures inside.
-func (p *Page) WriteHTML(w io.Writer) error {
-	type shown struct {
-		Heading, Text, Label string
-		SVG                  template.HTML
-		Table                *Table
-	}
-	page := struct {
-		Title string
-		Parts []shown
-	}{Title: p.Title}
-	for _, x := range p.parts {
-		s := shown{Heading: x.heading, Text: x.text, Table: x.table}
-		if x.figure != nil {
-			svg, err := x.figure.svg()
-			if err != nil {
-				return err
-			}
-			s.Label, s.SVG = x.figure.Title, template.HTML(svg) // made by gonum/plot, which escapes its texts
-		}
-		page.Parts = append(page.Parts, s)
-	}
-	t, err := template.New("page").Parse(pageHTML)
-	if err != nil {
-		return fmt.Errorf("page: %w", err)
-	}
-	if err := t.Execute(w, page); err != nil {
-		return fmt.Errorf("page %q: %w", p.Title, err)
-	}
-	return nil
 }

@@ -27,7 +27,7 @@ func sample() *report.Table {
 
 func TestTextIsAlignedWithTheBestInBold(t *testing.T) {
 	var plain, bold bytes.Buffer
-	if err := sample().WriteText(&plain, false); err != nil {
+	if err := sample().WriteText(&plain, report.Layout{}); err != nil {
 		t.Fatal(err)
 	}
 	want := "" +
@@ -39,7 +39,7 @@ func TestTextIsAlignedWithTheBestInBold(t *testing.T) {
 	if plain.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", plain.String(), want)
 	}
-	if err := sample().WriteText(&bold, true); err != nil {
+	if err := sample().WriteText(&bold, report.Layout{Bold: true}); err != nil {
 		t.Fatal(err)
 	}
 	for _, cell := range []string{"\x1b[1m0.971 ±0.012\x1b[0m", "\x1b[1m0.971 ±0.300\x1b[0m", "\x1b[1m0.25\x1b[0m"} {
@@ -66,23 +66,23 @@ func figures(t *testing.T) map[string]*report.Figure {
 	t.Helper()
 	share := report.Axis{Name: "share", Lo: 0, Hi: 1}
 	out := map[string]*report.Figure{}
-	add := func(name string, f *report.Figure, err error) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[name] = f
-	}
-	f, err := report.Scatter("points <b>", share, share, []report.Point{{Label: "a & b", X: 0.5, Y: 0.5, XBand: 0.1, YBand: 0.2}, {Label: "nowhere", X: math.NaN(), Y: 1}})
-	add("scatter", f, err)
-	f, err = report.Scatter("nothing", share, share, nil)
-	add("empty scatter", f, err)
-	f, err = report.Bars("bars", report.Axis{Name: "s"}, []string{"a", "b"}, []float64{1, math.Inf(1)})
-	add("bars", f, err)
-	f, err = report.Lines("lines", report.Axis{Name: "edits"}, share, []report.Series{
+	out["scatter"] = report.Scatter("points <b>", share, share, []report.Point{{Label: "a & b", X: 0.5, Y: 0.5, XBand: 0.1, YBand: 0.2}, {Label: "nowhere", X: math.NaN(), Y: 1}}, nil)
+	out["empty scatter"] = report.Scatter("nothing", share, share, nil, nil)
+	out["bars"] = report.Bars("bars", report.Axis{Name: "s"}, []report.Bar{{Name: "a", Value: 1}, {Name: "b", Value: math.Inf(1)}}, nil)
+	out["decades"] = report.Bars("decades", report.Axis{Name: "s"}, []report.Bar{{Name: "a", Value: 1e-3}, {Name: "b", Value: 20}, {Name: "c"}}, nil)
+	out["lines"] = report.Lines("lines", report.Axis{Name: "edits"}, share, []report.Series{
 		{Name: "a", X: []float64{1, 2}, Y: []float64{0.1, 0.2}, Band: []float64{0.01, math.NaN()}},
 		{Name: "b", X: []float64{1}, Y: []float64{math.NaN()}},
-	})
-	add("lines", f, err)
+	}, nil)
+	heat := report.HeatMap{
+		Title: "heat", Lines: []string{"東京 is in 日本 😀"}, Across: "block", Value: "p", High: 1, Marking: "subject",
+		Rows: []report.HeatRow{{Name: "東京", Marked: true}, {Name: "\xe6\x9d"}, {Name: "😀"}}, Values: [][]float64{{0.1, 0.9}, {math.NaN(), 0.5}, {0, 1}},
+	}
+	f, err := heat.Figure()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out["heat"] = f
 	return out
 }
 
@@ -132,12 +132,12 @@ func TestPagesEscapeWhatTheyShow(t *testing.T) {
 			t.Errorf("Markdown lacks %q:\n%s", want, md.String())
 		}
 	}
-	for _, want := range []string{"<h1>A &lt;title&gt;</h1>", "5 % of &lt;script&gt;", "<svg", `<td class="right best">0.971 ±0.012</td>`} {
+	for _, want := range []string{"<h1>A &lt;title&gt;</h1>", "5 % of &lt;script&gt;", "<svg", `<td class="right best" data-value="0.9712">0.971 <span class="band">±0.012</span></td>`} {
 		if !strings.Contains(html.String(), want) {
 			t.Errorf("HTML lacks %q", want)
 		}
 	}
-	if strings.Contains(html.String(), "<script>") || strings.Contains(html.String(), "<?xml") {
+	if strings.Count(html.String(), "<script>") != 1 || strings.Contains(html.String(), "<?xml") {
 		t.Error("HTML holds text that was not escaped, or an XML declaration in its middle")
 	}
 }
@@ -148,7 +148,7 @@ type broken struct{}
 func (broken) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 
 func TestWriteErrorsAreReturned(t *testing.T) {
-	if sample().WriteText(broken{}, false) == nil || page(t).WriteMarkdown(broken{}) == nil || page(t).WriteHTML(broken{}) == nil {
+	if sample().WriteText(broken{}, report.Layout{}) == nil || page(t).WriteMarkdown(broken{}) == nil || page(t).WriteHTML(broken{}) == nil {
 		t.Error("a failing writer went unnoticed")
 	}
 	f := figures(t)["bars"]

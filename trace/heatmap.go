@@ -4,70 +4,64 @@ import (
 	"fmt"
 	"image/color"
 	"io"
-	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
+	"unicode/utf8"
 
 	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/report"
 )
 
-// table is numbers by row and block, as plotter.GridXYZ; row 0 is drawn on top.
-type table struct {
-	rows   []string
-	values [][]float64
-}
-
-func (t table) Dims() (c, r int)   { return len(t.values[0]), len(t.values) }
-func (t table) X(c int) float64    { return float64(c) }
-func (t table) Y(r int) float64    { return float64(r) }
-func (t table) Z(c, r int) float64 { return t.values[len(t.values)-1-r][c] }
-
-// shades goes from white to a colour, as palette.Palette.
-type shades struct{ full color.NRGBA }
-
-const shadeSteps = 64
-
-func (s shades) Colors() []color.Color {
-	out := make([]color.Color, shadeSteps)
-	for i := range out {
-		f := float64(i) / (shadeSteps - 1)
-		mix := func(c uint8) uint8 { return uint8(math.Round(255 + f*(float64(c)-255))) }
-		out[i] = color.NRGBA{mix(s.full.R), mix(s.full.G), mix(s.full.B), 255}
-	}
-	return out
-}
-
-// shade is the colour of a kind of restored state.
-func shade(restore string) shades {
+// ink is the colour of a kind of restored state.
+func ink(restore string) color.NRGBA {
 	switch restore {
 	case MLP:
-		return shades{color.NRGBA{0, 104, 55, 255}}
+		return color.NRGBA{0, 104, 55, 255}
 	case Attn:
-		return shades{color.NRGBA{165, 15, 21, 255}}
+		return color.NRGBA{165, 15, 21, 255}
 	}
-	return shades{color.NRGBA{63, 0, 125, 255}}
+	return color.NRGBA{63, 0, 125, 255}
 }
 
-// WriteHeatMap draws the result's probabilities, tokens down and blocks across,
-// to path; its ending, .png or .svg, decides the format. White is P*; what lies
-// below it is white too.
+// HeatMap draws the result's probabilities, tokens down and blocks across. White
+// is P*; what lies below it is white too.
+func (r *Result) HeatMap() (*report.Figure, error) {
+	answer := plainQuote(strings.TrimSpace(r.Answer))
+	if strings.ContainsRune(r.Answer, utf8.RuneError) {
+		answer = fmt.Sprintf("token %d, a piece of a character", r.AnswerID)
+	}
+	h := report.HeatMap{
+		Title: fmt.Sprintf("p(%s) with %s restored", answer, described(r.Restore, r.Window, r.Sever)),
+		Lines: []string{r.Prompt, fmt.Sprintf("clean run %.4f, subject corrupted %.4f: total effect %.4f", r.Clean, r.Corrupted, r.TotalEffect())},
+		Ink:   ink(r.Restore), Across: "block", Value: "p", Marking: "subject",
+		Values: r.Scores, Low: r.Corrupted, High: r.Clean,
+	}
+	if len(r.Scores) > 0 && len(r.Scores[0]) > 0 {
+		token, block := r.Best()
+		h.Lines[1] += fmt.Sprintf("; most, %.4f, by %s in block %d", r.Scores[token][block], plainQuote(strings.TrimSpace(r.Tokens[token])), block)
+	}
+	for i, t := range r.Tokens {
+		h.Rows = append(h.Rows, report.HeatRow{Name: unquoted(t), Marked: r.ofSubject(i)})
+	}
+	return h.Figure()
+}
+
+// plainQuote puts a text between quotation marks.
+func plainQuote(s string) string { return "“" + unquoted(s) + "”" }
+
+// unquoted shows control characters as strconv.Quote does.
+func unquoted(s string) string {
+	q := strconv.Quote(s)
+	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+}
+
+// WriteHeatMap writes HeatMap to path; its ending, .png or .svg, decides the
+// format.
 func (r *Result) WriteHeatMap(path string) error {
-	title := fmt.Sprintf("p(%s) with %s restored", strings.TrimSpace(r.Answer), r.what())
-	t := table{values: r.Scores}
-	for i := range r.Tokens {
-		t.rows = append(t.rows, r.Label(i))
-	}
-	return writeHeatMap(path, title, t, r.Corrupted, r.Clean, shade(r.Restore))
+	f, err := r.HeatMap()
+	return writeFigure(path, f, err)
 }
-
-// what describes what a cell restores.
-func (r *Result) what() string { return described(r.Restore, r.Window, r.Sever) }
 
 func described(restore string, window int, sever string) string {
 	text := "the hidden state"
@@ -86,79 +80,44 @@ func described(restore string, window int, sever string) string {
 	return text
 }
 
-// WriteHeatMap draws the average effects, kinds of tokens down and blocks
-// across, like Result's. White is no effect.
-func (s *Summary) WriteHeatMap(path string) error {
-	t := table{}
-	for _, e := range s.Effects {
+// HeatMap draws the average effects, kinds of tokens down and blocks across, with
+// the number of facts that have such tokens. White is no effect.
+func (s *Summary) HeatMap() (*report.Figure, error) {
+	h := report.HeatMap{
+		Title: fmt.Sprintf("mean effect over %d facts of restoring %s", s.Facts, described(s.Restore, s.Window, s.Sever)),
+		Lines: []string{fmt.Sprintf("clean run %s, subject corrupted %s: total effect %s; suggested block for ROME: %d", s.Clean, s.Corrupted, s.Total, s.Suggested)},
+		Ink:   ink(s.Restore), Across: "block", Value: "effect", Marking: "subject",
+	}
+	for i, e := range s.Effects {
 		row := make([]float64, 0, len(e.Blocks))
+		n := 0
 		for _, m := range e.Blocks {
-			row = append(row, m.Mean)
+			row, n = append(row, m.Mean), m.N
 		}
-		t.rows, t.values = append(t.rows, e.Tokens), append(t.values, row)
+		h.Rows = append(h.Rows, report.HeatRow{Name: e.Tokens, Note: fmt.Sprintf("n = %d", n), Marked: i <= lastSubject})
+		h.Values = append(h.Values, row)
 	}
-	title := fmt.Sprintf("mean effect over %d facts of restoring %s", s.Facts, described(s.Restore, s.Window, s.Sever))
-	return writeHeatMap(path, title, t, 0, 0, shade(s.Restore))
+	return h.Figure()
 }
 
-// writeHeatMap draws t with the colours from low to the larger of high and the
-// table's greatest value.
-func writeHeatMap(path, title string, t table, low, high float64, colours shades) error {
-	format := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
-	if format != "png" && format != "svg" {
-		return fmt.Errorf("heat map %s: the ending is neither .png nor .svg", path)
-	}
-	if len(t.values) == 0 || len(t.values[0]) == 0 {
-		return fmt.Errorf("heat map %s: the table is empty", path)
-	}
-	top := math.Max(high, low)
-	for _, row := range t.values {
-		for _, v := range row {
-			top = math.Max(top, v)
-		}
-	}
-	if !(top > low) {
-		top = low + 1e-9 // a table without effects is all white
-	}
-	h := plotter.NewHeatMap(t, colours)
-	h.Min, h.Max = low, top
-	h.Underflow = color.White
-	p := plot.New()
-	p.Title.Text = title
-	p.X.Label.Text = fmt.Sprintf("block (white: %.3g, full colour: %.3g)", low, top)
-	p.Add(h)
-	p.X.Tick.Marker = plot.ConstantTicks(blockTicks(len(t.values[0])))
-	rows := make([]plot.Tick, len(t.rows))
-	for i, label := range t.rows {
-		rows[i] = plot.Tick{Value: float64(len(t.rows) - 1 - i), Label: label}
-	}
-	p.Y.Tick.Marker = plot.ConstantTicks(rows)
-	p.Y.Tick.Label.XAlign = draw.XRight
-	const cellWidth, cellHeight, margin = 14, 16, 150 // points
-	width := vg.Points(float64(max(margin*2, margin+cellWidth*len(t.values[0]))))
-	height := vg.Points(float64(margin/2 + cellHeight*len(t.values)))
-	drawn, err := p.WriterTo(width, height, format)
+// String is the mean with its band.
+func (m Mean) String() string { return fmt.Sprintf("%.4f ± %.4f", m.Mean, m.Band) }
+
+// WriteHeatMap is Result's, of the averages.
+func (s *Summary) WriteHeatMap(path string) error {
+	f, err := s.HeatMap()
+	return writeFigure(path, f, err)
+}
+
+func writeFigure(path string, f *report.Figure, err error) error {
 	if err != nil {
-		return fmt.Errorf("heat map %s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	return atomicfile.Write(path, func(w io.Writer) error {
-		_, err := drawn.WriteTo(w)
-		return err
-	})
-}
-
-// blockTicks labels every block, or every fifth of many.
-func blockTicks(blocks int) []plot.Tick {
-	step := 1
-	if blocks > 16 {
-		step = 5
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".png":
+		return atomicfile.Write(path, func(w io.Writer) error { return f.WritePNG(w) })
+	case ".svg":
+		return atomicfile.Write(path, func(w io.Writer) error { return f.WriteSVG(w) })
 	}
-	ticks := make([]plot.Tick, blocks)
-	for i := range ticks {
-		ticks[i].Value = float64(i)
-		if i%step == 0 {
-			ticks[i].Label = strconv.Itoa(i)
-		}
-	}
-	return ticks
+	return fmt.Errorf("heat map %s: the ending is neither .png nor .svg", path)
 }

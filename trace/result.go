@@ -10,7 +10,7 @@ import (
 type Result struct {
 	Prompt       string   `json:"prompt"`
 	Subject      string   `json:"subject"`
-	Tokens       []string `json:"tokens"`        // texts of the prompt's tokens
+	Tokens       []string `json:"tokens"`        // texts of the prompt's tokens; a piece of a character as ‹E6 9D›
 	SubjectRange [2]int   `json:"subject_range"` // the subject's tokens, end excluded
 	Answer       string   `json:"answer"`        // of one token; the measured probability is its own
 	AnswerID     int32    `json:"answer_id"`
@@ -70,10 +70,14 @@ func (r *Result) Recovery() ([][]float64, bool) {
 func (r *Result) Label(token int) string {
 	label := strconv.Quote(r.Tokens[token])
 	label = label[1 : len(label)-1]
-	if token >= r.SubjectRange[0] && token < r.SubjectRange[1] {
+	if r.ofSubject(token) {
 		label += "*"
 	}
 	return label
+}
+
+func (r *Result) ofSubject(token int) bool {
+	return token >= r.SubjectRange[0] && token < r.SubjectRange[1]
 }
 
 // Rows is the result as a table: a head, then one row a token with the best

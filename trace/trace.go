@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"unicode/utf8"
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/text"
 )
 
@@ -162,7 +164,11 @@ func (t *Tracer) start(q Query) (*run, error) {
 		r.result.Window = r.window
 	}
 	for i := range ids {
-		r.result.Tokens = append(r.result.Tokens, t.m.Tokenizer.Decode(ids[i:i+1]))
+		token := t.m.Tokenizer.Decode(ids[i : i+1])
+		if piece := q.Prompt[spans[i][0]:spans[i][1]]; !utf8.ValidString(piece) {
+			token = report.Spelled(piece)
+		}
+		r.result.Tokens = append(r.result.Tokens, token)
 	}
 	return r, nil
 }

@@ -118,16 +118,10 @@ func tell(name string, samples []sample, out io.Writer) error {
 		fmt.Fprintf(out, "%-22s from %.1f to %.1f, %+.3f an hour\n", s.what, lo, hi, 60*slope(at[half:], s.values[half:]))
 	}
 	minutes := report.Axis{Name: "minutes"}
-	memory, err := report.Lines(filepath.Base(name), minutes, report.Axis{Name: "MiB"},
-		[]report.Series{{Name: "resident", X: at, Y: rss}, {Name: "of its own", X: at, Y: anon}})
-	if err != nil {
-		return err
-	}
-	descriptors, err := report.Lines(filepath.Base(name), minutes, report.Axis{Name: "open descriptors"},
-		[]report.Series{{Name: "descriptors", X: at, Y: files}})
-	if err != nil {
-		return err
-	}
+	memory := report.Lines(filepath.Base(name), minutes, report.Axis{Name: "MiB"},
+		[]report.Series{{Name: "resident", X: at, Y: rss}, {Name: "of its own", X: at, Y: anon}}, nil)
+	descriptors := report.Lines(filepath.Base(name), minutes, report.Axis{Name: "open descriptors"},
+		[]report.Series{{Name: "descriptors", X: at, Y: files}}, nil)
 	return errors.Join(
 		atomicfile.Write(name+"-memory.png", func(w io.Writer) error { return memory.WritePNG(w) }),
 		atomicfile.Write(name+"-descriptors.png", func(w io.Writer) error { return descriptors.WritePNG(w) }))

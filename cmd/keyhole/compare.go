@@ -20,8 +20,8 @@ func compareCommand(o *options) *cobra.Command {
 		Use:   "compare CONFIG",
 		Short: "Compare editors on the same model, edits and metrics",
 		Long: `Evaluate every editor of CONFIG (a YAML file, or the name of a preset) on the
-same base model and edits, and write one table with 95 % bands, as Markdown and
-HTML with plots. Editors that are not trained yet are trained first. What is
+same base model and edits, and write one table with 95 % bands: as HTML and
+Markdown with plots, as LaTeX (booktabs) and CSV. Editors that are not trained yet are trained first. What is
 done already is not done again, so an interrupted comparison goes on; results
 that were measured differently are refused.`,
 		Example: `  keyhole compare compare-quickstart
@@ -62,7 +62,7 @@ that were measured differently are refused.`,
 // runComparison compares, in a folder, and writes the reports.
 func runComparison(c *cobra.Command, cfg compare.Config, dir string) (*compare.Result, error) {
 	shown := newScreen(c.ErrOrStderr())
-	shown.pad = 10
+	shown.kept = dir
 	m := &compare.Runner{Config: cfg, Dir: dir, Read: readLocated(c), Watcher: shown}
 	r, err := m.Run(c.Context())
 	if stop := stopped(c); stop != nil {
@@ -85,7 +85,7 @@ func printComparison(w io.Writer, r *compare.Result) error {
 		}
 	}
 	for _, f := range r.Files {
-		if strings.HasSuffix(f, ".html") || strings.HasSuffix(f, ".md") {
+		if slices.Contains([]string{".html", ".md", ".tex", ".csv"}, filepath.Ext(f)) {
 			if _, err := fmt.Fprintln(w, "written:", f); err != nil {
 				return err
 			}

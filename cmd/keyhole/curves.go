@@ -8,32 +8,33 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"keyhole.example/keyhole/compare"
 	"keyhole.example/keyhole/internal/atomicfile"
-	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/train"
 )
 
 func curvesCommand(o *options) *cobra.Command {
 	var out string
 	c := &cobra.Command{
-		Use:   "curves RUN",
-		Short: "Draw a run's learning curves",
-		Long: `Draw what the run in folder RUN has logged: the share of validation edits whose
-rephrasing is answered right in every token (edit_acc), the share of unrelated
-predictions that stay (stability), and the training loss, averaged over the
-last twenty steps, all against the edits seen.`,
-		Example: `  keyhole curves runs/first --out curves.png
-  keyhole curves runs/first --out curves.svg`,
-		Args: exactly(1),
+		Use:   "curves RUN...",
+		Short: "Draw the learning curves of runs",
+		Long: `Draw what the runs in the folders RUN have logged, one beside the other: the
+training loss, averaged over the last twenty steps; the share of validation edits
+whose rephrasing is answered right in every token (edit_acc); and the share of
+unrelated predictions that stay (stability); all against the edits seen.`,
+		Example: `  keyhole curves runs/quickstart --out curves.png
+  keyhole curves runs/first runs/second --out curves.svg`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			log, err := train.ReadLog(args[0])
+			runs, entries, err := readCurves(args)
 			if err != nil {
 				return err
 			}
-			f, err := curves(args[0], log)
-			if err != nil {
-				return err
+			var names []string
+			for _, r := range runs {
+				names = append(names, r.Name)
 			}
+			f := train.Plot("Learning curves", runs, compare.Palette(names...))
 			draw := f.WritePNG
 			switch ext := strings.ToLower(filepath.Ext(out)); ext {
 			case ".png":
@@ -54,7 +55,7 @@ last twenty steps, all against the edits seen.`,
 				return err
 			}
 			if o.json {
-				return printJSON(c.OutOrStdout(), map[string]any{"file": out, "entries": len(log)})
+				return printJSON(c.OutOrStdout(), map[string]any{"file": out, "entries": entries})
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "wrote %s\n", out)
 			return err
@@ -64,30 +65,33 @@ last twenty steps, all against the edits seen.`,
 	return c
 }
 
-// curves plots a log.
-func curves(name string, log []train.Metrics) (*report.Figure, error) {
-	loss := report.Series{Name: "training loss"}
-	right, stay := report.Series{Name: "edit_acc"}, report.Series{Name: "stability"}
-	var recent []float64
-	edits := 0.0
-	for _, m := range log {
-		if m.Kind == "train" {
-			edits = float64(m.Examples)
-			recent = append(recent, m.Total)
-			recent = recent[max(0, len(recent)-20):]
-			sum := 0.0
-			for _, v := range recent {
-				sum += v
-			}
-			loss.X, loss.Y = append(loss.X, edits), append(loss.Y, min(1, sum/float64(len(recent))))
-			continue
+// readCurves reads the logs of runs, named by the ends of their paths that tell
+// them apart.
+func readCurves(paths []string) (runs []train.Curves, entries int, err error) {
+	for i, path := range paths {
+		log, err := train.ReadLog(path)
+		if err != nil {
+			return nil, 0, err
 		}
-		right.X, right.Y = append(right.X, edits), append(right.Y, m.Right)
-		stay.X, stay.Y = append(stay.X, edits), append(stay.Y, m.Stability)
+		runs = append(runs, train.Curves{Name: shortName(paths, i), Log: log})
+		entries += len(log)
 	}
-	series := []report.Series{loss}
-	if len(right.X) > 0 {
-		series = append(series, right, stay)
+	return runs, entries, nil
+}
+
+// shortName is the shortest end of a path that no other one has.
+func shortName(paths []string, i int) string {
+	parts := strings.Split(filepath.ToSlash(filepath.Clean(paths[i])), "/")
+	for n := 1; n < len(parts); n++ {
+		name := strings.Join(parts[len(parts)-n:], "/")
+		unique := true
+		for j, p := range paths {
+			p = "/" + filepath.ToSlash(filepath.Clean(p))
+			unique = unique && (j == i || !strings.HasSuffix(p, "/"+name))
+		}
+		if unique {
+			return name
+		}
 	}
-	return report.Lines(name, report.Axis{Name: "edits"}, report.Axis{Name: "share, or loss (cut at 1)", Hi: 1}, series)
+	return paths[i]
 }

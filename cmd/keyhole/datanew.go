@@ -49,7 +49,7 @@ that explain every key. A file that is there is not overwritten.`,
 			if o.json {
 				return printJSON(c.OutOrStdout(), map[string]any{"file": args[0], "bytes": len(text)})
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "wrote %s; change it, then: keyhole data check %s\n", args[0], args[0])
+			_, err = fmt.Fprintf(hinted(c), "wrote %s; change it, then: keyhole data check %s\n", args[0], shell(args[0]))
 			return err
 		},
 	}

@@ -45,13 +45,14 @@ type productSpeed struct {
 }
 
 func doctorCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	var verbose bool
+	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Measure this machine and say what would make it faster",
-		Long: `Say what computes matrix products here, how fast it is, how fast memory is, and
-what would make this machine faster. Takes a few seconds; what else runs on the
-machine counts.`,
-		Example: "  keyhole doctor\n  keyhole doctor --json",
+		Long: `Say in ten lines what computes matrix products here, how fast it is, how fast
+memory is, and what would make this machine faster; -v says all that was measured.
+Takes a few seconds; what else runs on the machine counts.`,
+		Example: "  keyhole doctor\n  keyhole doctor -v\n  keyhole doctor --json",
 		Args:    nothing,
 		RunE: func(c *cobra.Command, _ []string) error {
 			d, err := diagnose()
@@ -61,9 +62,11 @@ machine counts.`,
 			if o.json {
 				return printJSON(c.OutOrStdout(), d)
 			}
-			return d.print(c.OutOrStdout())
+			return d.print(c.OutOrStdout(), verbose)
 		},
 	}
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "say all that was measured")
+	return c
 }
 
 func diagnose() (*diagnosis, error) {
@@ -222,22 +225,49 @@ func onlineCPUs() int {
 	return len(found)
 }
 
-func (d *diagnosis) print(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "processor: %s, %d threads, %d cores, %s\n", d.CPU, d.Threads, d.Cores, strings.Join(d.Features, " "))
-	fmt.Fprintf(&b, "matrix products: %s\n", d.BLAS)
-	fmt.Fprintf(&b, "  %.1f GFLOP/s with all threads, %.1f with one", d.GFLOPS, d.GFLOPS1)
-	if d.Peak > 0 {
-		fmt.Fprintf(&b, " (two vector operations a cycle would be %.0f)", d.Peak)
+// doctorLines is how many lines there are without -v.
+const doctorLines = 10
+
+func (d *diagnosis) print(w io.Writer, verbose bool) error {
+	lines := d.summary()
+	room := doctorLines - len(lines)
+	advice := d.Advice
+	if verbose {
+		last := len(lines) - 1
+		lines, room = append(append(lines[:last:last], d.details()...), lines[last]), len(advice)
 	}
-	b.WriteByte('\n')
-	for _, p := range d.Products {
-		fmt.Fprintf(&b, "  %-24s [%d×%d]·[%d×%d]  %.1f GFLOP/s\n", p.What, p.M, p.K, p.K, p.N, p.GFLOPS)
+	if len(advice) > room {
+		advice = advice[:room-1]
 	}
-	fmt.Fprintf(&b, "OpenBLAS: %s\nmemory: %s, read at %.1f GB/s\n\nwhat would make this machine faster:\n", d.OpenBLAS, report.Bytes(d.Memory), d.Bandwidth)
-	for _, a := range d.Advice {
-		fmt.Fprintf(&b, "  - %s\n", a)
+	for _, a := range advice {
+		lines = append(lines, "  - "+a)
 	}
-	_, err := io.WriteString(w, b.String())
+	if n := len(d.Advice) - len(advice); n > 0 {
+		lines = append(lines, fmt.Sprintf("  and %d more: keyhole doctor -v", n))
+	}
+	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
 	return err
+}
+
+// summary is what a person can act on.
+func (d *diagnosis) summary() []string {
+	return []string{
+		fmt.Sprintf("processor  %s, %d threads", d.CPU, d.Threads),
+		fmt.Sprintf("products   %s: %.0f GFLOP/s with all threads, %.0f with one", d.BLAS, d.GFLOPS, d.GFLOPS1),
+		fmt.Sprintf("memory     %s, read at %.1f GB/s", report.Bytes(d.Memory), d.Bandwidth),
+		fmt.Sprintf("load       %.1f processes in the last minute", d.Load),
+		"what would make this machine faster:",
+	}
+}
+
+// details are the rest.
+func (d *diagnosis) details() []string {
+	out := []string{fmt.Sprintf("  cores: %d; features: %s", d.Cores, strings.Join(d.Features, " "))}
+	if d.Peak > 0 {
+		out = append(out, fmt.Sprintf("  two vector operations in every cycle would be %.0f GFLOP/s", d.Peak))
+	}
+	for _, p := range d.Products {
+		out = append(out, fmt.Sprintf("  %-24s [%d×%d]·[%d×%d]  %.1f GFLOP/s", p.What, p.M, p.K, p.K, p.N, p.GFLOPS))
+	}
+	return append(out, "  OpenBLAS: "+d.OpenBLAS)
 }

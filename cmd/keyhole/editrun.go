@@ -233,7 +233,7 @@ func (f *editFlags) print(w io.Writer, r *editResult) error {
 			t.Add(text(a.Kind), text(a.Prompt), text(""), text(a.Before), text(a.After), text(""), text(""), text(""))
 		}
 	}
-	if err := t.WriteText(w, false); err != nil {
+	if err := showTable(w, t); err != nil {
 		return err
 	}
 	var errs []error
@@ -269,7 +269,7 @@ func (f *editFlags) print(w io.Writer, r *editResult) error {
 		say("saved the edited model in %s (%s)", r.Saved, r.DType)
 	}
 	if r.Kept != "" {
-		say("kept the edit in %s; see: keyhole edits list %s", r.Kept, r.Kept)
+		say("kept the edit in %s; see: keyhole edits list %s", r.Kept, shell(r.Kept))
 	}
 	return errors.Join(errs...)
 }

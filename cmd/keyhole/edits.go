@@ -145,7 +145,7 @@ func printEdits(w io.Writer, kept []*edit.Kept) error {
 			t.Add(report.Text(""), report.Text("edit "+r.ID), report.Text(oneLine(r.Prompt)), report.Text(oneLine(r.Target)), report.Text(""), report.Text(""), report.Text(""), report.Text(""))
 		}
 	}
-	return t.WriteText(w, false)
+	return showTable(w, t)
 }
 
 // heldOf is how many requests an edit held when it was made; "–" where nobody
@@ -322,7 +322,7 @@ func removeEdits(dir string, names []string) ([]*edit.Kept, error) {
 		n = filepath.Base(n)
 		i := slices.IndexFunc(kept, func(k *edit.Kept) bool { return filepath.Base(k.Path) == n || saved.PlainName(k.Path) == n })
 		if i < 0 {
-			return nil, fmt.Errorf("%s has no edit %s; see: keyhole edits list %s", dir, n, dir)
+			return nil, fmt.Errorf("%s has no edit %s; see: keyhole edits list %s", dir, n, shell(dir))
 		}
 		kept = slices.Delete(kept, i, i+1)
 	}

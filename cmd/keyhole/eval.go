@@ -153,6 +153,7 @@ func (f *evalFlags) run(c *cobra.Command, o *options, who *editorFlags, args []s
 	}
 	f.opts.Protocol, f.opts.Set, f.opts.Out, f.opts.Team = protocol, set, f.out, o.team()
 	p := newScreen(c.ErrOrStderr())
+	p.kept = f.out
 	f.opts.Progress = func(e eval.Progress) { p.Evaluating(b.Editor.Name(), e) }
 	r, err := b.Evaluate(c.Context(), f.opts)
 	p.finish()

@@ -12,6 +12,7 @@ import (
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/hub"
+	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/workbench"
 )
@@ -140,7 +141,7 @@ func (f *finder) find(name string, look func(context.Context, string) (string, e
 type fetching struct {
 	w    io.Writer
 	file string
-	bar  *bar
+	task *console.Task
 }
 
 // barUnit is what a bar counts: KiB, so that large files fit an int everywhere.
@@ -150,7 +151,7 @@ func (s *fetching) progress(p hub.Progress) {
 	if p.Total == 0 {
 		return
 	}
-	if s.bar == nil || s.file != p.File {
+	if s.task == nil || s.file != p.File {
 		s.finish()
 		if p.Total < 1<<20 {
 			return // it is over before anybody has read it
@@ -160,12 +161,12 @@ func (s *fetching) progress(p hub.Progress) {
 		} else {
 			fmt.Fprintf(s.w, "fetching %s, %s\n", p.File, hub.Size(p.Total))
 		}
-		s.file, s.bar = p.File, newBar(s.w, "KiB", int(p.Total/barUnit))
+		s.file, s.task = p.File, console.Of(s.w).Begin(p.File, int(p.Done/barUnit), int(p.Total/barUnit))
 	}
-	s.bar.set(int(p.Done/barUnit), p.File)
+	s.task.Set(int(p.Done/barUnit), "KiB")
 }
 
 func (s *fetching) finish() {
-	s.bar.finish()
-	s.bar, s.file = nil, ""
+	s.task.End()
+	s.task, s.file = nil, ""
 }

@@ -175,7 +175,7 @@ func (r *modelInfo) print(w io.Writer) error {
 		}
 	}
 	if r.EditedFrom != "" {
-		if _, err := fmt.Fprintf(w, "edits: %d, made to the model with sha256 %.12s…; keyhole edits list %s shows the edits\n\n", len(r.Edits), r.EditedFrom, r.Path); err != nil {
+		if _, err := fmt.Fprintf(w, "edits: %d, made to the model with sha256 %.12s…; keyhole edits list %s shows the edits\n\n", len(r.Edits), r.EditedFrom, shell(r.Path)); err != nil {
 			return err
 		}
 	}
@@ -183,7 +183,7 @@ func (r *modelInfo) print(w io.Writer) error {
 	for _, s := range r.Sites {
 		t.Add(report.Text(s.Name), report.Text(fmt.Sprint(s.Block)), report.Text(s.Role), report.Text(fmt.Sprint(s.In)), report.Text(fmt.Sprint(s.Out)))
 	}
-	return t.WriteText(w, false)
+	return showTable(w, t)
 }
 
 // checkpointInfo is the JSON of inspect for a run or checkpoint.
@@ -351,7 +351,7 @@ func (r *checkpointInfo) print(w io.Writer) error {
 			t.Add(report.Text(n.Name), report.Text(s), report.Text(fmt.Sprintf("%.3e", r.StepSizes[s])), report.Text(fmt.Sprint(n.Parameters)), report.Text(fmt.Sprint(n.Rows)))
 		}
 	}
-	if err := t.WriteText(w, false); err != nil {
+	if err := showTable(w, t); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {

@@ -15,6 +15,7 @@ import (
 	_ "go4.org/unsafe/assume-no-moving-gc" // the newest version, without which gorgonia refuses new Go versions
 
 	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/internal/mmap"
 	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/internal/printable"
@@ -28,18 +29,20 @@ func main() {
 // failure, 2 for wrong use, 3 for an edit that did not do what it should, 128
 // plus the signal for an interrupt.
 func run(args []string) int {
-	ctx, stop := withSignals(context.Background())
+	stdout, stderr := console.New(os.Stdout, printable.New(os.Stdout)), console.New(os.Stderr, printable.New(os.Stderr))
+	stdout.Above(stderr)
+	ctx, stop := withSignals(context.Background(), stderr)
 	defer stop()
 	o := &options{}
 	root := commands(o)
 	root.SetArgs(args)
-	stdout, stderr := printable.New(os.Stdout), printable.New(os.Stderr)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	stderr.Rewrite(asCalled(root, os.Args[0]))
 	cmd, err := root.ExecuteContextC(ctx)
 	status := 0
 	if err != nil {
-		status = o.explain(stderr, cmd, err)
+		status = o.explain(stderr.Loud(), cmd, err)
 	}
 	// Half a character at the end is no reason for another exit status.
 	_ = stdout.Flush()
@@ -58,7 +61,7 @@ func (o *options) explain(w io.Writer, cmd *cobra.Command, err error) int {
 	case errors.Is(err, mpi.ErrStopped):
 		return 128 + int(syscall.SIGTERM)
 	case errors.As(err, &short):
-		o.say(os.Stderr, err)
+		o.say(w, err)
 		return 3
 	case errors.As(err, &failed):
 		o.say(w, err)
@@ -121,25 +124,39 @@ type interrupted struct{ signal syscall.Signal }
 
 func (i *interrupted) Error() string { return "interrupted by " + i.signal.String() }
 
-// withSignals ends ctx at SIGINT or SIGTERM, with the signal as its cause. A
-// second signal ends the program at once, unless a launcher started it.
-func withSignals(parent context.Context) (context.Context, func()) {
+// withSignals ends ctx at SIGINT or SIGTERM, with the signal as its cause, and says
+// so at once. A second signal ends the program, which says what that loses, unless
+// a launcher started it: that hands on what the terminal has sent already.
+func withSignals(parent context.Context, said *console.Console) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	ch := make(chan os.Signal, 2)
 	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
-	_, launched, _ := mpi.Launched()
+	job, launched, _ := mpi.Launched()
 	if launched {
 		signal.Notify(ch, jobSignals...)
 	}
 	go func() {
-		s, ok := <-ch
-		if !ok {
-			return
+		for n := 0; ; n++ {
+			s := <-ch
+			if n == 0 {
+				cancel(&interrupted{s.(syscall.Signal)})
+			}
+			switch {
+			case launched && n == 0 && job.Rank == 0:
+				fmt.Fprintln(said.Loud(), "finishing this step")
+			case !launched && n == 0:
+				fmt.Fprintln(said.Loud(), "finishing this step; press Ctrl-C again to stop now")
+			}
+			if launched || n == 0 {
+				continue
+			}
+			lost := said.Lost()
+			if lost == "" {
+				lost = "what this command had not written yet"
+			}
+			fmt.Fprintf(said.Loud(), "stopped; lost: %s\n", lost)
+			os.Exit(128 + int(s.(syscall.Signal)))
 		}
-		if !launched { // a launcher hands on what the terminal has sent already
-			signal.Stop(ch)
-		}
-		cancel(&interrupted{s.(syscall.Signal)})
 	}()
 	return ctx, func() {
 		signal.Stop(ch)

@@ -168,7 +168,7 @@ func forget(path string, ids []string) (_ *edit.Kept, err error) {
 	for _, id := range ids {
 		m, err := list.Forget(id)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w; see: keyhole edits list %s", path, err, path)
+			return nil, fmt.Errorf("%s: %w; see: keyhole edits list %s", path, err, shell(path))
 		}
 		list = m.(edit.Lister)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/pretrain"
 )
 
@@ -33,14 +34,14 @@ The embedded model and edits were made so.`,
 			if err := findData(c, &cfg.Facts.Path); err != nil {
 				return err
 			}
-			var b *bar
+			var b *console.Task
 			m, err := pretrain.Run(c.Context(), cfg, out, func(p pretrain.Progress) {
 				if b == nil {
-					b = newBar(c.ErrOrStderr(), "step", p.Steps)
+					b = console.Of(c.ErrOrStderr()).Begin("step", 0, p.Steps)
 				}
-				b.set(p.Step, fmt.Sprintf("loss %.4f", p.Loss))
+				b.Set(p.Step, "loss "+console.Short(p.Loss))
 			})
-			b.finish()
+			b.End()
 			if stop := stopped(c); stop != nil {
 				return stop
 			}
@@ -50,9 +51,9 @@ The embedded model and edits were made so.`,
 			if o.json {
 				return printJSON(c.OutOrStdout(), m)
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d parameters, %d facts in %d sentences, %.1f %% of them known; %d edits to train on, %d to validate, %d held out\nnext: keyhole train quickstart --set model.path=%s --set data.train=%s --set data.val=%s\n",
+			_, err = fmt.Fprintf(hinted(c), "%s: %d parameters, %d facts in %d sentences, %.1f %% of them known; %d edits to train on, %d to validate, %d held out\nnext: keyhole train quickstart --set model.path=%s --set data.train=%s --set data.val=%s\n",
 				out, m.Parameters, m.Facts, m.Sentences, 100*m.Known, m.Train, m.Val, m.Test,
-				filepath.Join(out, pretrain.ModelDir), filepath.Join(out, pretrain.TrainFile), filepath.Join(out, pretrain.ValFile))
+				shell(filepath.Join(out, pretrain.ModelDir)), shell(filepath.Join(out, pretrain.TrainFile)), shell(filepath.Join(out, pretrain.ValFile)))
 			return err
 		},
 	}

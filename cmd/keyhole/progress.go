@@ -4,41 +4,62 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strings"
 	"time"
 
 	"keyhole.example/keyhole/edit/stats"
 	"keyhole.example/keyhole/eval"
+	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/train"
 )
 
 // screen shows people how long work goes on: training, evaluations and the
 // collection of statistics, one at a time.
 type screen struct {
-	w     io.Writer
-	bar   *bar
-	label string // of the evaluation that the bar shows
-	pad   int    // width that labels of evaluations are padded to
+	c     *console.Console
+	task  *console.Task
+	name  string // of the evaluation that the task is
+	which string // of how many evaluations this is one: "2/7 rome"
+	kept  string // where an evaluation's lines are kept as they come; "": nowhere
+
 	edits int
 	start time.Time
+	saved int // step of the last checkpoint
+	step  int
 }
 
-func newScreen(w io.Writer) *screen { return &screen{w: w} }
+func newScreen(w io.Writer) *screen { return &screen{c: console.Of(w)} }
 
-func (p *screen) say(format string, args ...any) { fmt.Fprintf(p.w, format+"\n", args...) }
+func (p *screen) say(format string, args ...any) { fmt.Fprintf(p.c, format+"\n", args...) }
+
+// named is the name of a task among several.
+func (p *screen) named(what string) string {
+	if p.which == "" {
+		return what
+	}
+	return p.which + ": " + what
+}
+
+// Comparing implements compare.Watcher.
+func (p *screen) Comparing(label string, i, n int) { p.which = fmt.Sprintf("%d/%d %s", i, n, label) }
 
 // Started implements train.Observer.
 func (p *screen) Started(done, steps int) {
-	p.start, p.bar = time.Now(), newBar(p.w, "step", steps)
-	p.bar.last = barParts * done / max(steps, 1)
-	p.bar.set(done, "")
+	p.start, p.edits, p.saved, p.step = time.Now(), 0, done, done
+	p.task = p.c.Begin(p.named("step"), done, steps)
+	p.task.Loses(func() string {
+		if p.step == p.saved {
+			return "nothing but the step in progress"
+		}
+		return fmt.Sprintf("steps %d to %d, behind the last checkpoint", p.saved+1, p.step)
+	})
 }
 
 // Stepped implements train.Observer.
 func (p *screen) Stepped(m train.Metrics, edits int) {
 	p.edits += edits
+	p.step = m.Step
 	rate := float64(p.edits) / time.Since(p.start).Seconds()
-	p.bar.set(m.Step, fmt.Sprintf("loss %.4f  edit %.3f  loc %.2e  %.1f edits/s", m.Total, m.Edit, m.Loc, rate))
+	p.task.Set(m.Step, console.Short(rate)+" edits/s", "loss "+console.Short(m.Total), "edit "+console.Short(m.Edit), "loc "+console.Short(m.Loc))
 }
 
 // Validated implements train.Observer.
@@ -47,18 +68,19 @@ func (p *screen) Validated(m train.Metrics, best bool) {
 	if best {
 		mark = "  best"
 	}
-	p.bar.line("validation at step %d: loss %.4f  edit_acc %.3f  stability %.3f  loc %.2e%s", m.Step, m.Total, m.Right, m.Stability, m.Loc, mark)
+	p.say("validation at step %d: loss %.4f  edit_acc %.3f  stability %.3f  loc %.2e%s", m.Step, m.Total, m.Right, m.Stability, m.Loc, mark)
 }
 
 // Saved implements train.Observer.
 func (p *screen) Saved(dir string) {
-	if !isTerminal(p.w) {
-		fmt.Fprintf(p.w, "saved %s\n", dir)
+	p.saved = p.step
+	if !p.c.Bold() {
+		p.say("saved %s", dir)
 	}
 }
 
 // Skipped implements train.Observer.
-func (p *screen) Skipped(id string, err error) { p.bar.line("left out edit %s: %v", id, err) }
+func (p *screen) Skipped(id string, err error) { p.say("left out edit %s: %v", id, err) }
 
 // Found implements workbench.Trainee.
 func (p *screen) Found(dir string, step int, done bool) {
@@ -74,11 +96,12 @@ func (p *screen) Ended(string, int) { p.finish() }
 
 // Collecting implements workbench.Watcher.
 func (p *screen) Collecting(text string, done, total int) {
-	if p.bar == nil {
+	if p.task == nil {
 		p.say("collecting statistics from %s", text)
-		p.bar = newBar(p.w, "tokens", total)
+		p.task = p.c.Begin(p.named("tokens"), 0, total)
+		p.task.Loses(func() string { return "the statistics collected so far" })
 	}
-	p.bar.set(done, "")
+	p.task.Set(done)
 }
 
 // Collected implements workbench.Watcher.
@@ -91,20 +114,30 @@ func (p *screen) Collected(text string, moments []*stats.Moment) {
 
 // Evaluating implements compare.Watcher.
 func (p *screen) Evaluating(label string, e eval.Progress) {
-	if p.bar == nil || p.label != label {
+	if p.task == nil || p.name != label {
 		p.finish()
-		p.bar, p.label = newBar(p.w, fmt.Sprintf("%-*s", p.pad, label), e.Total), label
+		name := label
+		if p.which != "" {
+			name = p.which
+		}
+		p.task, p.name = p.c.Begin(name, e.Done, e.Total), label
+		p.task.Loses(func() string {
+			if p.kept == "" {
+				return "what was evaluated: --out keeps it as it comes"
+			}
+			return "the edits in progress; what was evaluated before is in " + p.kept
+		})
 	}
-	note := ""
+	var facts []string
 	for _, f := range []struct {
 		name string
 		mean float64
 	}{{"reliability", e.Reliability}, {"locality", e.Locality}} {
 		if !math.IsNaN(f.mean) {
-			note += fmt.Sprintf("%s %.3f  ", f.name, f.mean)
+			facts = append(facts, f.name+" "+console.Short(f.mean))
 		}
 	}
-	p.bar.set(e.Done, strings.TrimSpace(note))
+	p.task.Set(e.Done, facts...)
 }
 
 // Evaluated implements compare.Watcher.
@@ -115,8 +148,8 @@ func (p *screen) Evaluated(label string, err error) {
 	}
 }
 
-// finish leaves a bar as it stands.
+// finish leaves the line as it stands.
 func (p *screen) finish() {
-	p.bar.finish()
-	p.bar = nil
+	p.task.End()
+	p.task = nil
 }

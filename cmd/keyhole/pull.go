@@ -97,7 +97,7 @@ func modelsCommand(o *options) *cobra.Command {
 			for _, m := range l.Models {
 				t.Add(report.Text(m.Name), report.Text(sizeText(m.Size)), report.Text(m.License), report.Text(m.About))
 			}
-			return t.WriteText(c.OutOrStdout(), false)
+			return showTable(c.OutOrStdout(), t)
 		},
 	}
 }
@@ -166,7 +166,7 @@ func (l *listed) printCached(w io.Writer, what string) error {
 		}
 		t.Add(report.Text(r.Name), report.Text(sizeText(r.Bytes)), report.Text(fmt.Sprint(len(r.Files))), report.Text(state))
 	}
-	if err := t.WriteText(w, false); err != nil {
+	if err := showTable(w, t); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "in %s\n\n", l.Cache)
@@ -185,7 +185,7 @@ func (l *listed) printKnown(w io.Writer) error {
 		}
 		t.Add(report.Text(d.Name), report.Text(here), report.Text(sizeText(d.Size)), report.Text(d.License), report.Text(d.About))
 	}
-	return t.WriteText(w, false)
+	return showTable(w, t)
 }
 
 // sizeText is a size for a table; 0 stands for an unknown one.

@@ -89,6 +89,11 @@ func (q *quick) all() error {
 	if err != nil {
 		return err
 	}
+	if !q.o.json {
+		if err := showTable(q.c.OutOrStdout(), r.Table()); err != nil {
+			return err
+		}
+	}
 	q.say("\n4. Make one edit.")
 	record, err := shownRecord()
 	if err != nil {
@@ -101,7 +106,7 @@ func (q *quick) all() error {
 	if q.o.json {
 		return printJSON(q.c.OutOrStdout(), quickstarted{q.run, learned, r, n, e})
 	}
-	return q.print(r, e, record.Subject)
+	return q.print(e, record.Subject)
 }
 
 // train makes sure that the run folder holds a trained editor.
@@ -110,7 +115,7 @@ func (q *quick) train() error {
 	err := m.Train(q.c.Context(), "quickstart", q.set(), q.run)
 	var stop *interrupted
 	if errors.As(err, &stop) {
-		q.say("the training is saved; type the same command again to go on, or: keyhole resume %s", q.run)
+		q.say("the training is saved; type the same command again to go on, or: keyhole resume %s", shell(q.run))
 	}
 	return err
 }
@@ -194,28 +199,25 @@ func shownRecord() (*data.Edit, error) {
 	return nil, errors.New("the embedded edits have no paraphrase with an unrelated prompt")
 }
 
-func (q *quick) print(r *compare.Result, e *editResult, subject string) error {
+func (q *quick) print(e *editResult, subject string) error {
 	w := q.c.OutOrStdout()
-	if err := showTable(w, r.Table()); err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(w, "\nOne edit: %q shall be answered with %q.\n", e.Prompt, e.Target); err != nil {
+	if _, err := fmt.Fprintf(w, "%q shall be answered with %q.\n", e.Prompt, e.Target); err != nil {
 		return err
 	}
 	if err := (&editFlags{}).print(w, e); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, `
+	_, err := fmt.Fprintf(hinted(q.c), `
 Next:
-  keyhole edit %[1]s --prompt %[2]q --target %[3]q --save edited
+  keyhole edit %[1]s --prompt %[2]s --target %[3]s --save edited
       write the edited model as a Hugging Face folder
   keyhole eval %[1]s --data embedded --all
       every figure behind the table's first row
-  keyhole trace embedded --prompt %[2]q --subject %[4]q --out traced
+  keyhole trace embedded --prompt %[2]s --subject %[4]s --out traced
       where the model keeps the fact
   keyhole inspect %[1]s
       what was trained
 The table with plots: %[5]s
-`, q.run, e.Prompt, e.Target, subject, filepath.Join(q.run, "compare", "report.html"))
+`, shell(q.run), shell(e.Prompt), shell(e.Target), shell(subject), filepath.Join(q.run, "compare", "report.html"))
 	return err
 }

@@ -6,12 +6,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole.example/keyhole/internal/printable"
+	"keyhole.example/keyhole/internal/console"
 )
 
 // options are the flags that every command has.
 type options struct {
 	json       bool
+	quiet      bool
+	wide       bool
 	cpuProfile string
 	membership
 }
@@ -38,6 +40,8 @@ Start with:  keyhole quickstart`,
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print one JSON object for machines")
+	root.PersistentFlags().BoolVarP(&o.quiet, "quiet", "q", false, "print results and errors alone")
+	root.PersistentFlags().BoolVar(&o.wide, "wide", false, "show every column of tables, however wide the terminal is")
 	root.PersistentFlags().StringVar(&o.cpuProfile, "cpu-profile", "", "write a CPU profile to this `file`, for go tool pprof")
 	for _, g := range []cobra.Group{
 		{ID: "learn", Title: "Learn to edit:"}, {ID: "edit", Title: "Edit and measure:"},
@@ -61,8 +65,28 @@ Start with:  keyhole quickstart`,
 	completing(root)
 	profiled(root, o)
 	joined(root, o)
+	speaking(root, o)
 	markFailures(root)
 	return root
+}
+
+// speaking makes the commands below c as quiet, and as wide, as the flags say.
+func speaking(c *cobra.Command, o *options) {
+	if inner := c.RunE; inner != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			out, err := console.Of(c.OutOrStdout()), console.Of(c.ErrOrStderr())
+			if o.quiet {
+				err.Quiet()
+			}
+			if o.wide {
+				out.Wide()
+			}
+			return inner(c, args)
+		}
+	}
+	for _, sub := range c.Commands() {
+		speaking(sub, o)
+	}
 }
 
 // exactly demands n arguments.
@@ -98,9 +122,7 @@ func group(use, short, example string, subs ...*cobra.Command) *cobra.Command {
 
 // printJSON writes v as the one object that --json promises.
 func printJSON(w io.Writer, v any) error {
-	if p, ok := w.(*printable.Writer); ok {
-		p.JSON()
-	}
+	console.Of(w).JSON()
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")

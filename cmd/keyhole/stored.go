@@ -56,7 +56,7 @@ func (s storedEdits) print(w io.Writer) error {
 	for _, e := range s.Edits {
 		t.Add(report.Text(e.ID), report.Text(oneLine(e.Prompt)), report.Text(oneLine(e.Target)))
 	}
-	return t.WriteText(w, false)
+	return showTable(w, t)
 }
 
 // existingStore opens a store that has to be there.
@@ -126,7 +126,7 @@ func unstore(path string, ids []string) (_ *ike.Store, err error) {
 	}
 	for _, id := range ids {
 		if err := s.Remove(id); err != nil {
-			return nil, fmt.Errorf("%w; see: keyhole edits list %s", err, path)
+			return nil, fmt.Errorf("%w; see: keyhole edits list %s", err, shell(path))
 		}
 	}
 	return s, s.Save()

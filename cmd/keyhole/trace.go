@@ -17,6 +17,7 @@ import (
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/trace"
@@ -178,8 +179,8 @@ func (f *traceFlags) one(c *cobra.Command, b *workbench.Bench, cfg trace.Config,
 	if err != nil {
 		return err
 	}
-	bar := newBar(c.ErrOrStderr(), "trace "+cfg.Restore, b.Model.Config.Layers)
-	t.Progress = func(done, _ int) { bar.set(done, "") }
+	task := console.Of(c.ErrOrStderr()).Begin("trace "+cfg.Restore, 0, b.Model.Config.Layers)
+	t.Progress = func(done, _ int) { task.Set(done) }
 	q := f.query
 	q.Join, q.Occurrence = f.how.Join, f.how.Occurrence
 	var marked text.Occurrence
@@ -190,7 +191,7 @@ func (f *traceFlags) one(c *cobra.Command, b *workbench.Bench, cfg trace.Config,
 		q.Occurrence = marked
 	}
 	r, err := t.Trace(c.Context(), q)
-	bar.finish()
+	task.End()
 	if stop := stopped(c); stop != nil {
 		return stop
 	}
@@ -220,12 +221,13 @@ func (f *traceFlags) average(c *cobra.Command, b *workbench.Bench, cfg trace.Con
 		return err
 	}
 	var mean trace.Average
-	bar := newBar(c.ErrOrStderr(), "trace "+cfg.Restore, limit)
+	task := console.Of(c.ErrOrStderr()).Begin("trace "+cfg.Restore, 0, limit)
+	task.Loses(func() string { return "the fact in progress; those before are in " + f.out })
 	err = f.traceAll(c, t, log, facts.Items, limit, func(r *trace.Result) error {
-		bar.set(mean.N()+1, fmt.Sprintf("%d unknown", out.Unknown))
+		task.Set(mean.N()+1, fmt.Sprintf("%d unknown", out.Unknown))
 		return mean.Add(r)
 	}, out)
-	bar.finish()
+	task.End()
 	if err := errorAfter(err, log.close()); err != nil {
 		if stopped(c) != nil && log.file != nil {
 			fmt.Fprintf(c.ErrOrStderr(), "what was traced is in %s; type the same command again to go on\n", f.out)
@@ -304,7 +306,7 @@ func (f *traceFlags) write(name string, v any, rows [][]string, draw func(path s
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(base+".txt", func(w io.Writer) error { return tableOf(rows).WriteText(w, false) }); err != nil {
+	if err := atomicfile.Write(base+".txt", func(w io.Writer) error { return tableOf(rows).WriteText(w, report.Layout{}) }); err != nil {
 		return err
 	}
 	for _, ext := range []string{".png", ".svg"} {
@@ -339,7 +341,7 @@ func (t *traced) print(w io.Writer) error {
 	for _, r := range t.Results {
 		token, block := r.Best()
 		fmt.Fprintf(&b, "\n%s: p(%s) is %.4f, corrupted %.4f; best restored by token %q in block %d\n", r.Restore, oneLine(r.Answer), r.Clean, r.Corrupted, r.Label(token), block)
-		if err := tableOf(bestOnly(r)).WriteText(&b, false); err != nil {
+		if err := tableOf(bestOnly(r)).WriteText(&b, layoutOf(w)); err != nil {
 			return err
 		}
 	}
@@ -355,7 +357,7 @@ func (t *traced) print(w io.Writer) error {
 			}
 			rows = append(rows, []string{e.Tokens, fmt.Sprint(best), fmt.Sprintf("%+.4f ± %.4f", e.Blocks[best].Mean, e.Blocks[best].Band)})
 		}
-		if err := tableOf(rows).WriteText(&b, false); err != nil {
+		if err := tableOf(rows).WriteText(&b, layoutOf(w)); err != nil {
 			return err
 		}
 	}

@@ -154,11 +154,11 @@ func noRun(path string) error {
 	}
 	switch {
 	case filepath.Base(folder) == "checkpoints":
-		return fmt.Errorf("%s %s; resume wants the run folder that it is in: keyhole resume %s", path, what, filepath.Dir(folder))
+		return fmt.Errorf("%s %s; resume wants the run folder that it is in: keyhole resume %s", path, what, shell(filepath.Dir(folder)))
 	case isFile(filepath.Join(path, "manifest.json")):
 		return fmt.Errorf("%s is a checkpoint; resume wants a run folder, which has config.yaml and checkpoints/", path)
 	}
-	return fmt.Errorf("%s is no run folder: it has no config.yaml; start one with keyhole train CONFIG --out %s", path, path)
+	return fmt.Errorf("%s is no run folder: it has no config.yaml; start one with: keyhole train quickstart --out %s (keyhole config explain lists other presets)", path, shell(path))
 }
 
 // runLoop trains, showing progress, and prints what came of it.
@@ -207,7 +207,7 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 	err = workbench.Run(c.Context(), l)
 	p.finish()
 	if isInterrupt(err) || errors.Is(err, mpi.ErrStopped) {
-		fmt.Fprintf(c.ErrOrStderr(), "saved step %d; go on with: keyhole resume %s\n", l.Step(), dir)
+		fmt.Fprintf(c.ErrOrStderr(), "saved step %d; go on with: keyhole resume %s\n", l.Step(), shell(dir))
 		return err
 	}
 	if err != nil {
@@ -220,7 +220,7 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 			PeakBytes      int64 `json:"peak_bytes,omitempty"` // missing where the system does not tell
 		}{l.Summary(), need, resident.PeakBytes()})
 	}
-	return printSummary(c.OutOrStdout(), l.Summary(), dir)
+	return printSummary(hinted(c), l.Summary(), dir)
 }
 
 // lastGone names the checkpoint that a run saved last, if somebody deleted it.
@@ -249,6 +249,6 @@ func printSummary(w io.Writer, s train.Summary, dir string) error {
 	if peak := resident.PeakBytes(); peak > 0 {
 		memory = ", peak memory " + report.Bytes(peak)
 	}
-	_, err := fmt.Fprintf(w, "%s: %d steps, %d edits%s%s\nnext: keyhole eval %s --data FILE\n", dir, s.Step, s.Edits, best, memory, dir)
+	_, err := fmt.Fprintf(w, "%s: %d steps, %d edits%s%s\nnext: keyhole eval %s --data embedded --limit 100, or another file of edits\n", dir, s.Step, s.Edits, best, memory, shell(dir))
 	return err
 }

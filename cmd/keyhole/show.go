@@ -1,0 +1,85 @@
+package main
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"keyhole.example/keyhole/internal/console"
+	"keyhole.example/keyhole/report"
+)
+
+// layoutOf is how tables stand on w: within the columns of a terminal, with the
+// best cells in bold.
+func layoutOf(w io.Writer) report.Layout {
+	c := console.Of(w)
+	return report.Layout{Width: c.Width(), Bold: c.Bold(), Wide: "--wide shows them"}
+}
+
+// showTable writes a table.
+func showTable(w io.Writer, t *report.Table) error {
+	l := layoutOf(w)
+	if l.Bold {
+		w = console.Of(w).Raw() // its texts are escaped
+	}
+	return t.WriteText(w, l)
+}
+
+// shell are words as a shell reads them back.
+func shell(words ...string) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = console.Shell(w)
+	}
+	return strings.Join(out, " ")
+}
+
+// program is how the program was called, so that a hint can be typed as it is
+// printed.
+func program(called string) string {
+	if strings.Contains(filepath.ToSlash(called), "/go-build") {
+		return "go run ./cmd/keyhole"
+	}
+	if !strings.ContainsAny(called, `/\`) {
+		return called
+	}
+	if found, err := exec.LookPath("keyhole"); err == nil {
+		a, errA := os.Stat(found)
+		b, errB := os.Stat(called)
+		if errA == nil && errB == nil && os.SameFile(a, b) {
+			return "keyhole"
+		}
+	}
+	return console.Shell(called)
+}
+
+// asCalled makes the commands of root in a text begin as the program was called.
+func asCalled(root *cobra.Command, called string) func([]byte) []byte {
+	var names []string
+	for _, c := range root.Commands() {
+		names = append(names, c.Name())
+	}
+	command := regexp.MustCompile(`\bkeyhole (` + strings.Join(names, "|") + `)\b`)
+	to := []byte(strings.ReplaceAll(program(called), "$", "$$") + " $1")
+	return func(p []byte) []byte { return command.ReplaceAll(p, to) }
+}
+
+// hinted is the command's output, for hints that can be typed as they are printed.
+func hinted(c *cobra.Command) io.Writer {
+	return rewriter{c.OutOrStdout(), asCalled(c.Root(), os.Args[0])}
+}
+
+type rewriter struct {
+	io.Writer
+	edit func([]byte) []byte
+}
+
+func (r rewriter) Write(p []byte) (int, error) {
+	_, err := r.Writer.Write(r.edit(p))
+	return len(p), err
+}
