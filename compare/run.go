@@ -13,6 +13,7 @@ import (
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/eval"
 	"keyhole.example/keyhole/internal/lock"
+	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/internal/resident"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/train"
@@ -47,6 +48,7 @@ type Runner struct {
 	// Read reads a training configuration by path or by the name of a preset.
 	Read    func(name string, into any, set []string) (*configs.Resolved, error)
 	Watcher Watcher
+	Team    mpi.Team // processes that compare together, each of which calls Run; nil: this one alone
 
 	set    *data.Set
 	shared *workbench.Bench // base model of the editors that need no training
@@ -61,20 +63,18 @@ func (m *Runner) Run(ctx context.Context) (*Result, error) {
 	if m.set, err = m.load(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Join(m.Dir, "editors"), 0o777); err != nil {
-		return nil, fmt.Errorf("compare: %w", err)
-	}
-	held, err := lock.Folder(m.Dir)
+	unlock, err := m.claim()
 	if err != nil {
-		return nil, fmt.Errorf("compare: %w", err)
+		return nil, err
 	}
-	defer held.Unlock()
+	defer unlock()
 	out := &Result{Editors: map[string]*eval.Report{}, Failed: map[string]string{}}
 	for i, e := range m.Editors {
 		m.Watcher.Comparing(e.Label(), i+1, len(m.Editors))
 		r, err := m.one(ctx, e)
-		if ctx.Err() != nil {
-			return nil, errors.Join(context.Cause(ctx), m.close())
+		stop, failed := mpi.Any(m.Team, ctx.Err() != nil)
+		if stop || failed != nil {
+			return nil, errors.Join(cmp.Or(context.Cause(ctx), failed, mpi.ErrStopped), m.close())
 		}
 		m.Watcher.Evaluated(e.Label(), err)
 		if err != nil {
@@ -91,6 +91,20 @@ func (m *Runner) Run(ctx context.Context) (*Result, error) {
 		return nil, fmt.Errorf("compare: no editor could be evaluated; the first says: %s", out.Failed[m.Editors[0].Label()])
 	}
 	return out, out.comparable()
+}
+
+// claim makes the folder and locks it, which process 0 does for all.
+func (m *Runner) claim() (unlock func() error, err error) {
+	held := &lock.Lock{}
+	if mpi.Leads(m.Team) {
+		if err = os.MkdirAll(filepath.Join(m.Dir, "editors"), 0o777); err == nil {
+			held, err = lock.Folder(m.Dir)
+		}
+		if err != nil {
+			held, err = &lock.Lock{}, fmt.Errorf("compare: %w", err)
+		}
+	}
+	return held.Unlock, mpi.Agree(m.Team, err)
 }
 
 func (m *Runner) load() (*data.Set, error) {
@@ -113,7 +127,7 @@ func (m *Runner) close() error {
 // one evaluates one editor.
 func (m *Runner) one(ctx context.Context, e Entry) (*eval.Report, error) {
 	b, err := m.open(ctx, e)
-	if err != nil {
+	if err = mpi.Agree(m.Team, err); err != nil {
 		return nil, err
 	}
 	protocol, err := eval.FindProtocol(m.Protocol)
@@ -122,7 +136,7 @@ func (m *Runner) one(ctx context.Context, e Entry) (*eval.Report, error) {
 	}
 	o := eval.Options{
 		Set: m.set, Limit: m.Data.Limit, Protocol: protocol, Batch: m.Batch, Rounds: m.Rounds, MaxLen: m.MaxLen, Metrics: m.Metrics,
-		Seed: m.Seed, Out: m.results(e.Label()), Progress: func(p eval.Progress) { m.Watcher.Evaluating(e.Label(), p) },
+		Seed: m.Seed, Out: m.results(e.Label()), Team: m.Team, Progress: func(p eval.Progress) { m.Watcher.Evaluating(e.Label(), p) },
 	}
 	if o.Ability, err = workbench.AbilityText(m.Ability); err != nil {
 		return nil, err
@@ -179,7 +193,7 @@ func (m *Runner) Train(ctx context.Context, config string, set []string, dir str
 	if err != nil {
 		return err
 	}
-	return workbench.Ensure(ctx, cfg, r, dir, m.Watcher)
+	return workbench.Ensure(ctx, m.Team, cfg, r, dir, m.Watcher)
 }
 
 // comparable refuses results that were not measured in the same way.

@@ -111,18 +111,23 @@ func (l *Loop) Run(ctx context.Context) error {
 			}
 		}
 	}
-	if l.savedAt != l.state.Step || l.state.Step == 0 {
-		if err := l.save(); err != nil {
-			return err
-		}
-	}
-	if err := l.summarise(); err != nil {
+	if err := mpi.Agree(l.team, l.saveLast()); err != nil { // others may read what process 0 writes
 		return err
 	}
 	if err := context.Cause(ctx); err != nil || !stop {
 		return err
 	}
 	return mpi.ErrStopped
+}
+
+// saveLast saves the present step, unless it is saved, and what the run has come to.
+func (l *Loop) saveLast() error {
+	if l.savedAt != l.state.Step || l.state.Step == 0 {
+		if err := l.save(); err != nil {
+			return err
+		}
+	}
+	return l.summarise()
 }
 
 // window is the number of examples of the next optimiser step. The reference's

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/train"
 )
 
@@ -21,10 +22,15 @@ type Trainee interface {
 }
 
 // Ensure trains with a config in a folder, or goes on there, or finds that the
-// folder holds what is wanted already.
-func Ensure(ctx context.Context, cfg train.Config, r *configs.Resolved, dir string, w Trainee) error {
-	resume := isDir(filepath.Join(dir, "checkpoints"))
-	l, err := train.Start(cfg, r, dir, resume, Sources(), w)
+// folder holds what is wanted already. The processes of a team call it together.
+func Ensure(ctx context.Context, team mpi.Team, cfg train.Config, r *configs.Resolved, dir string, w Trainee) error {
+	resume, err := mpi.Any(team, mpi.Leads(team) && isDir(filepath.Join(dir, "checkpoints")))
+	if err != nil {
+		return err
+	}
+	src := Sources()
+	src.Team = team
+	l, err := train.Start(cfg, r, dir, resume, src, w)
 	if err != nil {
 		return err
 	}

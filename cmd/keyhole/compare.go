@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/compare"
+	"keyhole.example/keyhole/internal/mpi"
 )
 
 func compareCommand(o *options) *cobra.Command {
@@ -39,7 +40,7 @@ that were measured differently are refused.`,
 			if out == "" {
 				out = filepath.Join("runs", strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0])))
 			}
-			r, err := runComparison(c, cfg, out)
+			r, err := runComparison(c, o, cfg, out)
 			if err != nil {
 				return err
 			}
@@ -60,10 +61,11 @@ that were measured differently are refused.`,
 }
 
 // runComparison compares, in a folder, and writes the reports.
-func runComparison(c *cobra.Command, cfg compare.Config, dir string) (*compare.Result, error) {
+func runComparison(c *cobra.Command, o *options, cfg compare.Config, dir string) (*compare.Result, error) {
 	shown := newScreen(c.ErrOrStderr())
 	shown.kept = dir
-	m := &compare.Runner{Config: cfg, Dir: dir, Read: readLocated(c), Watcher: shown}
+	cfg.Threads = o.threadsFor(cfg.Threads)
+	m := &compare.Runner{Config: cfg, Dir: dir, Read: readLocated(c), Watcher: shown, Team: o.team()}
 	r, err := m.Run(c.Context())
 	if stop := stopped(c); stop != nil {
 		fmt.Fprintf(c.ErrOrStderr(), "what was done is in %s; type the same command again to go on\n", dir)
@@ -72,7 +74,10 @@ func runComparison(c *cobra.Command, cfg compare.Config, dir string) (*compare.R
 	if err != nil {
 		return nil, err
 	}
-	return r, m.Write(r)
+	if mpi.Leads(m.Team) {
+		err = m.Write(r)
+	}
+	return r, mpi.Agree(m.Team, err)
 }
 
 func printComparison(w io.Writer, r *compare.Result) error {

@@ -158,7 +158,7 @@ func (q *quick) compare() (*compare.Result, error) {
 			e.Set = append(e.Set, q.set()...)
 		}
 	}
-	return runComparison(q.c, cfg, filepath.Join(q.run, "compare"))
+	return runComparison(q.c, q.o, cfg, filepath.Join(q.run, "compare"))
 }
 
 // edit makes one held-out edit with the trained editor.

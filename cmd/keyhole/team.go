@@ -11,10 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/internal/mpi"
+	"keyhole.example/keyhole/report"
 )
 
 // shared are the commands whose work several processes do together.
-var shared = []string{"train", "resume", "eval"}
+var shared = []string{"train", "resume", "eval", "compare"}
 
 // membership is this process's part in a job of several; the zero value is none.
 type membership struct {
@@ -92,6 +93,16 @@ func (m *membership) join(c *cobra.Command) error {
 		fmt.Fprintf(c.ErrOrStderr(), "%d processes on %s take part, with %s\n", m.world.Size(), machines, m.world.Library())
 	}
 	return nil
+}
+
+// sayTraffic says what steps cost this process beside computing.
+func (m *membership) sayTraffic(w io.Writer, took time.Duration, steps int) {
+	if mpi.Alone(m.team()) || steps == 0 {
+		return
+	}
+	t := m.world.Traffic()
+	fmt.Fprintf(w, "each step %s came from other processes, in %d calls; process 0 spent %.0f %% of %s in them\n",
+		report.Bytes(t.Received/int64(steps)), t.Calls/steps, 100*t.Time.Seconds()/took.Seconds(), took.Round(time.Second/10))
 }
 
 // told tells whether all processes know of an error, so that one of them says it.

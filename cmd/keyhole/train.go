@@ -204,8 +204,10 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 	} else {
 		fmt.Fprintf(c.ErrOrStderr(), "%s %s, so there is nothing to do\n", dir, whyDone(l.Summary()))
 	}
+	began, first := time.Now(), l.Step()
 	err = workbench.Run(c.Context(), l)
 	p.finish()
+	o.sayTraffic(c.ErrOrStderr(), time.Since(began), l.Step()-first)
 	if isInterrupt(err) || errors.Is(err, mpi.ErrStopped) {
 		fmt.Fprintf(c.ErrOrStderr(), "saved step %d; go on with: keyhole resume %s\n", l.Step(), shell(dir))
 		return err

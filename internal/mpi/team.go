@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"time"
 )
 
 // Team is processes that do one thing together. All of them make the same calls
@@ -25,6 +26,13 @@ type Team interface {
 }
 
 var _ Team = (*World)(nil)
+
+// Traffic is what a process has exchanged with the others.
+type Traffic struct {
+	Calls          int
+	Sent, Received int64         // bytes
+	Time           time.Duration // in calls, most of it waiting for others to be there
+}
 
 // Alone reports whether there is no other process.
 func Alone(t Team) bool { return t == nil || t.Size() == 1 }

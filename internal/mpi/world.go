@@ -17,6 +17,7 @@ type World struct {
 	launch     Launch
 	all        []byte // what was gathered last
 	parts      [][]byte
+	traffic    Traffic
 }
 
 // Join makes this process take part in the job that it was launched in.
@@ -69,6 +70,9 @@ func (w *World) Host() string { return w.host }
 // Library names the library and its ABI.
 func (w *World) Library() string { return fmt.Sprintf("%s (%s)", w.lib.path, w.lib.name) }
 
+// Traffic is what this process has exchanged so far.
+func (w *World) Traffic() Traffic { return w.traffic }
+
 // most bounds the bytes of one call, whose counts are 32-bit numbers.
 const most = 1 << 30
 
@@ -91,6 +95,9 @@ func (w *World) Gather(mine []byte) ([][]byte, error) {
 		total += sizes[r]
 		longest = max(longest, sizes[r])
 	}
+	w.traffic.Calls++
+	w.traffic.Sent += int64(len(mine))
+	w.traffic.Received += int64(total - len(mine))
 	if cap(w.all) < total+1 {
 		w.all = make([]byte, total+1) // one more, so that there is always an address
 	}
@@ -178,6 +185,7 @@ func (w *World) wait(call string, begin func(request *uintptr) int32) error {
 		return w.failure(call, code)
 	}
 	start, nap := time.Now(), 20*time.Microsecond
+	defer func() { w.traffic.Time += time.Since(start) }()
 	for {
 		var done int32
 		if code := w.lib.test(&request, &done, w.lib.noStatus); code != 0 {

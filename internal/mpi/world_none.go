@@ -24,6 +24,9 @@ func (*World) Host() string { return "" }
 // Library names none.
 func (*World) Library() string { return "" }
 
+// Traffic is none.
+func (*World) Traffic() Traffic { return Traffic{} }
+
 // Gather fails.
 func (*World) Gather([]byte) ([][]byte, error) { return nil, errNone }
 
