@@ -93,8 +93,8 @@ func Intercept(o *eager.Ops, a Adapter, spans []Span) (undo func()) {
 		}
 		for _, s := range spans {
 			prompt := nn.Range{Lo: s.Lo, Hi: s.Lo + s.Prompt}
-			r := a.Route(eager.RowsOf(x, prompt), eager.RowsOf(y, prompt))
-			a.Adapt(r, eager.RowsOf(x, s.Range), eager.RowsOf(y, s.Range), 0, s.Prompt)
+			r := a.Route(prompt.Of(x), prompt.Of(y))
+			a.Adapt(r, s.Range.Of(x), s.Range.Of(y), 0, s.Prompt)
 		}
 	}
 	return func() { o.OnLinear = before }

@@ -1,8 +1,6 @@
 package hypernet
 
 import (
-	"gorgonia.org/gorgonia"
-
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn/graph"
 )
@@ -13,9 +11,9 @@ import (
 func (l layer) buildAfter(b *graph.Builder, z, q graph.Node, f *Layout) graph.Node {
 	d := l.u.Rows
 	in := []graph.Node{z, q, b.Trainable(l.bias), b.Trainable(l.scale), b.Trainable(l.shift)}
-	return b.Apply(&graph.Op{
-		Name: "layer.after", Cols: d, WRT: []bool{l.residual, true, true, true, true},
-		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+	return b.Apply(&graph.Op{Cols: d, WRT: []bool{l.residual, true, true, true, true}, Kind: &graph.Kind{
+		Name: "layer.after",
+		Host: func(c *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 			out.Rows = in[1].Rows
 			l.modes(c.Engine, f, in[1], in[2:], func(i int, q, bias, scale, shift []float32) {
 				dst := out.Data[i*d : (i+1)*d]
@@ -31,11 +29,11 @@ func (l layer) buildAfter(b *graph.Builder, z, q graph.Node, f *Layout) graph.No
 			})
 			return nil
 		},
-		Diff: func(in gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
+		Grad: func(_ *graph.Builder, _ *graph.Op, in []graph.Node, _, grad graph.Node) []graph.Node {
 			args := append([]graph.Node{grad}, in[1:]...)
-			dq := b.Apply(&graph.Op{
-				Name: "layer.after.dq", Cols: d,
-				Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+			dq := b.Apply(&graph.Op{Cols: d, Kind: &graph.Kind{
+				Name: "layer.after.dq",
+				Host: func(c *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 					out.Rows = in[0].Rows
 					l.modes(c.Engine, f, in[1], in[2:], func(i int, q, bias, scale, _ []float32) {
 						g, dst := in[0].Data[i*d:(i+1)*d], out.Data[i*d:(i+1)*d]
@@ -47,10 +45,10 @@ func (l layer) buildAfter(b *graph.Builder, z, q graph.Node, f *Layout) graph.No
 					})
 					return nil
 				},
-			}, args...)
-			return gorgonia.Nodes{grad, dq, b.ColumnSums(dq), l.afterSums(b, f, "layer.after.dscale", true, args), l.afterSums(b, f, "layer.after.dshift", false, args)}
+			}}, args...)
+			return []graph.Node{grad, dq, b.ColumnSums(dq), l.afterSums(b, f, "layer.after.dscale", true, args), l.afterSums(b, f, "layer.after.dshift", false, args)}
 		},
-	}, in...)
+	}}, in...)
 }
 
 // modes calls fn for every row of q with the parameters of its mode. params: bias,
@@ -68,9 +66,9 @@ func (l layer) modes(e *kernel.Engine, f *Layout, q kernel.Matrix, params []kern
 // afterSums is the gradient of the scales, or of the shifts: [modes, D].
 func (l layer) afterSums(b *graph.Builder, f *Layout, name string, scales bool, args []graph.Node) graph.Node {
 	modes, d := l.scale.Rows, l.scale.Cols
-	return b.Apply(&graph.Op{
-		Name: name, Rows: modes, Cols: d, Accumulates: true,
-		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+	return b.Apply(&graph.Op{Rows: modes, Cols: d, Kind: &graph.Kind{
+		Name: name, Accumulates: true,
+		Host: func(c *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 			out.Rows = modes
 			if !c.Accumulate {
 				clear(out.Data[:modes*d])
@@ -95,5 +93,5 @@ func (l layer) afterSums(b *graph.Builder, f *Layout, name string, scales bool, 
 			})
 			return nil
 		},
-	}, args...)
+	}}, args...)
 }

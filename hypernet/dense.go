@@ -5,8 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"gorgonia.org/gorgonia"
-
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
@@ -67,9 +65,9 @@ func (dense) transform(_ *Net, b *graph.Builder, d *Group, z graph.Node, f *Layo
 		}
 		return c
 	}
-	full := b.Apply(&graph.Op{
-		Name: "naive.gradient", Rows: bound, Cols: n,
-		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+	full := b.Apply(&graph.Op{Rows: bound, Cols: n, Kind: &graph.Kind{
+		Name: "naive.gradient",
+		Host: func(c *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 			out.Rows = blocks()
 			if out.Rows > bound {
 				return fmt.Errorf("more weights than factor rows; use at least one row for each")
@@ -86,7 +84,7 @@ func (dense) transform(_ *Net, b *graph.Builder, d *Group, z graph.Node, f *Layo
 			}
 			return nil
 		},
-	}, z)
+	}}, z)
 	mapped := b.MatMul(full, b.Trainable(d.whole), true)
 	return wholeRows(b, d, mapped, f, bound*d.In, blocks)
 }
@@ -95,9 +93,9 @@ func (dense) transform(_ *Net, b *graph.Builder, d *Group, z graph.Node, f *Layo
 func wholeRows(b *graph.Builder, d *Group, mapped graph.Node, f *Layout, bound int, blocks func() int) graph.Node {
 	wide := d.In + d.Out
 	n := d.In * d.Out
-	return b.Apply(&graph.Op{
-		Name: "naive.rows", Rows: bound, Cols: wide, WRT: []bool{true},
-		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+	return b.Apply(&graph.Op{Rows: bound, Cols: wide, WRT: []bool{true}, Kind: &graph.Kind{
+		Name: "naive.rows",
+		Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 			out.Rows = blocks() * d.In
 			clear(out.Data[:out.Rows*wide])
 			at := 0
@@ -116,17 +114,17 @@ func wholeRows(b *graph.Builder, d *Group, mapped graph.Node, f *Layout, bound i
 			}
 			return nil
 		},
-		Diff: func(_ gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
-			return gorgonia.Nodes{b.Apply(&graph.Op{
-				Name: "naive.grad", Rows: mapped.Shape()[0], Cols: n,
-				Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+		Grad: func(_ *graph.Builder, _ *graph.Op, _ []graph.Node, _, grad graph.Node) []graph.Node {
+			return []graph.Node{b.Apply(&graph.Op{Rows: mapped.Shape()[0], Cols: n, Kind: &graph.Kind{
+				Name: "naive.grad",
+				Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 					out.Rows = blocks()
 					for r := range out.Rows * d.In {
 						copy(out.Data[r*d.Out:(r+1)*d.Out], in[0].Data[r*wide+d.In:(r+1)*wide])
 					}
 					return nil
 				},
-			}, grad)}
+			}}, grad)}
 		},
-	}, mapped)
+	}}, mapped)
 }

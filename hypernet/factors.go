@@ -72,53 +72,67 @@ type Raw struct {
 // task, without the rows where u or δ is all zero and those that do not count:
 // [rows, in+out]. In training they are those of all processes.
 func Gather(b *graph.Builder, g *Group, raw []Raw, f *Layout, s *graph.Share, mode *Mode) graph.Node {
-	var in []graph.Node
-	bound := 0
+	in, bound := inputs(raw, f, s)
+	f.Parts = make([][]nn.Range, len(raw))
+	return b.Apply(&graph.Op{Kind: gather, Attr: &gathered{raw: raw, f: f, mode: mode, zeros: g.pooled}, Rows: bound, Cols: g.In + g.Out}, in...)
+}
+
+// inputs lists the factors of all sites, with the number of rows they may have,
+// and makes room in f.
+func inputs(raw []Raw, f *Layout, s *graph.Share) (in []graph.Node, bound int) {
 	for _, r := range raw {
 		in = append(in, r.U, r.Delta)
 		bound += max(r.Rows, r.U.Shape()[0])
 	}
 	f.Blocks, f.Tasks, f.share = make([]nn.Range, len(raw)), make([][]nn.Range, len(raw)), s
-	d := g.In + g.Out
-	f.Parts = make([][]nn.Range, len(raw))
-	var keepU, keepD []bool
-	return b.Apply(&graph.Op{
-		Name: "gather", Rows: bound, Cols: d,
-		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			at := 0
-			f.Modes, f.Source = f.Modes[:0], f.Source[:0]
-			for m, r := range raw {
-				u, delta := in[2*m], in[2*m+1]
-				keepU, keepD = resize(keepU, u.Rows), resize(keepD, u.Rows)
-				c.Engine.RowsNonZero(keepU, u.Data[:u.Rows*u.Cols], u.Rows, u.Cols)
-				c.Engine.RowsNonZero(keepD, delta.Data[:u.Rows*delta.Cols], u.Rows, delta.Cols)
-				f.Blocks[m].Lo = at
-				f.Tasks[m] = f.Tasks[m][:0]
-				for _, t := range *r.Tasks {
-					q := nn.Range{Lo: at}
-					for i := t.Lo; i < t.Hi; i++ {
-						if !g.pooled && !(keepU[i] && keepD[i]) || r.Keep != nil && !(*r.Keep)[i] {
-							continue
-						}
-						row := out.Data[at*d : (at+1)*d]
-						copy(row, u.Data[i*u.Cols:(i+1)*u.Cols])
-						copy(row[g.In:], delta.Data[i*delta.Cols:(i+1)*delta.Cols])
-						f.Modes, f.Source = append(f.Modes, int32(m)), append(f.Source, int32(i))
-						at++
+	return in, bound
+}
+
+// gathered are the factors that are stacked, and what is found out about them.
+type gathered struct {
+	raw          []Raw
+	f            *Layout
+	mode         *Mode
+	zeros        bool   // rows of zeros count too
+	keepU, keepD []bool // of the site at hand: rows that are not all zero
+}
+
+var gather = &graph.Kind{
+	Name: "gather",
+	Host: graph.With(func(c *graph.Ctx, g *gathered, out *kernel.Matrix, in []kernel.Matrix) error {
+		f, d, at := g.f, out.Cols, 0
+		f.Modes, f.Source = f.Modes[:0], f.Source[:0]
+		for m, r := range g.raw {
+			u, delta := in[2*m], in[2*m+1]
+			g.keepU, g.keepD = resize(g.keepU, u.Rows), resize(g.keepD, u.Rows)
+			c.Engine.RowsNonZero(g.keepU, u.Data[:u.Rows*u.Cols], u.Rows, u.Cols)
+			c.Engine.RowsNonZero(g.keepD, delta.Data[:u.Rows*delta.Cols], u.Rows, delta.Cols)
+			f.Blocks[m].Lo = at
+			f.Tasks[m] = f.Tasks[m][:0]
+			for _, t := range *r.Tasks {
+				q := nn.Range{Lo: at}
+				for i := t.Lo; i < t.Hi; i++ {
+					if !g.zeros && !(g.keepU[i] && g.keepD[i]) || r.Keep != nil && !(*r.Keep)[i] {
+						continue
 					}
-					q.Hi = at
-					f.Tasks[m] = append(f.Tasks[m], q)
+					row := out.Data[at*d : (at+1)*d]
+					copy(row, u.Data[i*u.Cols:(i+1)*u.Cols])
+					copy(row[u.Cols:], delta.Data[i*delta.Cols:(i+1)*delta.Cols])
+					f.Modes, f.Source = append(f.Modes, int32(m)), append(f.Source, int32(i))
+					at++
 				}
-				f.Blocks[m].Hi = at
-				f.Parts[m] = partsOf(f.Parts[m][:0], r.Parts, f.Source[f.Blocks[m].Lo:at], f.Blocks[m].Lo)
+				q.Hi = at
+				f.Tasks[m] = append(f.Tasks[m], q)
 			}
-			out.Rows = at
-			if mode.Training {
-				return f.complete(s, out)
-			}
-			return nil
-		},
-	}, in...)
+			f.Blocks[m].Hi = at
+			f.Parts[m] = partsOf(f.Parts[m][:0], r.Parts, f.Source[f.Blocks[m].Lo:at], f.Blocks[m].Lo)
+		}
+		out.Rows = at
+		if g.mode.Training {
+			return f.complete(f.share, out)
+		}
+		return nil
+	}),
 }
 
 // partsOf appends to list where the rows of each part lie that came from source,
@@ -143,39 +157,40 @@ func partsOf(list []nn.Range, parts *[]nn.Range, source []int32, lo int) []nn.Ra
 // those of the first one, whatever they are: [rows, in+out]. f becomes a layout
 // like first's: a task that got no update there gets none here.
 func Regather(b *graph.Builder, g *Group, raw []Raw, first, f *Layout, s *graph.Share, mode *Mode) graph.Node {
-	var in []graph.Node
-	bound := 0
-	for _, r := range raw {
-		in = append(in, r.U, r.Delta)
-		bound += max(r.Rows, r.U.Shape()[0])
-	}
-	f.Blocks, f.Tasks, f.share = make([]nn.Range, len(raw)), make([][]nn.Range, len(raw)), s
-	d := g.In + g.Out
-	return b.Apply(&graph.Op{
-		Name: "regather", Rows: bound, Cols: d,
-		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			copy(f.Blocks, first.Blocks)
-			for m := range first.Tasks {
-				f.Tasks[m] = append(f.Tasks[m][:0], first.Tasks[m]...)
+	in, bound := inputs(raw, f, s)
+	return b.Apply(&graph.Op{Kind: regather, Attr: regathered{first, f, mode}, Rows: bound, Cols: g.In + g.Out}, in...)
+}
+
+type regathered struct {
+	first, f *Layout
+	mode     *Mode
+}
+
+var regather = &graph.Kind{
+	Name: "regather",
+	Host: graph.With(func(_ *graph.Ctx, g regathered, out *kernel.Matrix, in []kernel.Matrix) error {
+		first, f, d := g.first, g.f, out.Cols
+		copy(f.Blocks, first.Blocks)
+		for m := range first.Tasks {
+			f.Tasks[m] = append(f.Tasks[m][:0], first.Tasks[m]...)
+		}
+		f.Modes, f.Source = append(f.Modes[:0], first.Modes...), append(f.Source[:0], first.Source...)
+		for at, i := range f.Source {
+			u, delta := in[2*f.Modes[at]], in[2*f.Modes[at]+1]
+			row, i := out.Data[at*d:(at+1)*d], int(i)
+			if i < 0 {
+				clear(row)
+				continue
 			}
-			f.Modes, f.Source = append(f.Modes[:0], first.Modes...), append(f.Source[:0], first.Source...)
-			for at, i := range f.Source {
-				u, delta := in[2*f.Modes[at]], in[2*f.Modes[at]+1]
-				row, i := out.Data[at*d:(at+1)*d], int(i)
-				if i < 0 {
-					clear(row)
-					continue
-				}
-				copy(row, u.Data[i*u.Cols:(i+1)*u.Cols])
-				copy(row[g.In:], delta.Data[i*delta.Cols:(i+1)*delta.Cols])
-			}
-			out.Rows = len(f.Source)
-			if mode.Training {
-				return s.Rows(*out, f.Tasks, 0)
-			}
-			return nil
-		},
-	}, in...)
+			copy(row, u.Data[i*u.Cols:(i+1)*u.Cols])
+			copy(row[u.Cols:], delta.Data[i*delta.Cols:(i+1)*delta.Cols])
+		}
+		out.Rows = len(f.Source)
+		if g.mode.Training {
+			return f.share.Rows(*out, f.Tasks, 0)
+		}
+		return nil
+	}),
 }
 
 // complete makes rows, those of this process's tasks laid out by f, those of all
@@ -251,46 +266,54 @@ func resize(s []bool, n int) []bool {
 // task and, within one, mode by mode, which is the order in which the
 // reference sees the rows. The result is constant for the gradient.
 func normalise(b *graph.Builder, z graph.Node, n *Normaliser, f *Layout, mode *Mode) graph.Node {
-	d := len(n.Mean)
-	return b.Apply(&graph.Op{
-		Name: "normalise", Cols: d,
-		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			if len(f.Tasks) == 0 {
-				return nil
+	return b.Apply(&graph.Op{Kind: normalising, Attr: normalised{n, f, mode}, Cols: len(n.Mean)}, z)
+}
+
+type normalised struct {
+	n    *Normaliser
+	f    *Layout
+	mode *Mode
+}
+
+var normalising = &graph.Kind{
+	Name: "normalise",
+	Host: graph.With(func(c *graph.Ctx, a normalised, out *kernel.Matrix, in []kernel.Matrix) error {
+		n, f, d := a.n, a.f, out.Cols
+		if len(f.Tasks) == 0 {
+			return nil
+		}
+		clear(out.Data[:in[0].Rows*d]) // rows of no task
+		columns := func(d int, fn func(lo, hi int)) { c.Engine.For(d, columnBlock, fn) }
+		from := in[0].Data
+		if n.Pooled {
+			if err := pool(n, from, f, a.mode, columns); err != nil {
+				return err
 			}
-			clear(out.Data[:in[0].Rows*d]) // rows of no task
-			columns := func(d int, fn func(lo, hi int)) { c.Engine.For(d, columnBlock, fn) }
-			from := in[0].Data
-			if n.Pooled {
-				if err := pool(n, from, f, mode, columns); err != nil {
+			from = unread(n, from, f, a.mode)
+		}
+		for t := range f.Tasks[0] {
+			for m := range f.Tasks {
+				q := f.Tasks[m][t]
+				rows, dst := from[q.Lo*d:q.Hi*d], out.Data[q.Lo*d:q.Hi*d]
+				if a.mode.Training && !n.Pooled {
+					n.update(rows, columns)
+				}
+				if q.Hi == q.Lo {
+					continue
+				}
+				err := n.apply(dst, rows, columns)
+				if errors.Is(err, ErrOneRow) && !a.mode.Strict {
+					clear(dst)
+					f.Tasks[m][t] = nn.Range{Lo: q.Lo, Hi: q.Lo} // no update for this weight
+					continue
+				}
+				if err != nil {
 					return err
 				}
-				from = unread(n, from, f, mode)
 			}
-			for t := range f.Tasks[0] {
-				for m := range f.Tasks {
-					q := f.Tasks[m][t]
-					rows, dst := from[q.Lo*d:q.Hi*d], out.Data[q.Lo*d:q.Hi*d]
-					if mode.Training && !n.Pooled {
-						n.update(rows, columns)
-					}
-					if q.Hi == q.Lo {
-						continue
-					}
-					err := n.apply(dst, rows, columns)
-					if errors.Is(err, ErrOneRow) && !mode.Strict {
-						clear(dst)
-						f.Tasks[m][t] = nn.Range{Lo: q.Lo, Hi: q.Lo} // no update for this weight
-						continue
-					}
-					if err != nil {
-						return fmt.Errorf("%w", err)
-					}
-				}
-			}
-			return nil
-		},
-	}, z)
+		}
+		return nil
+	}),
 }
 
 // pool counts the rows of all tasks, part by part and, within one, mode by mode.

@@ -3,8 +3,6 @@ package hypernet
 import (
 	"math"
 
-	"gorgonia.org/gorgonia"
-
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
@@ -37,39 +35,76 @@ func (l layer) build(b *graph.Builder, z graph.Node, f *Layout) graph.Node {
 	if l.scale != nil {
 		in, wrt = append(in, b.Trainable(l.scale), b.Trainable(l.shift)), append(wrt, true, true)
 	}
-	d := l.u.Rows
-	return b.Apply(&graph.Op{
-		Name: "layer", Cols: d, WRT: wrt,
-		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			z := in[0].Data
-			l.rows(c.Engine, f, in[1:], func(i int, q []float32, a kernel.Affine) {
-				dst := out.Data[i*d : (i+1)*d]
-				c.Engine.Clamp(dst, q, a)
-				if l.residual {
-					c.Engine.AddTo(dst, z[i*d:(i+1)*d])
-				}
-			})
-			return nil
-		},
-		Diff: func(in gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
-			args := append([]graph.Node{grad}, in[1:]...)
-			dq := b.Apply(&graph.Op{
-				Name: "layer.dq", Cols: d,
-				Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-					l.rows(c.Engine, f, in[1:], func(i int, q []float32, a kernel.Affine) {
-						c.Engine.ClampGrad(out.Data[i*d:(i+1)*d], in[0].Data[i*d:(i+1)*d], q, a)
-					})
-					return nil
-				},
-			}, args...)
-			grads := gorgonia.Nodes{grad, dq, b.ColumnSums(dq)}
-			if l.scale != nil {
-				grads = append(grads, l.modeSums(b, f, "layer.dscale", (*kernel.Engine).ClampGainGrad, args),
-					l.modeSums(b, f, "layer.dshift", (*kernel.Engine).ClampShiftGrad, args))
+	return b.Apply(&graph.Op{Kind: layerKind, Attr: layerOf{l, f}, Cols: l.u.Rows, WRT: wrt}, in...)
+}
+
+// layerOf is a layer on rows of a layout.
+type layerOf struct {
+	layer
+	f *Layout
+}
+
+var layerKind = &graph.Kind{
+	Name: "layer",
+	Host: graph.With(func(c *graph.Ctx, l layerOf, out *kernel.Matrix, in []kernel.Matrix) error {
+		d, z := out.Cols, in[0].Data
+		l.rows(c.Engine, l.f, in[1:], func(i int, q []float32, a kernel.Affine) {
+			dst := out.Data[i*d : (i+1)*d]
+			c.Engine.Clamp(dst, q, a)
+			if l.residual {
+				c.Engine.AddTo(dst, z[i*d:(i+1)*d])
 			}
-			return grads
-		},
-	}, in...)
+		})
+		return nil
+	}),
+	Grad: func(b *graph.Builder, p *graph.Op, in []graph.Node, _, grad graph.Node) []graph.Node {
+		l := p.Attr.(layerOf)
+		args := append([]graph.Node{grad}, in[1:]...)
+		dq := b.Apply(&graph.Op{Kind: layerInput, Attr: l, Cols: p.Cols}, args...)
+		grads := []graph.Node{grad, dq, b.ColumnSums(dq)}
+		if l.scale != nil {
+			for _, k := range []*graph.Kind{layerScale, layerShift} {
+				grads = append(grads, b.Apply(&graph.Op{Kind: k, Attr: l, Rows: l.scale.Rows, Cols: l.scale.Cols}, args...))
+			}
+		}
+		return grads
+	},
+}
+
+var layerInput = &graph.Kind{
+	Name: "layer.dq",
+	Host: graph.With(func(c *graph.Ctx, l layerOf, out *kernel.Matrix, in []kernel.Matrix) error {
+		d := out.Cols
+		l.rows(c.Engine, l.f, in[1:], func(i int, q []float32, a kernel.Affine) {
+			c.Engine.ClampGrad(out.Data[i*d:(i+1)*d], in[0].Data[i*d:(i+1)*d], q, a)
+		})
+		return nil
+	}),
+}
+
+var (
+	layerScale = modeSums("layer.dscale", (*kernel.Engine).ClampGainGrad)
+	layerShift = modeSums("layer.dshift", (*kernel.Engine).ClampShiftGrad)
+)
+
+// modeSums is the gradient of the scales or of the shifts: for each mode what
+// add adds up over its rows. [modes, D].
+func modeSums(name string, add func(e *kernel.Engine, out, dy, q []float32, rows, cols int, a kernel.Affine)) *graph.Kind {
+	return &graph.Kind{
+		Name: name, Accumulates: true,
+		Host: graph.With(func(c *graph.Ctx, l layerOf, out *kernel.Matrix, in []kernel.Matrix) error {
+			modes, d := l.scale.Rows, l.scale.Cols
+			out.Rows = modes
+			if !c.Accumulate {
+				clear(out.Data[:modes*d])
+			}
+			for m, r := range l.f.Blocks {
+				g, q := in[0].Data[r.Lo*d:r.Hi*d], in[1].Data[r.Lo*d:r.Hi*d]
+				add(c.Engine, out.Data[m*d:(m+1)*d], g, q, r.Hi-r.Lo, d, l.affine(in[2:], m))
+			}
+			return nil
+		}),
+	}
 }
 
 // affine is what happens to a row of mode m before the residual is added.
@@ -108,25 +143,4 @@ func (l layer) rows(e *kernel.Engine, f *Layout, params []kernel.Matrix, fn func
 			fn(i, q.Data[i*d:(i+1)*d], a)
 		}
 	})
-}
-
-// modeSums is the gradient of the scales or of the shifts: for each mode what
-// add adds up over its rows. [modes, D].
-func (l layer) modeSums(b *graph.Builder, f *Layout, name string,
-	add func(e *kernel.Engine, out, dy, q []float32, rows, cols int, a kernel.Affine), args []graph.Node) graph.Node {
-	modes, d := l.scale.Rows, l.scale.Cols
-	return b.Apply(&graph.Op{
-		Name: name, Rows: modes, Cols: d, Accumulates: true,
-		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			out.Rows = modes
-			if !c.Accumulate {
-				clear(out.Data[:modes*d])
-			}
-			for m, r := range f.Blocks {
-				g, q := in[0].Data[r.Lo*d:r.Hi*d], in[1].Data[r.Lo*d:r.Hi*d]
-				add(c.Engine, out.Data[m*d:(m+1)*d], g, q, r.Hi-r.Lo, d, l.affine(in[2:], m))
-			}
-			return nil
-		},
-	}, args...)
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
-	"gorgonia.org/gorgonia"
 
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn"
@@ -37,15 +36,15 @@ func (n *Net) Update(b *graph.Builder, g *Group, raw, z graph.Node, f *Layout) g
 			in, wrt = append(in, b.Trainable(n.Ridges[i])), append(wrt, true)
 		}
 	}
-	return b.Apply(&graph.Op{
-		Name: "solve", Cols: wide, WRT: wrt,
-		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+	return b.Apply(&graph.Op{Cols: wide, WRT: wrt, Kind: &graph.Kind{
+		Name: "solve",
+		Host: func(c *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 			return n.solve(c, g, *out, in[0], in[1], f)
 		},
-		Diff: func(in gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
-			grads := gorgonia.Nodes{b.Apply(&graph.Op{
-				Name: "solve.grad", Cols: wide,
-				Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+		Grad: func(_ *graph.Builder, _ *graph.Op, in []graph.Node, _, grad graph.Node) []graph.Node {
+			grads := []graph.Node{b.Apply(&graph.Op{Cols: wide, Kind: &graph.Kind{
+				Name: "solve.grad",
+				Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 					for i := range in[0].Rows {
 						row := out.Data[i*wide : (i+1)*wide]
 						clear(row[:g.In])
@@ -53,19 +52,19 @@ func (n *Net) Update(b *graph.Builder, g *Group, raw, z graph.Node, f *Layout) g
 					}
 					return nil
 				},
-			}, grad), nil}
+			}}, grad), nil}
 			for m := range in[2:] {
 				grads = append(grads, n.ridgeGrad(b, g, m, f, in[1], grad))
 			}
 			return grads
 		},
-		Flops: func(_ kernel.Matrix, in []kernel.Matrix) float64 {
+		Flops: func(_ *graph.Op, _ kernel.Matrix, in []kernel.Matrix) float64 {
 			if n.Config.Update.Prior == Identity {
 				return 0
 			}
 			return 4 * float64(in[0].Rows) * float64(g.In) * float64(g.In)
 		},
-	}, in...)
+	}}, in...)
 }
 
 // ridge is the weight of a site's prior beside the rows' values, without the
@@ -156,9 +155,9 @@ func (n *Net) solve(c *graph.Ctx, g *Group, out, z, raw kernel.Matrix, f *Layout
 // rows are K' = H·W·Bᵀ, so that ∂K'/∂log λ = −λ·H²·W·Bᵀ. With S = ΔWᵀ that is
 // −λ⟨M, S⟩ of Tan et al. 2024, M = (UᵀU + λI)⁻¹·∂L/∂S.
 func (n *Net) ridgeGrad(b *graph.Builder, g *Group, m int, f *Layout, raw, grad graph.Node) graph.Node {
-	return b.Apply(&graph.Op{
-		Name: "solve.dridge", Rows: 1, Cols: 1, Accumulates: true,
-		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+	return b.Apply(&graph.Op{Rows: 1, Cols: 1, Kind: &graph.Kind{
+		Name: "solve.dridge", Accumulates: true,
+		Host: func(c *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 			out.Rows = 1
 			if !c.Accumulate {
 				out.Data[0] = 0
@@ -195,7 +194,7 @@ func (n *Net) ridgeGrad(b *graph.Builder, g *Group, m int, f *Layout, raw, grad 
 			}
 			return err
 		},
-	}, raw, grad)
+	}}, raw, grad)
 }
 
 // whiten is W = U·B, where A⁻¹ = B·Bᵀ, of a site's inputs U [rows, in], so that

@@ -1,8 +1,6 @@
 package hypernet
 
 import (
-	"gorgonia.org/gorgonia"
-
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn/graph"
 )
@@ -19,9 +17,9 @@ func scaledValues(b *graph.Builder, g *Group, raw, z graph.Node, kind string) gr
 		}
 		return dot(raw[:g.In], z[:g.In]), raw[:g.In], 1
 	}
-	return b.Apply(&graph.Op{
-		Name: "values", Cols: wide, WRT: []bool{true, false},
-		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+	return b.Apply(&graph.Op{Cols: wide, WRT: []bool{true, false}, Kind: &graph.Kind{
+		Name: "values",
+		Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 			for i := range in[0].Rows {
 				z, raw, row := in[0].Data[i*wide:(i+1)*wide], in[1].Data[i*wide:(i+1)*wide], out.Data[i*wide:(i+1)*wide]
 				by, _, _ := times(z, raw)
@@ -33,10 +31,10 @@ func scaledValues(b *graph.Builder, g *Group, raw, z graph.Node, kind string) gr
 			out.Rows = in[0].Rows
 			return nil
 		},
-		Diff: func(in gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
-			return gorgonia.Nodes{b.Apply(&graph.Op{
-				Name: "values.grad", Cols: wide,
-				Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+		Grad: func(_ *graph.Builder, _ *graph.Op, in []graph.Node, _, grad graph.Node) []graph.Node {
+			return []graph.Node{b.Apply(&graph.Op{Cols: wide, Kind: &graph.Kind{
+				Name: "values.grad",
+				Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 					for i := range in[0].Rows {
 						d, z, raw, row := in[0].Data[i*wide:(i+1)*wide], in[1].Data[i*wide:(i+1)*wide], in[2].Data[i*wide:(i+1)*wide], out.Data[i*wide:(i+1)*wide]
 						by, u, slope := times(z, raw)
@@ -51,9 +49,9 @@ func scaledValues(b *graph.Builder, g *Group, raw, z graph.Node, kind string) gr
 					out.Rows = in[0].Rows
 					return nil
 				},
-			}, grad, in[0], in[1]), nil}
+			}}, grad, in[0], in[1]), nil}
 		},
-	}, z, raw)
+	}}, z, raw)
 }
 
 func dot(a, b []float32) float32 {

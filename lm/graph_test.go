@@ -3,8 +3,6 @@ package lm
 import (
 	"testing"
 
-	"gorgonia.org/gorgonia"
-
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
@@ -47,25 +45,26 @@ func TestBothInterpretersGiveTheSameBytes(t *testing.T) {
 func meanNLL(b *graph.Builder, logits graph.Node, labels []int32, weight []float32) graph.Node {
 	vocab := logits.Shape()[1]
 	lse := make([]float32, len(labels))
-	return b.Apply(&graph.Op{
-		Name: "nll", Cols: 1, WRT: []bool{true},
-		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+	backward := &graph.Kind{
+		Name: "nll.grad",
+		Host: func(c *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
+			c.Engine.CrossEntropyGrad(out.Data, in[0].Data, lse, labels, weight, in[0].Rows, vocab)
+			return nil
+		},
+	}
+	return b.Apply(&graph.Op{Cols: 1, Kind: &graph.Kind{
+		Name: "nll",
+		Host: func(c *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 			c.Engine.CrossEntropy(out.Data[:in[0].Rows], lse, in[0].Data, labels, in[0].Rows, vocab)
 			for i := range labels {
 				out.Data[i] *= weight[i]
 			}
 			return nil
 		},
-		Diff: func(in gorgonia.Nodes, _, _ graph.Node) gorgonia.Nodes {
-			return gorgonia.Nodes{b.Apply(&graph.Op{
-				Name: "nll.grad", Cols: vocab,
-				Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-					c.Engine.CrossEntropyGrad(out.Data, in[0].Data, lse, labels, weight, in[0].Rows, vocab)
-					return nil
-				},
-			}, in[0])}
+		Grad: func(b *graph.Builder, _ *graph.Op, in []graph.Node, _, _ graph.Node) []graph.Node {
+			return []graph.Node{b.Apply(&graph.Op{Kind: backward, Cols: vocab}, in[0])}
 		},
-	}, logits)
+	}}, logits)
 }
 
 // TestGoldenGradients differentiates the mean loss of sequence a with respect

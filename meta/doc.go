@@ -1,4 +1,4 @@
-// Package meta is the meta-objective of a learned editor as one gorgonia
+// Package meta is the meta-objective of a learned editor as one
 // graph: inner loss of the edit → its gradient's factors → hypernetwork →
 // edited suffix → edit loss and locality KL → gradient of the network's
 // parameters and step sizes.

@@ -8,3 +8,11 @@ type Delta struct {
 	U, D  kernel.Matrix
 	Scale float32
 }
+
+// AddTo adds d to the output y of a layer with input x. s [x.Rows, rank] is
+// scratch and holds Scale·x·Uᵀ afterwards.
+func (d Delta) AddTo(e *kernel.Engine, y, x, s kernel.Matrix) {
+	e.Gemm(s, kernel.Product{A: x, B: d.U, TransB: true})
+	e.Scale(s.Data[:s.Rows*s.Cols], d.Scale)
+	e.Gemm(y, kernel.Product{A: s, B: d.D, Accumulate: true})
+}

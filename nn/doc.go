@@ -3,7 +3,7 @@
 //
 // A model calls the methods of Ops on values of an abstract type T. The
 // interpreter nn/eager computes at once on float32 rows (prefix, generation,
-// tracing, evaluation); nn/graph builds gorgonia nodes (the differentiable
+// tracing, evaluation); nn/graph builds the nodes of a graph (the differentiable
 // suffix, pretraining, ROME's v*). Both call the kernels of internal/kernel,
 // so they agree to the bit.
 //

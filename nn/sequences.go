@@ -9,6 +9,9 @@ type IDs struct{ V []int32 }
 // Range is a half-open range of rows.
 type Range struct{ Lo, Hi int }
 
+// Of is the view of m's rows in r.
+func (r Range) Of(m kernel.Matrix) kernel.Matrix { return m.Slice(r.Lo, r.Hi) }
+
 // RowSet is a list of rows to keep, in ascending order. Tasks[t] are the kept
 // rows (counted in the list) that belong to task t, an independent edit.
 // Cap bounds len(V) in a graph.

@@ -97,7 +97,8 @@ func (n *network) step(batch []sentence, c *TrainConfig, lr float64) (float64, e
 		at += p.Len()
 	}
 	n.steps++
-	adam := kernel.Adam{LR: float32(lr), Beta1: 0.9, Beta2: float32(c.Beta2), Eps: 1e-8}
+	adam := kernel.NewAdam(lr)
+	adam.Beta2 = float32(c.Beta2)
 	n.e.AdamStep(n.values, n.grads, n.m, n.v, adam, n.steps, float32(scale))
 	return loss, nil
 }

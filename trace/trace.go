@@ -237,7 +237,7 @@ func (r *run) answer(final kernel.Matrix) ([]float64, error) {
 	for lo := 0; lo < final.Rows; lo += logitRows {
 		rows := nn.Range{Lo: lo, Hi: min(final.Rows, lo+logitRows)}
 		r.o.Scope(func() kernel.Matrix {
-			logits := r.m.Logits(r.o, eager.RowsOf(final, rows))
+			logits := r.m.Logits(r.o, rows.Of(final))
 			out = append(out, r.probabilities(logits)...)
 			return kernel.Matrix{}
 		})

@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	_ "go4.org/unsafe/assume-no-moving-gc" // the newest version, without which gorgonia refuses new Go versions
 
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/internal/console"

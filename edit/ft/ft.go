@@ -86,7 +86,7 @@ func (e *Editor) apply(ctx context.Context, m *lm.Model, requests []edit.Request
 // whose mean loss is low is the last. It returns the number of Adam's steps and
 // the loss after the last.
 func (e *Editor) train(ctx context.Context, t *trainer, batches []*batch, norm float32) (steps int, loss float64, err error) {
-	adam := kernel.Adam{LR: float32(e.cfg.LR), Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
+	adam := kernel.NewAdam(e.cfg.LR)
 	for pass := 0; ; pass++ {
 		total, count := 0.0, 0
 		last := pass == e.cfg.Steps // only looks

@@ -6,8 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"gorgonia.org/gorgonia"
-
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
@@ -113,7 +111,7 @@ func (t *trainer) build(e *Editor, m *lm.Model, first, rows int) error {
 			return y
 		}
 		if trained.u != nil {
-			return b.Add(y, scaled(b, b.MatMul(b.MatMul(x, b.Trainable(trained.u.param), true), b.Trainable(trained.d.param), false), e.scale()))
+			return b.Add(y, b.Scale(b.MatMul(b.MatMul(x, b.Trainable(trained.u.param), true), b.Trainable(trained.d.param), false), e.scale()))
 		}
 		// y is left without a reader, so it is never computed.
 		z := b.MatMul(x, b.Trainable(trained.weight.param), !l.InOut)
@@ -146,24 +144,6 @@ func (t *trainer) build(e *Editor, m *lm.Model, first, rows int) error {
 	}
 	t.machine.Watch = true
 	return nil
-}
-
-// scaled is x times a constant.
-func scaled(b *graph.Builder, x graph.Node, by float32) graph.Node {
-	times := func(name string) *graph.Op {
-		return &graph.Op{Name: name, Cols: x.Shape()[1], Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			n := in[0].Rows * in[0].Cols
-			copy(out.Data[:n], in[0].Data[:n])
-			c.Engine.Scale(out.Data[:n], by)
-			return nil
-		}}
-	}
-	p := times("scale")
-	p.WRT = []bool{true}
-	p.Diff = func(_ gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
-		return gorgonia.Nodes{b.Apply(times("scale.grad"), grad)}
-	}
-	return b.Apply(p, x)
 }
 
 // loss computes the loss of a batch and, with it, the gradients.

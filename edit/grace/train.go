@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"gorgonia.org/gorgonia"
-
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
@@ -70,7 +68,7 @@ func newTrainer(m *lm.Model, k *kernel.Engine, s lm.Site, a *asked, r rules, sta
 		if l != s.Linear {
 			return y
 		}
-		return replaced(b, y, value, rows)
+		return b.SetRows(y, value, rows)
 	}
 	in := b.Input("states", a.states.Rows, a.states.Cols)
 	seq, want, labels := nn.Pack(len(a.text.IDs)), &nn.RowSet{}, &graph.Labels{}
@@ -101,24 +99,6 @@ func newTrainer(m *lm.Model, k *kernel.Engine, s lm.Site, a *asked, r rules, sta
 	return t, nil
 }
 
-// replaced is y with value, [1, out], in some rows.
-func replaced(b *graph.Builder, y, value graph.Node, rows []int32) graph.Node {
-	n := y.Shape()[1]
-	return b.Apply(&graph.Op{
-		Name: "codebook", Cols: n, WRT: []bool{false, true},
-		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			copy(out.Data, in[0].Data[:in[0].Rows*n])
-			for _, r := range rows {
-				copy(out.Data[int(r)*n:int(r+1)*n], in[1].Data[:n])
-			}
-			return nil
-		},
-		Diff: func(_ gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
-			return gorgonia.Nodes{nil, b.SumRows(grad, rows)}
-		},
-	}, y, value)
-}
-
 // run takes steps of Adam and returns the losses before each.
 func (t *trainer) run(ctx context.Context, c Config) (losses []float64, err error) {
 	v, err := t.value.Values()
@@ -126,7 +106,7 @@ func (t *trainer) run(ctx context.Context, c Config) (losses []float64, err erro
 		return nil, err
 	}
 	mean, square := make([]float32, len(v)), make([]float32, len(v))
-	adam := kernel.Adam{LR: float32(c.LR), Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
+	adam := kernel.NewAdam(c.LR)
 	for step := range c.Steps {
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -123,3 +123,10 @@ func newSuffix(l *layout, past *nn.Keys) *suffix {
 	}
 	return s
 }
+
+// gather copies the suffix's rows of all, a matrix over the layout, to x.
+func (s *suffix) gather(x, all []float32, cols int) {
+	for i, r := range s.rows {
+		copy(x[i*cols:(i+1)*cols], all[int(r)*cols:])
+	}
+}

@@ -75,24 +75,6 @@ func Optimise(ctx context.Context, m *lm.Model, e *kernel.Engine, block int, f *
 	return p.solve(ctx)
 }
 
-// lmHead is the model's head with room for its decoded values.
-type lmHead struct {
-	l       *nn.Linear
-	decoded []float32
-}
-
-func (h *lmHead) values(e *kernel.Engine) (w kernel.Matrix, trans bool, bias []float32, err error) {
-	values, err := h.l.W.Use(e, &h.decoded)
-	if err != nil {
-		return w, false, nil, err
-	}
-	w, trans = h.l.Mat(values)
-	if h.l.B != nil {
-		bias, err = h.l.B.Values()
-	}
-	return w, trans, bias, err
-}
-
 // problem is a compiled optimisation.
 type problem struct {
 	s       Settings
@@ -157,9 +139,10 @@ func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings)
 		return x, b.Rows(x, want)
 	}
 	head := func(j *objective, x graph.Node) (sum, scores graph.Node) {
-		return j.head(b, &lmHead{l: m.Head()}, lm.FinalNorm[graph.Node](b, m, x))
+		s := b.HeadLoss(lm.FinalNorm[graph.Node](b, m, x), nil, m.Head(), j)
+		return s.Sum, s.Rows
 	}
-	x := inject(b, state, delta, places)
+	x := b.AddToRows(state, delta, places)
 	var sums []graph.Node
 	if blocks == layers {
 		both := &nn.RowSet{V: append(slices.Clone(labels.V), essence.V...), Cap: labels.Cap + 1}
@@ -194,8 +177,7 @@ func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings)
 func (p *problem) solve(ctx context.Context) (*Value, error) {
 	d := len(p.delta)
 	mean, square, step := make([]float32, d), make([]float32, d), make([]float32, d)
-	const beta1, beta2, eps = 0.9, 0.999, 1e-8
-	adam := kernel.Adam{LR: float32(p.s.LR), Beta1: beta1, Beta2: beta2, Eps: eps}
+	adam := kernel.NewAdam(p.s.LR)
 	initNorm := norm(p.init)
 	if initNorm == 0 {
 		return nil, errors.New("the value at the looked-up token is 0; nothing can be scaled by it")

@@ -3,8 +3,6 @@ package serac
 import (
 	"math"
 
-	"gorgonia.org/gorgonia"
-
 	"keyhole.example/keyhole/encoder"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn"
@@ -18,19 +16,19 @@ func pool(b *graph.Builder, how string, x graph.Node, seq *nn.Sequences, first *
 		return b.Pick(x, first)
 	}
 	d := x.Shape()[1]
-	return b.Apply(&graph.Op{
-		Name: "pool", Rows: first.Cap, Cols: d, WRT: []bool{true},
-		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+	return b.Apply(&graph.Op{Rows: first.Cap, Cols: d, WRT: []bool{true}, Kind: &graph.Kind{
+		Name: "pool",
+		Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 			out.Rows = len(seq.Segs)
 			for i, s := range seq.Segs {
 				unit(out.Data[i*d:(i+1)*d], in[0], s)
 			}
 			return nil
 		},
-		Diff: func(in gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
-			return gorgonia.Nodes{b.Apply(&graph.Op{
-				Name: "pool.grad", Rows: in[0].Shape()[0], Cols: d,
-				Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+		Grad: func(_ *graph.Builder, _ *graph.Op, in []graph.Node, _, grad graph.Node) []graph.Node {
+			return []graph.Node{b.Apply(&graph.Op{Rows: in[0].Shape()[0], Cols: d, Kind: &graph.Kind{
+				Name: "pool.grad",
+				Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 					out.Rows = in[1].Rows
 					u := make([]float32, d)
 					for i, s := range seq.Segs {
@@ -50,9 +48,9 @@ func pool(b *graph.Builder, how string, x graph.Node, seq *nn.Sequences, first *
 					}
 					return nil
 				},
-			}, grad, in[0])}
+			}}, grad, in[0])}
 		},
-	}, x)
+	}}, x)
 }
 
 // unit writes the mean of a text's rows of x, divided by its norm, and returns the
@@ -80,19 +78,19 @@ func unit(dst []float32, x kernel.Matrix, s kernel.Segment) float64 {
 func alike(b *graph.Builder, m measure, e graph.Node, pairs *[]pair, most int) graph.Node {
 	d := e.Shape()[1]
 	row := func(x kernel.Matrix, i int) []float32 { return x.Data[i*d : (i+1)*d] }
-	return b.Apply(&graph.Op{
-		Name: "alike", Rows: most, Cols: 1, WRT: []bool{true},
-		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+	return b.Apply(&graph.Op{Rows: most, Cols: 1, WRT: []bool{true}, Kind: &graph.Kind{
+		Name: "alike",
+		Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 			out.Rows = len(*pairs)
 			for i, p := range *pairs {
 				out.Data[i] = float32(m.log(row(in[0], p.text), row(in[0], p.edit)))
 			}
 			return nil
 		},
-		Diff: func(in gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
-			return gorgonia.Nodes{b.Apply(&graph.Op{
-				Name: "alike.grad", Rows: in[0].Shape()[0], Cols: d,
-				Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+		Grad: func(_ *graph.Builder, _ *graph.Op, in []graph.Node, _, grad graph.Node) []graph.Node {
+			return []graph.Node{b.Apply(&graph.Op{Rows: in[0].Shape()[0], Cols: d, Kind: &graph.Kind{
+				Name: "alike.grad",
+				Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 					out.Rows = in[1].Rows
 					clear(out.Data[:out.Rows*d])
 					for i, p := range *pairs {
@@ -100,36 +98,36 @@ func alike(b *graph.Builder, m measure, e graph.Node, pairs *[]pair, most int) g
 					}
 					return nil
 				},
-			}, grad, in[0])}
+			}}, grad, in[0])}
 		},
-	}, e)
+	}}, e)
 }
 
 // scopeLoss is each pair's weighted loss, from s: −s in scope, −ln(1 − eˢ) out of
 // it (Mitchell et al. 2022, §3.2).
 func (l *Learner) scopeLoss(b *graph.Builder, s graph.Node, pairs *[]pair) graph.Node {
-	return b.Apply(&graph.Op{
-		Name: "scope", Cols: 1, WRT: []bool{true},
-		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+	return b.Apply(&graph.Op{Cols: 1, WRT: []bool{true}, Kind: &graph.Kind{
+		Name: "scope",
+		Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 			for i, p := range *pairs {
 				loss, _ := l.pairLoss(float64(in[0].Data[i]), p.in)
 				out.Data[i] = p.weight * float32(loss)
 			}
 			return nil
 		},
-		Diff: func(in gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
-			return gorgonia.Nodes{b.Apply(&graph.Op{
-				Name: "scope.grad", Cols: 1,
-				Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+		Grad: func(_ *graph.Builder, _ *graph.Op, in []graph.Node, _, grad graph.Node) []graph.Node {
+			return []graph.Node{b.Apply(&graph.Op{Cols: 1, Kind: &graph.Kind{
+				Name: "scope.grad",
+				Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 					for i, p := range *pairs {
 						_, slope := l.pairLoss(float64(in[1].Data[i]), p.in)
 						out.Data[i] = in[0].Data[i] * p.weight * float32(slope)
 					}
 					return nil
 				},
-			}, grad, in[0])}
+			}}, grad, in[0])}
 		},
-	}, s)
+	}}, s)
 }
 
 // floor keeps logarithms finite: the smallest step of a float32 at 1.
@@ -159,9 +157,9 @@ func (l *Learner) pairLoss(s float64, in bool) (loss, slope float64) {
 // the loss, whether the row is right, and the slope of the weighted loss over s.
 func mixed(b *graph.Builder, logits, s graph.Node, m *mixture) graph.Node {
 	vocab := logits.Shape()[1]
-	rows := b.Apply(&graph.Op{
-		Name: "mix", Cols: 4,
-		Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+	rows := b.Apply(&graph.Op{Cols: 4, Kind: &graph.Kind{
+		Name: "mix",
+		Host: func(c *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 			c.Engine.For(in[0].Rows, 1, func(lo, hi int) {
 				for i := lo; i < hi; i++ {
 					r := m.row(i, in[0].Data[i*vocab:(i+1)*vocab], in[1].Data[m.pair[i]], nil)
@@ -174,18 +172,18 @@ func mixed(b *graph.Builder, logits, s graph.Node, m *mixture) graph.Node {
 			})
 			return nil
 		},
-	}, logits, s)
-	return b.Apply(&graph.Op{
-		Name: "mix.loss", Cols: 4, WRT: []bool{true, true, false}, // its first column is the loss
-		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+	}}, logits, s)
+	return b.Apply(&graph.Op{Cols: 4, WRT: []bool{true, true, false}, Kind: &graph.Kind{ // its first column is the loss
+		Name: "mix.loss",
+		Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 			out.Rows = in[2].Rows
 			copy(out.Data, in[2].Data[:4*in[2].Rows])
 			return nil
 		},
-		Diff: func(in gorgonia.Nodes, _, grad graph.Node) gorgonia.Nodes {
-			dh := b.Apply(&graph.Op{
-				Name: "mix.dlogits", Cols: vocab,
-				Run: func(c *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+		Grad: func(_ *graph.Builder, _ *graph.Op, in []graph.Node, _, grad graph.Node) []graph.Node {
+			dh := b.Apply(&graph.Op{Cols: vocab, Kind: &graph.Kind{
+				Name: "mix.dlogits",
+				Host: func(c *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 					out.Rows = in[1].Rows
 					c.Engine.For(out.Rows, 1, func(lo, hi int) {
 						for i := lo; i < hi; i++ {
@@ -199,10 +197,10 @@ func mixed(b *graph.Builder, logits, s graph.Node, m *mixture) graph.Node {
 					})
 					return nil
 				},
-			}, grad, in[0], in[1])
-			ds := b.Apply(&graph.Op{
-				Name: "mix.ds", Rows: in[1].Shape()[0], Cols: 1,
-				Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
+			}}, grad, in[0], in[1])
+			ds := b.Apply(&graph.Op{Rows: in[1].Shape()[0], Cols: 1, Kind: &graph.Kind{
+				Name: "mix.ds",
+				Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
 					out.Rows = in[1].Rows
 					clear(out.Data[:out.Rows])
 					for i, p := range m.pair {
@@ -210,8 +208,8 @@ func mixed(b *graph.Builder, logits, s graph.Node, m *mixture) graph.Node {
 					}
 					return nil
 				},
-			}, grad, in[1], in[2])
-			return gorgonia.Nodes{dh, ds, nil}
+			}}, grad, in[1], in[2])
+			return []graph.Node{dh, ds, nil}
 		},
-	}, logits, s, rows)
+	}}, logits, s, rows)
 }

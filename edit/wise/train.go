@@ -6,8 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"gorgonia.org/gorgonia"
-
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
@@ -237,25 +235,28 @@ func (g *margins) compute(y []float32) {
 
 // node is the loss as a value of the graph: [1, 1].
 func (g *margins) node(b *graph.Builder, y graph.Node) graph.Node {
-	cols := y.Shape()[1]
-	return b.Apply(&graph.Op{
-		Name: "margins", Rows: 1, Cols: 1, WRT: []bool{true},
-		Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			g.compute(in[0].Data)
-			out.Rows = 1
-			out.Data[0] = float32(g.loss)
-			return nil
-		},
-		Diff: func(in gorgonia.Nodes, out, grad graph.Node) gorgonia.Nodes {
-			return gorgonia.Nodes{b.Apply(&graph.Op{
-				Name: "margins.grad", Cols: cols,
-				Run: func(_ *graph.Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-					for i, v := range g.grad {
-						out.Data[i] = v * in[1].Data[0]
-					}
-					return nil
-				},
-			}, in[0], grad, out)}
-		},
-	}, y)
+	return b.Apply(&graph.Op{Kind: marginLoss, Attr: g, Rows: 1, Cols: 1}, y)
+}
+
+var marginLoss = &graph.Kind{
+	Name: "margins",
+	Host: graph.With(func(_ *graph.Ctx, g *margins, out *kernel.Matrix, in []kernel.Matrix) error {
+		g.compute(in[0].Data)
+		out.Rows = 1
+		out.Data[0] = float32(g.loss)
+		return nil
+	}),
+	Grad: func(b *graph.Builder, p *graph.Op, in []graph.Node, out, grad graph.Node) []graph.Node {
+		return []graph.Node{b.Apply(&graph.Op{Kind: marginGrad, Attr: p.Attr, Cols: in[0].Shape()[1]}, in[0], grad, out)}
+	},
+}
+
+var marginGrad = &graph.Kind{
+	Name: "margins.grad",
+	Host: graph.With(func(_ *graph.Ctx, g *margins, out *kernel.Matrix, in []kernel.Matrix) error {
+		for i, v := range g.grad {
+			out.Data[i] = v * in[1].Data[0]
+		}
+		return nil
+	}),
 }

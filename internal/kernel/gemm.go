@@ -16,6 +16,11 @@ func Mat(data []float32, rows, cols int) Matrix {
 	return Matrix{Rows: rows, Cols: cols, Stride: cols, Data: data}
 }
 
+// Slice is the view of m's rows [lo, hi).
+func (m Matrix) Slice(lo, hi int) Matrix {
+	return Matrix{Rows: hi - lo, Cols: m.Cols, Stride: m.Stride, Data: m.Data[lo*m.Stride : (hi-1)*m.Stride+m.Cols]}
+}
+
 // Product is C = op(A)·op(B), or C += op(A)·op(B), where op transposes its
 // argument if the flag says so. Shapes: op(A) [m, k], op(B) [k, n], C [m, n].
 type Product struct {

@@ -15,6 +15,11 @@ type Adam struct {
 	Eps   float32 // added to the root of the mean square
 }
 
+// NewAdam has the decays and eps that Kingma and Ba propose: 0.9, 0.999, 1e-8.
+func NewAdam(lr float64) Adam {
+	return Adam{LR: float32(lr), Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
+}
+
 // adamConsts is what one step multiplies with; the assembly reads it by
 // position.
 type adamConsts struct {

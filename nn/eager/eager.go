@@ -110,7 +110,7 @@ func (o *Ops) Linear(l *nn.Linear, x kernel.Matrix) kernel.Matrix {
 	m, trans := l.Mat(w)
 	o.e.Gemm(y, kernel.Product{A: x, B: m, TransB: trans})
 	if l.B != nil {
-		AddBias(o.e, y, o.values(l.B))
+		o.e.AddBias(y, o.values(l.B))
 	}
 	o.addDeltas(l, x, y)
 	if o.OnLinear != nil {
@@ -136,31 +136,9 @@ func (o *Ops) addDeltas(l *nn.Linear, x, y kernel.Matrix) {
 			continue
 		}
 		s := o.Alloc(r.Hi-r.Lo, d.U.Rows)
-		LowRank(o.e, RowsOf(y, r), RowsOf(x, r), d, s)
+		d.AddTo(o.e, r.Of(y), r.Of(x), s)
 	}
 	o.arena.reset(at)
-}
-
-// LowRank adds d to y: y += d.Scale·(x·Uᵀ)·D. s [x.Rows, rank] is scratch and
-// holds d.Scale·x·Uᵀ afterwards.
-func LowRank(e *kernel.Engine, y, x kernel.Matrix, d nn.Delta, s kernel.Matrix) {
-	e.Gemm(s, kernel.Product{A: x, B: d.U, TransB: true})
-	e.Scale(s.Data[:s.Rows*s.Cols], d.Scale)
-	e.Gemm(y, kernel.Product{A: s, B: d.D, Accumulate: true})
-}
-
-// RowsOf is the view of m's rows in r.
-func RowsOf(m kernel.Matrix, r nn.Range) kernel.Matrix {
-	return kernel.Matrix{Rows: r.Hi - r.Lo, Cols: m.Cols, Stride: m.Stride, Data: m.Data[r.Lo*m.Stride : (r.Hi-1)*m.Stride+m.Cols]}
-}
-
-// AddBias adds b [y.Cols] to every row of y.
-func AddBias(e *kernel.Engine, y kernel.Matrix, b []float32) {
-	e.For(y.Rows, 16, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			e.AddTo(y.Data[i*y.Stride:i*y.Stride+y.Cols], b)
-		}
-	})
 }
 
 // LayerNorm implements nn.Ops.
@@ -209,28 +187,8 @@ func (o *Ops) Attend(layer int, q, k, v kernel.Matrix, a kernel.Attention, s *nn
 // Columns implements nn.Ops.
 func (o *Ops) Columns(x kernel.Matrix, idx []int32) kernel.Matrix {
 	y := o.Alloc(x.Rows, len(idx))
-	PickColumns(o.e, y, x, idx)
+	o.e.PickColumns(y, x, idx)
 	return y
-}
-
-// PickColumns copies the columns idx of x into y: [x.Rows, len(idx)].
-func PickColumns(e *kernel.Engine, y, x kernel.Matrix, idx []int32) {
-	e.For(x.Rows, 8, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			src, dst := x.Data[i*x.Stride:i*x.Stride+x.Cols], y.Data[i*y.Stride:i*y.Stride+y.Cols]
-			if contiguous(idx) {
-				copy(dst, src[idx[0]:])
-				continue
-			}
-			for j, c := range idx {
-				dst[j] = src[c]
-			}
-		}
-	})
-}
-
-func contiguous(idx []int32) bool {
-	return len(idx) > 0 && int(idx[len(idx)-1]-idx[0]) == len(idx)-1 && (len(idx) < 3 || idx[1] == idx[0]+1)
 }
 
 // Rows implements nn.Ops.

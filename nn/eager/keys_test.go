@@ -61,7 +61,7 @@ func (b *block) next(o *eager.Ops, past *nn.Keys, x kernel.Matrix, lo, hi int) [
 	for p := lo; p < hi; p++ {
 		s.Pos = append(s.Pos, int32(p))
 	}
-	part := eager.RowsOf(x, nn.Range{Lo: lo, Hi: hi})
+	part := x.Slice(lo, hi)
 	b.run(o, part, s) // without Advance it leaves nothing behind
 	y := b.run(o, part, s)
 	past.Advance(hi - lo)
@@ -131,7 +131,7 @@ func TestListedKeysEqualWhole(t *testing.T) {
 		}
 		s.Keys, s.Pos = append(s.Keys, int32(r-from)), append(s.Pos, int32(r))
 	}
-	if got := bytesOf(b.run(o, eager.RowsOf(x, nn.Range{Lo: from, Hi: rows}), s)); !slices.Equal(got, want[from*width:]) {
+	if got := bytesOf(b.run(o, x.Slice(from, rows), s)); !slices.Equal(got, want[from*width:]) {
 		t.Error("rows behind kept ones get other bytes")
 	}
 	if record.Past.Rows() != rows {

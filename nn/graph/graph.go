@@ -7,13 +7,20 @@
 // every batch that fits, and computes just the rows that are there, so that
 // rounding up never changes a result.
 //
-// Read op.go (the contract with gorgonia), graph.go, ops.go, loss.go,
-// machine.go.
+// An op is data: a kind, which is an entry of a table with what it computes and
+// its gradient, and attributes. To add one, write its kind and a method of
+// Builder that applies it, as linear.go, norm.go, attend.go, rows.go and
+// elementwise.go do; packages above add kinds of their own in the same way.
+//
+// Read op.go (what an op is, and the contract with gorgonia), graph.go,
+// elementwise.go (the simplest kinds), head.go (losses), compile.go (a graph
+// becomes a plan, pass by pass), machine.go (the plan runs).
 package graph
 
 import (
 	"fmt"
 
+	_ "go4.org/unsafe/assume-no-moving-gc" // the newest version, without which gorgonia refuses new Go versions
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -33,6 +40,8 @@ type Builder struct {
 	// OnTap, if set, sees every announced state and returns what to use
 	// instead.
 	OnTap func(p nn.Place, x Node) Node
+	// Device is the table of the kernels that machines run; nil: the host's.
+	Device *Device
 
 	g         *gorgonia.ExprGraph
 	e         *kernel.Engine
@@ -87,16 +96,11 @@ func (b *Builder) Grad(costs []Node, wrt ...Node) []Node {
 	if b.err != nil {
 		return make([]Node, len(wrt))
 	}
-	ones := make(gorgonia.Nodes, len(costs))
+	one := make(gorgonia.Nodes, len(costs))
 	for i, cost := range costs {
-		ones[i] = b.Apply(&Op{Name: "ones", Cols: width(cost), Run: func(_ *Ctx, out *kernel.Matrix, _ []kernel.Matrix) error {
-			for j := range out.Rows * out.Cols {
-				out.Data[j] = 1
-			}
-			return nil
-		}}, cost)
+		one[i] = b.Apply(&Op{Kind: ones, Cols: width(cost)}, cost)
 	}
-	grads, err := gorgonia.Backpropagate(gorgonia.Nodes(costs), ones, gorgonia.Nodes(wrt))
+	grads, err := gorgonia.Backpropagate(gorgonia.Nodes(costs), one, gorgonia.Nodes(wrt))
 	if err != nil {
 		b.fail(fmt.Errorf("differentiating: %w", err))
 		return make([]Node, len(wrt))
@@ -117,7 +121,7 @@ func (b *Builder) Apply(p *Op, in ...Node) Node {
 		return in[0]
 	}
 	b.ids++
-	p.id, p.arity, p.engine = b.ids, len(in), b.e
+	p.id, p.arity, p.b = b.ids, len(in), b
 	n, err := gorgonia.ApplyOp(p, in...)
 	if err != nil {
 		b.fail(fmt.Errorf("%s: %w", p.Name, err))

@@ -1,11 +1,8 @@
 package graph
 
 import (
-	"gorgonia.org/gorgonia"
-
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn"
-	"keyhole.example/keyhole/nn/eager"
 )
 
 // Factors says where the factors of one edited layer lie in a matrix Z
@@ -29,106 +26,31 @@ type Factors struct {
 // forming the sum. alpha is [1, 1]. rows says which rows of x belong to which
 // task. y is changed in place.
 func (b *Builder) LowRank(y, x, z, alpha Node, f Factors, rows *[]nn.Range) Node {
-	eachTask := func(z kernel.Matrix, fn func(t int, r, q nn.Range, u, d kernel.Matrix)) {
-		for t, r := range *rows {
-			q := (*f.Tasks)[t]
-			if r.Hi == r.Lo || q.Hi == q.Lo {
-				continue
-			}
-			u, d := f.split(z, q)
-			fn(t, r, q, u, d)
+	return b.Apply(&Op{Kind: lowRank, Attr: lowRankOf{f, rows}, Cols: f.Out}, y, x, z, alpha)
+}
+
+// lowRankOf is the factors of a layer, and which rows of its input belong to
+// which task.
+type lowRankOf struct {
+	Factors
+	rows *[]nn.Range
+}
+
+// each calls fn for every task with its rows r of the input and q of z.
+func (f lowRankOf) each(z kernel.Matrix, fn func(r, q nn.Range, u, d kernel.Matrix)) {
+	f.tasks(z, func(_ int, r, q nn.Range, u, d kernel.Matrix) { fn(r, q, u, d) })
+}
+
+// tasks is each with the task's number.
+func (f lowRankOf) tasks(z kernel.Matrix, fn func(t int, r, q nn.Range, u, d kernel.Matrix)) {
+	for t, r := range *f.rows {
+		q := (*f.Tasks)[t]
+		if r.Hi == r.Lo || q.Hi == q.Lo {
+			continue
 		}
+		u, d := f.split(z, q)
+		fn(t, r, q, u, d)
 	}
-	each := func(z kernel.Matrix, fn func(r, q nn.Range, u, d kernel.Matrix)) {
-		eachTask(z, func(_ int, r, q nn.Range, u, d kernel.Matrix) { fn(r, q, u, d) })
-	}
-	return b.Apply(&Op{
-		Name: "lowrank", Cols: f.Out, Alias: true, WRT: []bool{true, true, true, true},
-		Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-			x, z, scale := in[1], in[2], f.Sign*in[3].Data[0]
-			each(z, func(r, _ nn.Range, u, d kernel.Matrix) {
-				s := kernel.Mat(c.Scratch((r.Hi-r.Lo)*u.Rows), r.Hi-r.Lo, u.Rows)
-				eager.LowRank(c.Engine, eager.RowsOf(*out, r), eager.RowsOf(x, r), nn.Delta{U: u, D: d, Scale: scale}, s)
-			})
-			return nil
-		},
-		Diff: func(in gorgonia.Nodes, _, grad Node) gorgonia.Nodes {
-			x, z, alpha := in[1], in[2], in[3]
-			dx := b.Apply(&Op{
-				Name: "lowrank.dx", Cols: f.In,
-				Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-					g, z, scale := in[0], in[1], f.Sign*in[2].Data[0]
-					clear(out.Data[:out.Rows*out.Cols])
-					each(z, func(r, _ nn.Range, u, d kernel.Matrix) {
-						p := kernel.Mat(c.Scratch((r.Hi-r.Lo)*u.Rows), r.Hi-r.Lo, u.Rows)
-						c.Engine.Gemm(p, kernel.Product{A: eager.RowsOf(g, r), B: d, TransB: true})
-						c.Engine.Scale(p.Data, scale)
-						c.Engine.Gemm(eager.RowsOf(*out, r), kernel.Product{A: p, B: u})
-					})
-					if f.Bare != nil {
-						for i, bare := range *f.Bare {
-							if bare {
-								clear(out.Data[i*out.Cols : (i+1)*out.Cols])
-							}
-						}
-					}
-					return nil
-				},
-			}, grad, z, alpha)
-			dz := b.Apply(&Op{
-				Name: "lowrank.dz", Rows: z.Shape()[0], Cols: f.In + f.Out, Part: f.Key,
-				Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-					g, x, z, scale := in[0], in[1], in[2], f.Sign*in[3].Data[0]
-					out.Rows = z.Rows
-					f.clear(out)
-					each(z, func(r, q nn.Range, u, d kernel.Matrix) {
-						n, k := r.Hi-r.Lo, u.Rows
-						gr, xr := eager.RowsOf(g, r), eager.RowsOf(x, r)
-						du, dd := f.split(*out, q)
-						s := kernel.Mat(c.Scratch(n*k), n, k)
-						if !f.FixedU {
-							c.Engine.Gemm(s, kernel.Product{A: gr, B: d, TransB: true})
-							c.Engine.Scale(s.Data, scale)
-							c.Engine.Gemm(du, kernel.Product{A: s, TransA: true, B: xr})
-						}
-						c.Engine.Gemm(s, kernel.Product{A: xr, B: u, TransB: true})
-						c.Engine.Scale(s.Data, scale)
-						c.Engine.Gemm(dd, kernel.Product{A: s, TransA: true, B: gr})
-					})
-					return nil
-				},
-			}, grad, x, z, alpha)
-			dalpha := b.Apply(&Op{
-				Name: "lowrank.dalpha", Rows: 1, Cols: 1, Accumulates: true,
-				Run: func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-					g, x, z := in[0], in[1], in[2]
-					sums := make([]float64, len(*rows))
-					eachTask(z, func(t int, r, _ nn.Range, u, d kernel.Matrix) {
-						n, k := r.Hi-r.Lo, u.Rows
-						buf := c.Scratch(2 * n * k)
-						s, p := kernel.Mat(buf[:n*k], n, k), kernel.Mat(buf[n*k:], n, k)
-						c.Engine.Gemm(s, kernel.Product{A: eager.RowsOf(x, r), B: u, TransB: true})
-						c.Engine.Gemm(p, kernel.Product{A: eager.RowsOf(g, r), B: d, TransB: true})
-						sums[t] = float64(c.Engine.Dot(s.Data, p.Data))
-					})
-					if err := f.Share.Numbers(sums, 1); err != nil {
-						return err
-					}
-					sum := 0.0
-					for _, x := range sums {
-						sum += x
-					}
-					out.Rows = 1
-					if !c.Accumulate {
-						out.Data[0] = 0
-					}
-					out.Data[0] += f.Sign * float32(sum)
-					return nil
-				},
-			}, grad, x, z, alpha)
-			return gorgonia.Nodes{grad, dx, dz, dalpha}
-		},
-	}, y, x, z, alpha)
 }
 
 // split returns views of ũ and δ̃ in rows q of z.
@@ -139,7 +61,99 @@ func (f Factors) split(z kernel.Matrix, q nn.Range) (u, d kernel.Matrix) {
 	return u, d
 }
 
-// clear zeroes this layer's rows of out.
-func (f Factors) clear(out *kernel.Matrix) {
-	clear(out.Data[f.Block.Lo*out.Cols : f.Block.Hi*out.Cols])
+var lowRank = &Kind{
+	Name: "lowrank", Alias: true,
+	Host: With(func(c *Ctx, f lowRankOf, out *kernel.Matrix, in []kernel.Matrix) error {
+		x, z, scale := in[1], in[2], f.Sign*in[3].Data[0]
+		f.each(z, func(r, _ nn.Range, u, d kernel.Matrix) {
+			s := kernel.Mat(c.Scratch((r.Hi-r.Lo)*u.Rows), r.Hi-r.Lo, u.Rows)
+			nn.Delta{U: u, D: d, Scale: scale}.AddTo(c.Engine, r.Of(*out), r.Of(x), s)
+		})
+		return nil
+	}),
+	Grad: func(b *Builder, p *Op, in []Node, _, grad Node) []Node {
+		f := p.Attr.(lowRankOf)
+		x, z, alpha := in[1], in[2], in[3]
+		return []Node{
+			grad,
+			b.Apply(&Op{Kind: lowRankInput, Attr: f, Cols: f.In}, grad, z, alpha),
+			b.Apply(&Op{Kind: lowRankFactors, Attr: f, Rows: z.Shape()[0], Cols: f.In + f.Out, Part: f.Key}, grad, x, z, alpha),
+			b.Apply(&Op{Kind: lowRankAlpha, Attr: f, Rows: 1, Cols: 1}, grad, x, z, alpha),
+		}
+	},
+}
+
+var lowRankInput = &Kind{
+	Name: "lowrank.dx",
+	Host: With(func(c *Ctx, f lowRankOf, out *kernel.Matrix, in []kernel.Matrix) error {
+		g, z, scale := in[0], in[1], f.Sign*in[2].Data[0]
+		clear(out.Data[:out.Rows*out.Cols])
+		f.each(z, func(r, _ nn.Range, u, d kernel.Matrix) {
+			p := kernel.Mat(c.Scratch((r.Hi-r.Lo)*u.Rows), r.Hi-r.Lo, u.Rows)
+			c.Engine.Gemm(p, kernel.Product{A: r.Of(g), B: d, TransB: true})
+			c.Engine.Scale(p.Data, scale)
+			c.Engine.Gemm(r.Of(*out), kernel.Product{A: p, B: u})
+		})
+		if f.Bare != nil {
+			for i, bare := range *f.Bare {
+				if bare {
+					clear(out.Data[i*out.Cols : (i+1)*out.Cols])
+				}
+			}
+		}
+		return nil
+	}),
+}
+
+var lowRankFactors = &Kind{
+	Name: "lowrank.dz",
+	Host: With(func(c *Ctx, f lowRankOf, out *kernel.Matrix, in []kernel.Matrix) error {
+		g, x, z, scale := in[0], in[1], in[2], f.Sign*in[3].Data[0]
+		out.Rows = z.Rows
+		clear(out.Data[f.Block.Lo*out.Cols : f.Block.Hi*out.Cols])
+		f.each(z, func(r, q nn.Range, u, d kernel.Matrix) {
+			n, k := r.Hi-r.Lo, u.Rows
+			gr, xr := r.Of(g), r.Of(x)
+			du, dd := f.split(*out, q)
+			s := kernel.Mat(c.Scratch(n*k), n, k)
+			if !f.FixedU {
+				c.Engine.Gemm(s, kernel.Product{A: gr, B: d, TransB: true})
+				c.Engine.Scale(s.Data, scale)
+				c.Engine.Gemm(du, kernel.Product{A: s, TransA: true, B: xr})
+			}
+			c.Engine.Gemm(s, kernel.Product{A: xr, B: u, TransB: true})
+			c.Engine.Scale(s.Data, scale)
+			c.Engine.Gemm(dd, kernel.Product{A: s, TransA: true, B: gr})
+		})
+		return nil
+	}),
+}
+
+var lowRankAlpha = &Kind{
+	Name: "lowrank.dalpha", Accumulates: true,
+	Host: With(func(c *Ctx, f lowRankOf, out *kernel.Matrix, in []kernel.Matrix) error {
+		g, x, z := in[0], in[1], in[2]
+		sums := make([]float64, len(*f.rows))
+		f.tasks(z, func(t int, r, _ nn.Range, u, d kernel.Matrix) {
+			n, k := r.Hi-r.Lo, u.Rows
+			buf := c.Scratch(2 * n * k)
+			s, p := kernel.Mat(buf[:n*k], n, k), kernel.Mat(buf[n*k:], n, k)
+			c.Engine.Gemm(s, kernel.Product{A: r.Of(x), B: u, TransB: true})
+			c.Engine.Gemm(p, kernel.Product{A: r.Of(g), B: d, TransB: true})
+			sums[t] = float64(c.Engine.Dot(s.Data, p.Data))
+		})
+		if err := f.Share.Numbers(sums, 1); err != nil {
+			return err
+		}
+		sum := 0.0
+		for _, x := range sums {
+			sum += x
+		}
+		out.Rows = 1
+		if !c.Accumulate {
+			out.Data[0] = 0
+		}
+		out.Data[0] += f.Sign * float32(sum)
+		return nil
+	}),
 }

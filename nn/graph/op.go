@@ -12,34 +12,72 @@ import (
 	"keyhole.example/keyhole/internal/kernel"
 )
 
-// Op is one operation on float32 matrices, as a gorgonia Op. Its static shape
-// bounds the rows; how many there are is known only when it runs.
+// Op is one operation on float32 matrices, as data: its kind, what the kind's
+// kernels have to know of it, and its static shape, which bounds the rows; how
+// many there are is known only when it runs.
 type Op struct {
-	Name string
+	*Kind
+	Attr any // of the type that the kind's functions expect
 	// Rows and Cols bound the result. Rows 0 means: as many as input 0.
 	Rows, Cols int
-	// Run computes out from in. out.Data has room for the bound; out.Rows is
-	// preset to in[0].Rows and may be changed.
-	Run func(c *Ctx, out *kernel.Matrix, in []kernel.Matrix) error
-	// Diff returns the gradients with respect to the inputs, given that of
-	// the result; anything where WRT is false.
-	Diff func(in gorgonia.Nodes, out, grad *gorgonia.Node) gorgonia.Nodes
-	WRT  []bool
-	// Alias: the result lies in input 0's memory; Run, if any, changes it in
-	// place, so nothing else may read input 0 afterwards.
-	Alias bool
+	// WRT says of which inputs there are gradients. nil: of all, if the kind
+	// has any.
+	WRT []bool
 	// Part, if not nil, says that the result fills only some rows of a matrix
 	// that other ops with the same key fill the rest of; their sum then costs
 	// nothing.
 	Part any
-	// Accumulates: Run adds to out when Ctx.Accumulate is set.
-	Accumulates bool
-	// Flops counts the floating-point operations of matrix products.
-	Flops func(out kernel.Matrix, in []kernel.Matrix) float64
 
-	id     uint32
-	arity  int
-	engine *kernel.Engine // for Do, when gorgonia's own machine runs the graph
+	id    uint32
+	arity int
+	b     *Builder
+}
+
+// Kind is an entry of the table of operations: what all ops of a name have in
+// common.
+type Kind struct {
+	Name string
+	// Host computes an op on this machine.
+	Host Kernel
+	// Grad adds what the gradients with respect to the inputs are, given that
+	// of the result; anything where WRT is false. nil: there are none.
+	Grad func(b *Builder, p *Op, in []Node, out, grad Node) []Node
+	// Flops counts the floating-point operations of matrix products.
+	Flops func(p *Op, out kernel.Matrix, in []kernel.Matrix) float64
+	// Alias: the result lies in input 0's memory; the kernel, if any, changes it
+	// in place, so nothing else may read input 0 afterwards.
+	Alias bool
+	// Accumulates: the kernel adds to out when Ctx.Accumulate is set.
+	Accumulates bool
+}
+
+// Kernel computes out from in. out.Data has room for the bound; out.Rows is
+// preset to in[0].Rows and may be changed.
+type Kernel func(c *Ctx, p *Op, out *kernel.Matrix, in []kernel.Matrix) error
+
+// With is a kernel of a kind whose ops have attributes of type A.
+func With[A any](fn func(c *Ctx, a A, out *kernel.Matrix, in []kernel.Matrix) error) Kernel {
+	return func(c *Ctx, p *Op, out *kernel.Matrix, in []kernel.Matrix) error { return fn(c, p.Attr.(A), out, in) }
+}
+
+// Device is a table of kernels by name of kind. A graph runs on a device whose
+// table has all of its kinds.
+type Device struct {
+	Name    string
+	Kernels map[string]Kernel
+}
+
+// kernelOf is what computes ops of kind k, nil if there is nothing to compute.
+// The host, a nil device, has its kernels beside the kinds.
+func (d *Device) kernelOf(k *Kind) (Kernel, error) {
+	if d == nil || k.Host == nil {
+		return k.Host, nil
+	}
+	run, ok := d.Kernels[k.Name]
+	if !ok {
+		return nil, fmt.Errorf("graph: the device %s has no kernel for %s", d.Name, k.Name)
+	}
+	return run, nil
 }
 
 var (
@@ -92,11 +130,10 @@ func (p *Op) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
 	if p.Alias {
 		copy(data, in[0].Data)
 	}
-	if p.Run == nil {
-		return tensor.New(tensor.WithShape(rows, p.Cols), tensor.WithBacking(data)), nil
-	}
-	if err := p.Run(&Ctx{Engine: p.engine}, &out, in); err != nil {
-		return nil, err
+	if p.Host != nil {
+		if err := p.Host(&Ctx{Engine: p.b.e}, p, &out, in); err != nil {
+			return nil, err
+		}
 	}
 	return tensor.New(tensor.WithShape(rows, p.Cols), tensor.WithBacking(data)), nil
 }
@@ -125,16 +162,20 @@ func (p *Op) String() string { return p.Name }
 
 // DiffWRT implements gorgonia.SDOp.
 func (p *Op) DiffWRT(n int) []bool {
-	if p.WRT == nil {
-		return make([]bool, n)
+	if p.WRT != nil {
+		return p.WRT
 	}
-	return p.WRT
+	wrt := make([]bool, n)
+	for i := range wrt {
+		wrt[i] = p.Kind.Grad != nil
+	}
+	return wrt
 }
 
 // SymDiff implements gorgonia.SDOp.
-func (p *Op) SymDiff(in gorgonia.Nodes, out, grad *gorgonia.Node) (gorgonia.Nodes, error) {
-	if p.Diff == nil {
+func (p *Op) SymDiff(in gorgonia.Nodes, out, grad Node) (gorgonia.Nodes, error) {
+	if p.Kind.Grad == nil {
 		return nil, fmt.Errorf("%s has no gradient", p.Name)
 	}
-	return p.Diff(in, out, grad), nil
+	return p.Kind.Grad(p.b, p, in, out, grad), nil
 }

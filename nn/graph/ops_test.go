@@ -3,8 +3,11 @@ package graph
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	"gorgonia.org/gorgonia"
@@ -33,6 +36,15 @@ func random(rng *rand.Rand, rows, cols int) kernel.Matrix {
 }
 
 func param(name string, m kernel.Matrix) *nn.Param { return nn.NewParam(name, m.Rows, m.Cols, m.Data) }
+
+// constant is the value of m, whatever x is.
+func constant(b *Builder, m kernel.Matrix, x Node) Node {
+	return b.Apply(&Op{Rows: m.Rows, Cols: m.Cols, Kind: &Kind{Name: "constant", Host: func(_ *Ctx, _ *Op, out *kernel.Matrix, _ []kernel.Matrix) error {
+		out.Rows = m.Rows
+		copy(out.Data, m.Data)
+		return nil
+	}}}, x)
+}
 
 // opCase is an op applied to inputs; build returns its result.
 type opCase struct {
@@ -104,11 +116,7 @@ func opCases() []opCase {
 	cases = append(cases,
 		opCase{"cross entropy at the head", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.CrossEntropy(in[0], head, labels).Sum }},
 		opCase{"KL at the head", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node {
-			fixed := b.Apply(&Op{Name: "constant", Cols: width, Run: func(_ *Ctx, out *kernel.Matrix, _ []kernel.Matrix) error {
-				copy(out.Data, base.Data)
-				return nil
-			}}, in[0])
-			return b.KL(fixed, in[0], head, labels).Sum
+			return b.KL(constant(b, base, in[0]), in[0], head, labels).Sum
 		}})
 	tasks, where, block := []nn.Range{{Lo: 0, Hi: 2}, {Lo: 2, Hi: 4}}, []nn.Range{{Lo: 0, Hi: 3}, {Lo: 3, Hi: 7}}, nn.Range{Hi: 4}
 	cases = append(cases, opCase{"low-rank edit", []kernel.Matrix{x(), random(rng, 4, width+5), random(rng, 1, 1)}, func(b *Builder, in []Node) Node {
@@ -117,6 +125,12 @@ func opCases() []opCase {
 	}})
 	cases = append(cases,
 		opCase{"rmsnorm of heads", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.RMSNorm(&nn.Norm{Gain: headGain, Eps: 1e-5}, in[0]) }},
+		opCase{"a vector added to rows", []kernel.Matrix{random(rng, 1, width)}, func(b *Builder, in []Node) Node {
+			return b.AddToRows(constant(b, base, in[0]), in[0], []int32{1, 4, 5})
+		}},
+		opCase{"a vector in place of rows", []kernel.Matrix{random(rng, 1, width)}, func(b *Builder, in []Node) Node {
+			return b.SetRows(constant(b, base, in[0]), in[0], []int32{0, 6})
+		}},
 		opCase{"scale", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Scale(in[0], 1.75) }})
 	return cases
 }
@@ -229,6 +243,80 @@ func TestGorgoniaMachine(t *testing.T) {
 				if v != ours[i] {
 					t.Fatalf("element %d: %v on gorgonia's machine, %v on ours", i, v, ours[i])
 				}
+			}
+		})
+	}
+}
+
+// TestAnotherDevice runs every op and its gradient from another table: all of
+// them go through it, the bytes are the same, and a table that lacks a kind is
+// refused by its name.
+func TestAnotherDevice(t *testing.T) {
+	for i, c := range opCases() {
+		t.Run(c.name, func(t *testing.T) {
+			run := func(d *Device) (out [][]float32, names map[string]bool, err error) {
+				c := opCases()[i] // with the weights that it draws when it is built
+				b := New(engine(t))
+				b.Device = d
+				in := make([]Node, len(c.inputs))
+				for i, m := range c.inputs {
+					in[i] = b.Input(fmt.Sprintf("x%d", i), m.Rows, m.Cols)
+				}
+				y := c.build(b, in)
+				nodes := append([]Node{y}, b.Grad([]Node{y}, in...)...)
+				m, err := b.Compile(nodes...)
+				if err != nil {
+					return nil, nil, err
+				}
+				names = map[string]bool{}
+				for i := range m.code {
+					if m.code[i].run != nil {
+						names[m.code[i].op.Name] = true
+					}
+				}
+				for i := range in {
+					m.Set(in[i], c.inputs[i])
+				}
+				if err := m.Run(false); err != nil {
+					t.Fatal(err)
+				}
+				for _, n := range nodes {
+					v := m.Value(n)
+					out = append(out, append([]float32(nil), v.Data[:v.Rows*v.Cols]...))
+				}
+				return out, names, nil
+			}
+			want, names, err := run(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ran := map[string]bool{}
+			table := &Device{Name: "other", Kernels: map[string]Kernel{}}
+			for name := range names {
+				table.Kernels[name] = func(c *Ctx, p *Op, out *kernel.Matrix, in []kernel.Matrix) error {
+					ran[p.Name] = true
+					return p.Host(c, p, out, in)
+				}
+			}
+			got, _, err := run(table)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(names) == 0 || !maps.Equal(ran, names) {
+				t.Errorf("%v ran of %v", ran, names)
+			}
+			for i := range want {
+				if !slices.Equal(got[i], want[i]) {
+					t.Errorf("output %d has other bytes", i)
+				}
+			}
+			for name := range names {
+				kept := table.Kernels[name]
+				delete(table.Kernels, name)
+				if _, _, err := run(table); err == nil || !strings.Contains(err.Error(), "other has no kernel for "+name) {
+					t.Errorf("without %s: %v", name, err)
+				}
+				table.Kernels[name] = kept
 			}
 		})
 	}

@@ -6,8 +6,6 @@ import (
 	"math"
 	"unsafe"
 
-	"gorgonia.org/gorgonia"
-
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn"
 )
@@ -138,17 +136,27 @@ func (b *Builder) Shared(z Node, s *Share, tasks *[][]nn.Range, lo int) Node {
 	if s.Peers == nil {
 		return z
 	}
-	w := width(z)
-	return b.Apply(&Op{
-		Name: "shared", Cols: w, Alias: true, WRT: []bool{true},
-		Diff: func(_ gorgonia.Nodes, _, grad Node) gorgonia.Nodes {
-			return gorgonia.Nodes{b.Apply(&Op{
-				Name: "shared.dz", Cols: w,
-				Run: func(_ *Ctx, out *kernel.Matrix, in []kernel.Matrix) error {
-					copy(out.Data, in[0].Data[:in[0].Rows*w])
-					return s.Rows(*out, *tasks, lo)
-				},
-			}, grad)}
-		},
-	}, z)
+	return b.Apply(&Op{Kind: shared, Attr: sharedRows{s, tasks, lo}, Cols: width(z)}, z)
+}
+
+// sharedRows is which rows are completed, and from which column on.
+type sharedRows struct {
+	share *Share
+	tasks *[][]nn.Range
+	lo    int
+}
+
+var shared = &Kind{
+	Name: "shared", Alias: true,
+	Grad: func(b *Builder, p *Op, _ []Node, _, grad Node) []Node {
+		return []Node{b.Apply(&Op{Kind: sharedGrad, Attr: p.Attr, Cols: p.Cols}, grad)}
+	},
+}
+
+var sharedGrad = &Kind{
+	Name: "shared.dz",
+	Host: With(func(_ *Ctx, a sharedRows, out *kernel.Matrix, in []kernel.Matrix) error {
+		copy(out.Data, in[0].Data[:in[0].Rows*out.Cols])
+		return a.share.Rows(*out, *a.tasks, a.lo)
+	}),
 }

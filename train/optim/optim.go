@@ -46,7 +46,7 @@ func (o Outer) Step(e *kernel.Engine, params, grads []float32, norm float64, s *
 	}
 	split := len(params) - o.Rates
 	group := func(lo, hi int, lr float64) {
-		a := kernel.Adam{LR: float32(lr), Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
+		a := kernel.NewAdam(lr)
 		e.AdamStep(params[lo:hi], grads[lo:hi], s.M[lo:hi], s.V[lo:hi], a, s.Steps, float32(scale))
 	}
 	group(0, split, o.LR)
