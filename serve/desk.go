@@ -258,10 +258,12 @@ func (d *desk) write(ctx context.Context, ids []int32, e *edit.Edited, w writing
 	return r, nil
 }
 
-// firstWord is what an answer begins with, up to a space.
+// firstWord is the first word of an answer, without the punctuation behind it.
 func firstWord(answer string) string {
-	word, _, _ := strings.Cut(strings.TrimSpace(answer), " ")
-	return strings.TrimRight(word, ".,;:!?\n")
+	for _, word := range strings.Fields(answer) {
+		return strings.TrimRight(word, ".,;:!?")
+	}
+	return ""
 }
 
 // saysAlready reports whether an answer begins with the target.

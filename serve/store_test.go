@@ -16,7 +16,7 @@ import (
 )
 
 // tiny is a model that has a hash and nothing to say.
-func tiny(t *testing.T) *lm.Model {
+func tiny(t testing.TB) *lm.Model {
 	t.Helper()
 	c, err := lm.ParseConfig([]byte(`{"model_type": "gpt2", "n_layer": 1, "n_embd": 8, "n_head": 2, "vocab_size": 11, "n_positions": 16}`))
 	if err != nil {

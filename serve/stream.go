@@ -23,7 +23,12 @@ type stream struct {
 // add takes a token; false: the text has ended.
 func (s *stream) add(id int32) bool {
 	s.out = append(s.out, id)
-	s.text = s.m.Continuation(s.prompt, s.out)
+	return s.see(s.m.Continuation(s.prompt, s.out))
+}
+
+// see takes the text as it is with all tokens so far.
+func (s *stream) see(text string) bool {
+	s.text = text
 	for _, stop := range s.stops {
 		if at := strings.Index(s.text, stop); at >= 0 {
 			s.text, s.stopped = s.text[:at], true

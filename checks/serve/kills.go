@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -29,11 +28,10 @@ type change struct {
 type killing struct {
 	program, store string
 	seed           uint64
-	out            io.Writer
 }
 
-// all kills so many times.
-func (k *killing) all(n int) error {
+// all kills so many times, and says what came of it as Markdown.
+func (k *killing) all(n int) (string, error) {
 	rng := rand.New(rand.NewPCG(k.seed, 7))
 	var sure []item    // what the server said is there
 	var maybe [][]item // what may be there instead: a change was under way
@@ -41,28 +39,28 @@ func (k *killing) all(n int) error {
 	for i := range n {
 		s, err := start(k.program, k.store)
 		if err != nil {
-			return fmt.Errorf("after %d kills: %w", i, err)
+			return "", fmt.Errorf("after %d kills: %w", i, err)
 		}
 		var have struct{ Edits []item }
 		if _, err := s.ask("GET", "/api/v1/edits", nil, &have); err != nil {
-			return errors.Join(err, s.kill())
+			return "", errors.Join(err, s.kill())
 		}
 		switch {
 		case alike(have.Edits, sure):
 		case slices.ContainsFunc(maybe, func(m []item) bool { return alike(have.Edits, m) }):
 			under++
 		default:
-			return errors.Join(fmt.Errorf("after %d kills the list is %v; it was %v, or %v", i, have.Edits, sure, maybe), s.kill())
+			return "", errors.Join(fmt.Errorf("after %d kills the list is %v; it was %v, or %v", i, have.Edits, sure, maybe), s.kill())
 		}
 		if err := k.files(have.Edits); err != nil {
-			return errors.Join(fmt.Errorf("after %d kills: %w", i, err), s.kill())
+			return "", errors.Join(fmt.Errorf("after %d kills: %w", i, err), s.kill())
 		}
 		sure, maybe = have.Edits, nil
 		trial, err := s.trial("lora")
 		if err != nil {
-			return errors.Join(err, s.kill())
+			return "", errors.Join(err, s.kill())
 		}
-		stop := time.AfterFunc(time.Duration(rng.IntN(600))*time.Millisecond, func() { _ = s.process.Process.Kill() })
+		stop := time.AfterFunc(time.Duration(rng.IntN(1500))*time.Millisecond, func() { _ = s.process.Process.Kill() })
 		for {
 			c := next(rng, sure, trial)
 			var one item
@@ -72,7 +70,7 @@ func (k *killing) all(n int) error {
 				break
 			}
 			if status >= 300 {
-				return errors.Join(fmt.Errorf("%s %s: status %d", c.method, c.path, status), s.kill())
+				return "", errors.Join(fmt.Errorf("%s %s: status %d", c.method, c.path, status), s.kill())
 			}
 			sure = c.make(slices.Clone(sure))
 			if c.path == "/api/v1/edits" {
@@ -85,10 +83,9 @@ func (k *killing) all(n int) error {
 	}
 	s, err := start(k.program, k.store)
 	if err != nil {
-		return fmt.Errorf("after %d kills: %w", n, err)
+		return "", fmt.Errorf("after %d kills: %w", n, err)
 	}
-	fmt.Fprintf(k.out, "%d kills while edits were saved: %d changes that had been answered are there; %d that had not been were done, the others not at all\n", n, changes, under)
-	return s.kill()
+	return fmt.Sprintf("\n## Killed\n\n%d times the server was killed with SIGKILL while it saved changes of the list (an edit\nkept, switched, moved, deleted), each started again in the same folder. All %d changes\nthat it had answered were there; of those that it had not, %d were there as a whole and\n%d not at all. No file was left over, none was missing.\n", n, changes, under, n-under), s.kill()
 }
 
 // next draws a change.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -59,7 +58,7 @@ func measure(program, store string, each time.Duration) (_ string, err error) {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# The server under load\n\nMade by `go run ./checks/serve -kills 0 -load %v -out docs/results/serve.md` on %d cores, which other work\nshared. The embedded model with two edits on; each client asks again as soon as it\nhas its answer; 32 requests may wait, and more are answered with 429 at once.\nLatencies are of requests that were answered, in milliseconds.\n\n", each, runtime.NumCPU())
+	fmt.Fprintf(&b, "\n## Under load\n\nThe embedded model with two edits on; each client asks again as soon as it has its\nanswer, for %v. 32 requests may wait, and more are answered with 429 at once. Latencies\nare of requests that were answered, in milliseconds. A completion is of 2 tokens.\n\n", each)
 	fmt.Fprintf(&b, "| request | clients | answered a second | p50 | p90 | p99 | most | 429 |\n|---|---:|---:|---:|---:|---:|---:|---:|\n")
 	for _, p := range parts() {
 		f := s.load(p, each)

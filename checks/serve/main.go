@@ -3,7 +3,7 @@
 // server in a process of its own), kills.go, load.go.
 //
 //	go run ./checks/serve -kills 40                       about five minutes
-//	go run ./checks/serve -kills 0 -load 10s -out docs/results/serve.md
+//	go run ./checks/serve -kills 30 -load 10s -out docs/results/serve.md
 //
 // After each kill the server is started again in the same folder. It has to start,
 // to have every change that it had said was made, in the order that it had said,
@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -34,7 +35,7 @@ func run(args []string, out io.Writer) (err error) {
 	load := f.Duration("load", 10*time.Second, "time of each part of the load test; 0: none")
 	seed := f.Uint64("seed", 1, "seed of the changes and the moments")
 	keyhole := f.String("keyhole", "", "program to try (default: built from this tree)")
-	file := f.String("out", "", "write the load test's report to this `file`, too")
+	file := f.String("out", "", "write the report to this `file`, too")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -50,20 +51,24 @@ func run(args []string, out io.Writer) (err error) {
 			return fmt.Errorf("build: %w: %s", err, b)
 		}
 	}
+	report := fmt.Sprintf("# The server, killed and under load\n\nMade by `go run ./checks/serve -kills %d -load %v -out docs/results/serve.md`\non %d cores, which other work shared.\n", *kills, *load, runtime.NumCPU())
 	if *kills > 0 {
-		k := &killing{program: program, store: filepath.Join(tmp, "killed"), seed: *seed, out: out}
-		if err := k.all(*kills); err != nil {
+		k := &killing{program: program, store: filepath.Join(tmp, "killed"), seed: *seed}
+		part, err := k.all(*kills)
+		if err != nil {
 			return err
 		}
+		report += part
+		fmt.Fprint(out, part)
 	}
-	if *load == 0 {
-		return nil
+	if *load > 0 {
+		part, err := measure(program, filepath.Join(tmp, "loaded"), *load)
+		if err != nil {
+			return err
+		}
+		report += part
+		fmt.Fprint(out, part)
 	}
-	report, err := measure(program, filepath.Join(tmp, "loaded"), *load)
-	if err != nil {
-		return err
-	}
-	fmt.Fprint(out, report)
 	if *file != "" {
 		return os.WriteFile(*file, []byte(report), 0o666)
 	}

@@ -34,7 +34,7 @@ func completing(c *cobra.Command) {
 	switch {
 	case strings.HasPrefix(args, "CONFIG"):
 		c.ValidArgsFunction = proposals(first(fixed(configs.Presets()))).complete
-	case strings.HasPrefix(args, "MODEL"):
+	case strings.HasPrefix(strings.TrimPrefix(args, "["), "MODEL"):
 		c.ValidArgsFunction = proposals(first(models)).complete
 	case args == "NAME":
 		c.ValidArgsFunction = proposals(first(names)).complete
