@@ -143,8 +143,10 @@ func withSignals(parent context.Context, said *console.Console) (context.Context
 			switch {
 			case launched && n == 0 && job.Rank == 0:
 				fmt.Fprintln(said.Loud(), "finishing this step")
-			case !launched && n == 0:
+			case !launched && n == 0 && s == syscall.SIGINT:
 				fmt.Fprintln(said.Loud(), "finishing this step; press Ctrl-C again to stop now")
+			case !launched && n == 0:
+				fmt.Fprintln(said.Loud(), "finishing this step; a second signal stops it now")
 			}
 			if launched || n == 0 {
 				continue
@@ -153,6 +155,7 @@ func withSignals(parent context.Context, said *console.Console) (context.Context
 			if lost == "" {
 				lost = "what this command had not written yet"
 			}
+			said.Close()
 			fmt.Fprintf(said.Loud(), "stopped; lost: %s\n", lost)
 			os.Exit(128 + int(s.(syscall.Signal)))
 		}

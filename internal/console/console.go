@@ -197,6 +197,14 @@ func (c *Console) draw() {
 	c.drawn, c.task.shown, c.task.width = columns, c.task.now(), width
 }
 
+// Close takes the line below away for good.
+func (c *Console) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.erase()
+	c.task = nil
+}
+
 // Lost says what stopping at once would lose; "" if nothing is known of that.
 func (c *Console) Lost() string {
 	c.mu.Lock()

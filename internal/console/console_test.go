@@ -90,6 +90,21 @@ func TestTheLineSaysWhatIsKnown(t *testing.T) {
 	task.End()
 }
 
+func TestStepsThatComeAtOnceAreNoSpeed(t *testing.T) {
+	k := &clock{time.Unix(0, 0)}
+	task := Of(io.Discard).begin("eval", 5, 255, k.now)
+	for edits := 10; edits <= 30; edits += 10 {
+		k.at = k.at.Add(20 * time.Second)
+		for i := range 10 {
+			task.Set(edits - 4 + i)
+		}
+	}
+	if got, ok := task.left(); !ok || got < 400*time.Second || got > 480*time.Second {
+		t.Errorf("%v left of 220 edits that take 2 s each", got)
+	}
+	task.End()
+}
+
 func TestTheLineNeverWraps(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	names := []string{"", "step", "3/15 alphaedit", "一つの知識を植え込む編集器", "👩‍👩‍👧‍👦 family of editors", strings.Repeat("long-name", 30), "ctrl\x1b[2J"}

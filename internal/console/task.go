@@ -14,6 +14,7 @@ type Task struct {
 	done  int
 	facts []string
 
+	first int       // done at the beginning
 	since time.Time // when base was done
 	base  int
 	last  time.Time // when done was
@@ -38,7 +39,7 @@ func (c *Console) begin(name string, done, total int, now func() time.Time) *Tas
 	old := c.task
 	c.mu.Unlock()
 	old.End()
-	t := &Task{c: c, name: name, total: total, done: done, base: done, now: now, begun: now(), shown: now(), stop: make(chan struct{})}
+	t := &Task{c: c, name: name, total: total, done: done, first: done, base: done, now: now, begun: now(), shown: now(), stop: make(chan struct{})}
 	c.mu.Lock()
 	c.task = t
 	c.draw()
@@ -77,8 +78,11 @@ func (t *Task) Set(done int, facts ...string) {
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
 	now := t.now()
-	if t.since.IsZero() && done > t.base {
+	switch {
+	case t.since.IsZero() && done > t.base:
 		t.since, t.base = now, done // what the first step needs, others do not
+	case now.Sub(t.since) < time.Second:
+		t.base = done // they come several at once
 	}
 	if done != t.done {
 		t.last = now
@@ -138,14 +142,17 @@ func (t *Task) End() {
 
 // left is how long the rest takes at the speed so far; false if that is not known.
 func (t *Task) left() (time.Duration, bool) {
-	if t.since.IsZero() || t.done <= t.base || t.done >= t.total || t.ended {
+	if t.done <= t.first || t.done >= t.total || t.ended {
 		return 0, false
 	}
-	gone := t.now().Sub(t.since)
-	step := t.last.Sub(t.since).Seconds() / float64(t.done-t.base)
+	since, base := t.since, t.base
+	if t.last.Sub(since) < time.Second { // the first steps came at once
+		since, base = t.begun, t.first
+	}
+	step := t.last.Sub(since).Seconds() / float64(t.done-base)
 	if step <= 0 {
 		return 0, false
 	}
-	d := time.Duration((float64(t.total-t.base)*step - gone.Seconds()) * float64(time.Second))
+	d := time.Duration((float64(t.total-base)*step - t.now().Sub(since).Seconds()) * float64(time.Second))
 	return max(d, 0), true
 }
