@@ -19,23 +19,7 @@ type Task struct {
 	// OuterOf and LocOf are the edits, by their place in Inner, that the texts of
 	// Outer and Loc come with.
 	OuterOf, LocOf []int
-	Condition      []int32 // what a network that reads is given of the edits; nil: their own tokens
-	Parts          []Part  // in their order; nil: all texts are one
-}
-
-// condition is what the network reads.
-func (t *Task) condition() []int32 {
-	if t.Condition != nil {
-		return t.Condition
-	}
-	var ids []int32
-	for _, x := range t.Inner {
-		ids = append(ids, x.IDs...)
-		if n := len(x.Labels); n > 0 && x.Labels[n-1] >= 0 {
-			ids = append(ids, x.Labels[n-1]) // the target's last token, which the text asks for
-		}
-	}
-	return ids
+	Parts          []Part // in their order; nil: all texts are one
 }
 
 // Part is texts of a task whose losses are averaged: so many behind those of the
@@ -64,10 +48,13 @@ type Maker struct {
 	// Paraphrases and Localities are how many of them an edit has in a task, as
 	// far as the record has so many; 0: one.
 	Paraphrases, Localities int
-	Rows                    string // which rows of an edit change weights, see Mark; "": all
-	Seed                    uint64
-	Records                 []data.Edit // where a record without locality prompts borrows one
-	Others                  Others      // subjects for an edit's negatives
+	// Prefixes is the share of what an edit is asked that stands behind a sentence
+	// about something else.
+	Prefixes float64
+	Rows     string // which rows of an edit change weights, see Mark; "": all
+	Seed     uint64
+	Records  []data.Edit // where a record without locality prompts borrows one
+	Others   Others      // subjects for an edit's negatives
 }
 
 // Task makes one task of the records, at the given visit to them.
@@ -113,6 +100,27 @@ func (m *Maker) Task(records []data.Edit, visit int) (Task, error) {
 
 // asked is the prompts that the edited model is asked.
 func (m *Maker) asked(r *data.Edit, visit int) []string {
+	out := m.rephrased(r, visit)
+	for i := range out {
+		key := fmt.Sprintf("%d/%s", i, r.ID)
+		if float64(data.Choose(m.Seed, "prefixed/"+key, visit, 1000)) >= 1000*m.Prefixes {
+			continue
+		}
+		o := &m.Records[data.Choose(m.Seed, "prefix/"+key, visit, len(m.Records))]
+		if o.ID == r.ID || o.Subject != "" && o.Subject == r.Subject {
+			continue
+		}
+		answer := o.TargetNew
+		if len(o.TargetTrue) > 0 {
+			answer = o.TargetTrue[0]
+		}
+		out[i] = o.Prompt + text.Behind(o.Prompt, answer, o.Join) + ". " + out[i]
+	}
+	return out
+}
+
+// rephrased is the prompts that are drawn for an edit.
+func (m *Maker) rephrased(r *data.Edit, visit int) []string {
 	all := r.Paraphrases
 	if !m.Rephrase || len(all) == 0 {
 		return []string{r.Prompt}

@@ -41,6 +41,38 @@ func TestWhatIsAskedIsDrawnFromTheRephrasings(t *testing.T) {
 	}
 }
 
+// TestAShareOfWhatIsAskedStandsBehindASentence about another subject; the rest and
+// the edit itself stand as they are.
+func TestAShareOfWhatIsAskedStandsBehindASentence(t *testing.T) {
+	r := data.Edit{ID: "1", Subject: "s", Prompt: "own", TargetNew: "x", Paraphrases: []string{"a"}}
+	m := &Maker{Tok: bytesOf(t), Rephrase: true, Prefixes: 0.5, Records: []data.Edit{
+		r, {ID: "2", Subject: "s", Prompt: "the same", TargetNew: "y"},
+		{ID: "3", Subject: "o", Prompt: "Oslo lies in", TargetNew: "Rome", TargetTrue: []string{"Norway"}},
+	}}
+	const sentence = "Oslo lies in Norway. a"
+	seen := map[string]int{}
+	for visit := range 3000 {
+		seen[m.asked(&r, visit)[0]]++
+	}
+	// half are drawn, and a third of those draw the other subject
+	if n := seen[sentence]; len(seen) != 2 || n < 400 || n > 600 || seen["a"] != 3000-n {
+		t.Errorf("asked %v", seen)
+	}
+	m.Prefixes = 1
+	m.Records = m.Records[2:]
+	task, err := m.Task([]data.Edit{{ID: "1", Subject: "s", Prompt: "own", TargetNew: "x", Paraphrases: []string{"a"}, Locality: map[string][]data.Prompt{
+		"neighborhood": {{Prompt: "n", Answers: [][]string{{"z"}}}}}}}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(task.Outer[0].IDs); got != len(sentence)+1 { // x follows a space, and the last token asks for nothing
+		t.Errorf("%d tokens are asked, %q has %d", got, sentence, len(sentence))
+	}
+	if got := len(task.Inner[0].IDs); got != len("own")+1 {
+		t.Errorf("the edit has %d tokens", got)
+	}
+}
+
 // bytesOf is a tokenizer with a token for each byte.
 func bytesOf(t *testing.T) tokenizer.Tokenizer {
 	t.Helper()

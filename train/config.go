@@ -47,6 +47,7 @@ type DataConfig struct {
 	Order       string   `yaml:"order" doc:"shuffle: another order each epoch; file: as they stand"`
 	Rephrase    bool     `yaml:"rephrase" doc:"score a rephrasing; false: the edit prompt itself"`
 	OwnPrompt   bool     `yaml:"own_prompt" doc:"count the edit prompt among the rephrasings that are drawn from; needed where unrelated prompts look like it, as in CounterFact"`
+	Prefixes    float64  `yaml:"prefixes" absent:"0" doc:"share of the prompts that an edit is scored on that stand behind a sentence about something else, as CounterFact's paraphrases do"`
 	Paraphrases int      `yaml:"paraphrases" absent:"1" doc:"rephrasings of an edit that are scored together"`
 	Localities  int      `yaml:"localities" absent:"1" doc:"locality texts of an edit that are scored together"`
 	MaxLen      int      `yaml:"max_len" doc:"cut rephrasings to their last and unrelated answers to their first so many tokens; edits are never cut; 0: never"`
@@ -123,6 +124,8 @@ func (c *DataConfig) Validate() error {
 		return fmt.Errorf("locality: %q is none of text, answer, all", c.Locality)
 	case c.Paraphrases < 1 || c.Localities < 1:
 		return fmt.Errorf("paraphrases and localities: %d and %d must be at least 1", c.Paraphrases, c.Localities)
+	case !(c.Prefixes >= 0 && c.Prefixes <= 1):
+		return fmt.Errorf("prefixes: %g is no share from 0 to 1", c.Prefixes)
 	case c.MaxLen < 0 || c.Limit < 0:
 		return fmt.Errorf("max_len and limit: %d and %d must not be negative; 0 means no bound", c.MaxLen, c.Limit)
 	}

@@ -99,17 +99,10 @@ func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
 	if err := cfg.Hypernet.Validate(); err != nil {
 		return nil, fmt.Errorf("hypernet: %w", err)
 	}
-	if err := refuseNetwork(cfg, ns, netWords(m, sites)); err != nil {
+	if err := refuseNetwork(cfg, ns); err != nil {
 		return nil, err
 	}
-	words := netWords(m, sites)
-	var err error
-	if hypernet.Reads(cfg.Hypernet) {
-		if words.Table, err = m.TokenTable().Values(); err != nil {
-			return nil, err
-		}
-	}
-	net, err := hypernet.NewReading(cfg.Hypernet, ns, words, rand.New(rand.NewPCG(cfg.Seed, 1)))
+	net, err := hypernet.New(cfg.Hypernet, ns, rand.New(rand.NewPCG(cfg.Seed, 1)))
 	if err != nil {
 		return nil, fmt.Errorf("hypernet: %w", err)
 	}
@@ -138,16 +131,6 @@ func netSites(sites []lm.Site) []hypernet.Site {
 		out[i] = hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out}
 	}
 	return out
-}
-
-// netWords are the model's tokens as a network sees them, without their values.
-func netWords(m *lm.Model, sites []lm.Site) *hypernet.Words {
-	table := m.TokenTable()
-	w := &hypernet.Words{Rows: table.Rows, Cols: table.Cols}
-	for _, s := range sites {
-		w.InOut = append(w.InOut, s.Linear.InOut)
-	}
-	return w
 }
 
 // loadData reads the training and validation edits, disjoint by subject.
@@ -201,7 +184,7 @@ func (e *Editor) maker(records []data.Edit) *meta.Maker {
 	d := e.Config.Data
 	m := &meta.Maker{
 		Tok: e.Model.Tokenizer, Text: e.TextOptions(), Rephrase: d.Rephrase, OwnPrompt: d.OwnPrompt,
-		Paraphrases: d.Paraphrases, Localities: d.Localities, Rows: e.Config.Hypernet.Update.Rows, Seed: e.Config.Seed, Records: records,
+		Prefixes: d.Prefixes, Paraphrases: d.Paraphrases, Localities: d.Localities, Rows: e.Config.Hypernet.Update.Rows, Seed: e.Config.Seed, Records: records,
 	}
 	if e.Objective != nil {
 		m.Others = e.Objective.Others
