@@ -107,8 +107,12 @@ func fromRun(b *workbench.Bench, name, dir string, threads int) *offer {
 
 // RunName is by what name the editor of a run folder is offered.
 func RunName(dir string) (string, error) {
-	if _, err := train.BaseModel(dir); err != nil {
+	learner, err := train.LearnerOf(dir)
+	switch {
+	case err != nil:
 		return "", err
+	case learner == train.LearnSERAC:
+		return "", fmt.Errorf("the edits of run %s (%s) are answered by a model of their own, which serve cannot put beside others; make them with keyhole edit", dir, learner)
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {

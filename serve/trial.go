@@ -234,6 +234,9 @@ func (d *desk) try(ctx context.Context, t *trial, list []*kept, m *measuring, as
 	if err != nil {
 		return err
 	}
+	if e.ResponderOf() != nil {
+		return refused("edits by %s are answered by a model of their own, which serve cannot put beside others; make them with keyhole edit", t.Editor)
+	}
 	t.Seconds = time.Since(start).Seconds()
 	if t.edited = e; o.Kind == contextKind {
 		t.edited = nil // it is made of the requests

@@ -19,6 +19,17 @@ func BaseModel(path string) (string, error) {
 	return Moved(cfg.Model.Path, path), nil
 }
 
+// LearnerOf is what a run or checkpoint folder trains: LearnNetwork or LearnSERAC.
+func LearnerOf(path string) (string, error) {
+	c, err := findCheckpoint(path)
+	if err != nil {
+		return "", err
+	}
+	var cfg Config
+	_, err = savedConfig(c, &cfg)
+	return cfg.Learner, err
+}
+
 // Moved is where a run's base model lies now. Where there is nothing at its path,
 // the run may have been moved with the model: the path, or the end of it, is looked
 // for beside the run folder and the folders that it lies in. Whether what is found

@@ -33,6 +33,9 @@ func View(dir string) (State, error) {
 		return State{}, fmt.Errorf("run: %w", err)
 	}
 	s := State{Editor: cfg.Hypernet.Name(), Steps: cfg.Train.Steps, Running: lock.Alive(dir)}
+	if cfg.Learner == LearnSERAC {
+		s.Editor = LearnSERAC
+	}
 	lines, _, err := LogFrom(dir, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil // it has just begun
