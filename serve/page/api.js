@@ -39,6 +39,9 @@ async function send(method, path, body, signal) {
     return null;
   }
   const value = await answer.json().catch(() => null);
+  if (signal?.aborted) {
+    throw new Cancelled();
+  }
   if (!answer.ok) {
     const error = value?.error ?? {};
     throw new Refusal(error.message ?? `The server answered ${answer.status}.`, error.field ?? "", answer.status);

@@ -1,7 +1,7 @@
 // Edit a fact: what the model shall say, by which editors, tested with what.
 
 import { announce, byId, el, fieldError, later, plural } from "./dom.js";
-import { post } from "./api.js";
+import { Cancelled, post } from "./api.js";
 import { store } from "./store.js";
 import { Marker } from "./marker.js";
 import { Work } from "./work.js";
@@ -22,6 +22,8 @@ let work;
 let trials;
 let own = false; // the tests were written by hand, and are not replaced by others
 let suggesting = Promise.resolve(); // the latest suggestion
+let looking = new AbortController(); // for it
+let about = null; // the fact that it is for
 
 const lines = (area) => area.value.split("\n").map((l) => l.trim()).filter((l) => l !== "");
 
@@ -48,19 +50,24 @@ function showCounts() {
 // gives the tests that the data have for the fact. Those written by hand give way
 // only where that was asked for.
 function suggest(asked) {
-  suggesting = lookUp(asked).catch((err) => {
-    byId("fact-source").textContent = err.message;
+  looking.abort(); // an answer about an earlier fact must not come behind this one
+  looking = new AbortController();
+  about = `${prompt.value}\n${subject.value}`;
+  suggesting = lookUp(asked, looking.signal).catch((err) => {
+    if (!(err instanceof Cancelled)) {
+      byId("fact-source").textContent = err.message;
+    }
   });
 }
 
-async function lookUp(asked) {
-  const { prompt: text, subject: about } = store.fact;
+async function lookUp(asked, signal) {
+  const { prompt: text, subject: name } = store.fact;
   if (text.trim() === "" || (own && !asked)) {
     return;
   }
-  const found = await post("suggest", { prompt: text, subject: about });
-  if (text !== prompt.value || (own && !asked)) {
-    return;
+  const found = await post("suggest", { prompt: text, subject: name }, signal);
+  if (own && !asked) {
+    return; // some were written meanwhile
   }
   const none = found.paraphrases.length + found.neighbors.length === 0;
   if (!none || !asked) {
@@ -123,6 +130,9 @@ async function attempt() {
     refuse(...fault);
     return;
   }
+  if (about !== `${prompt.value}\n${subject.value}`) {
+    suggest(false); // it was typed just now
+  }
   await suggesting;
   const request = { ...store.fact, paraphrases: lines(paraphrases), neighbors: lines(neighbors).map(neighbor) };
   const body = { request, editors: chosen() };
@@ -158,6 +168,7 @@ export function openFact(results) {
   fill(store.status);
   changed();
 
+  fields.forEach((f) => f.addEventListener("input", () => fieldError(f, "")));
   [prompt, subject].forEach((f) => f.addEventListener("input", edited));
   target.addEventListener("input", changed);
   [paraphrases, neighbors].forEach((f) => f.addEventListener("input", () => {

@@ -41,6 +41,7 @@ export class HeatMap {
       ...row.map((p, block) => this.#cell(p, token, block))));
     const table = el("table", { role: "grid", class: "cells", "aria-label": `Causal trace: ${this.what}, tokens by blocks` },
       el("thead", {}, head), el("tbody", {}, ...rows));
+    table.style.setProperty("--blocks", this.trace.blocks);
     this.cells = [...table.querySelectorAll("td")];
     const best = this.values.flat();
     this.cells[best.indexOf(Math.max(...best))].tabIndex = 0;
