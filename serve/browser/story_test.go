@@ -184,14 +184,14 @@ func traced(p *tab) {
 	}
 	p.do(chromedp.Focus(chromedp.CSS(".cells td[tabindex='0']")))
 	p.press(1, kb.Home)
-	p.press(2, kb.ArrowRight)
-	p.until(`/ · block 2 · .*%/.test(document.querySelector(".readout").textContent)`)
+	p.press(3, kb.ArrowRight)
+	p.until(`/ · block 3 · .*%/.test(document.querySelector(".readout").textContent)`)
 	label := eval[string](p, "document.activeElement.ariaLabel")
-	if !strings.Contains(label, "block 2: ") {
+	if !strings.Contains(label, "block 3: ") {
 		p.Errorf("the cell is called %q", label)
 	}
 	p.press(1, kb.Enter)
-	p.says("#fact-layer", "ROME edits block 2")
+	p.says("#fact-layer", "ROME edits block 3")
 	if after := eval[string](p, "document.activeElement.ariaLabel ?? ''"); after != label {
 		p.Errorf("choosing a block moved the focus to %q", after)
 	}
@@ -204,7 +204,7 @@ func layered(p *tab) {
 	p.click(`#fact-editors label:has([value=ft])`)
 	p.click("#fact-try")
 	p.until(`document.querySelectorAll(".card:not(.waiting)").length === 1`)
-	p.says(".card header", "block 2")
+	p.says(".card header", "block 3")
 	p.click("#fact-layer-reset")
 	p.until(`document.querySelector("#fact-layer").hidden`)
 }
