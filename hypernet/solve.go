@@ -162,39 +162,48 @@ func (n *Net) ridgeGrad(b *graph.Builder, g *Group, m int, f *Layout, raw, grad 
 			if !c.Accumulate {
 				out.Data[0] = 0
 			}
-			if f.share.Divided() {
-				return fmt.Errorf("update.learn_ridge is for training in one process")
-			}
-			r := f.Blocks[m]
-			if r.Hi == r.Lo {
-				return nil
-			}
-			s, err := n.system(c.Engine, g, m, in[0], f)
-			if err != nil {
-				return err
-			}
-			dk := kernel.Matrix{Rows: r.Hi - r.Lo, Cols: g.In, Stride: in[1].Cols, Data: in[1].Data[r.Lo*in[1].Cols:]}
-			dy, _, err := n.whiten(c.Engine, g.Sites[m], dk)
-			if err != nil {
-				return err
-			}
 			sums := make([]float64, len(f.Tasks[m]))
-			err = s.each(c.Engine, f, m, func(t int, q nn.Range, all kernel.Matrix) error {
-				twice := kernel.Mat(make([]float32, (q.Hi-q.Lo)*g.In), q.Hi-q.Lo, g.In)
-				if err := ridge(twice, all, s.lambda, 2); err != nil {
-					return err
-				}
-				for i, x := range part(dy, q).Data {
-					sums[t] += float64(x) * float64(twice.Data[i])
-				}
-				return nil
-			})
-			for _, x := range sums {
-				out.Data[0] -= float32(s.lambda * x)
+			if err := n.ridgeSums(c.Engine, g, m, f, in[0], in[1], sums); err != nil {
+				return err
 			}
-			return err
+			if err := f.share.Numbers(sums, 1); err != nil {
+				return err
+			}
+			for _, x := range sums {
+				out.Data[0] -= float32(x)
+			}
+			return nil
 		},
 	}}, raw, grad)
+}
+
+// ridgeSums fills in what ridgeGrad subtracts for each task of this process.
+func (n *Net) ridgeSums(e *kernel.Engine, g *Group, m int, f *Layout, raw, grad kernel.Matrix, sums []float64) error {
+	r := f.mine(m)
+	if r.Hi == r.Lo {
+		return nil
+	}
+	s, err := n.system(e, g, m, raw, f)
+	if err != nil {
+		return err
+	}
+	dk := kernel.Matrix{Rows: r.Hi - r.Lo, Cols: g.In, Stride: grad.Cols, Data: grad.Data[r.Lo*grad.Cols:]}
+	dy, _, err := n.whiten(e, g.Sites[m], dk)
+	if err != nil {
+		return err
+	}
+	return s.each(e, f, m, func(t int, q nn.Range, all kernel.Matrix) error {
+		twice := kernel.Mat(make([]float32, (q.Hi-q.Lo)*g.In), q.Hi-q.Lo, g.In)
+		if err := ridge(twice, all, s.lambda, 2); err != nil {
+			return err
+		}
+		sum := 0.0
+		for i, x := range part(dy, q).Data {
+			sum += float64(x) * float64(twice.Data[i])
+		}
+		sums[t] = s.lambda * sum
+		return nil
+	})
 }
 
 // whiten is W = U·B, where A⁻¹ = B·Bᵀ, of a site's inputs U [rows, in], so that

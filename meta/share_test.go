@@ -52,9 +52,17 @@ func merged(tasks []Task) Task {
 // TestProcessesChangeNoByte: with more processes than tasks, too.
 func TestProcessesChangeNoByte(t *testing.T) {
 	sparing := func(h *hypernet.Config, c *Config) { twoSteps(h, c); h.Update.Negatives = 2 }
+	malmen := func(h *hypernet.Config, c *Config) {
+		solving(h, c)
+		h.Kind, h.Update.Prior, h.Update.Values, h.Update.LearnRidge = "malmen", hypernet.Identity, hypernet.Product, true
+	}
+	ultra := func(h *hypernet.Config, c *Config) {
+		solving(h, c)
+		h.Kind, h.Update.Prior, h.Update.Values = "normalised", hypernet.Identity, hypernet.Square
+	}
 	scale := func(h *hypernet.Config, c *Config) { c.DeltaScale = "batch_mean" }
 	for name, change := range map[string]func(*hypernet.Config, *Config){
-		"sum": nil, "solve": solving, "two steps beside negatives": sparing, "batch mean": scale,
+		"sum": nil, "solve": solving, "two steps beside negatives": sparing, "batch mean": scale, "malmen": malmen, "ultra": ultra,
 		"rates": func(h *hypernet.Config, _ *Config) { h.Kind = "rates" }, "naive": func(h *hypernet.Config, _ *Config) { h.Kind = "naive" },
 	} {
 		t.Run(name, func(t *testing.T) {
