@@ -34,13 +34,13 @@ func (dense) refuse(groups []*Group) error {
 	return nil
 }
 
-func (dense) describe(g *Group, _ Config) []spec {
+func (dense) describe(_ *Net, g *Group, _ Config) []spec {
 	return []spec{{g.Name + ".weight", g.In * g.Out, g.In * g.Out, &g.whole}}
 }
 
 // start is the identity plus small noise, so that the first update is the
 // gradient itself.
-func (dense) start(g *Group, _ Config, rng *rand.Rand) {
+func (dense) start(_ *Net, g *Group, _ Config, rng *rand.Rand) {
 	n := g.In * g.Out
 	w, _ := g.whole.Values()
 	scale := 1e-3 / math.Sqrt(float64(n))

@@ -52,10 +52,11 @@ type Stay struct {
 
 // Mode says how the normaliser behaves in a run.
 type Mode struct {
-	Training bool // update the statistics
-	Strict   bool // one single row is an error, as in the reference, instead of a zero update
-	Short    bool // δ of a task's last parts is read as zero where they have fewer edits than the first, as the references of RLEdit and UltraEdit read it
-	Unread   int  // how many parts of the tasks at hand that are
+	Training bool      // update the statistics
+	Strict   bool      // one single row is an error, as in the reference, instead of a zero update
+	Short    bool      // δ of a task's last parts is read as zero where they have fewer edits than the first, as the references of RLEdit and UltraEdit read it
+	Texts    [][]int32 // of each task: what kinds that read are given
+	Unread   int       // how many parts of the tasks at hand that are
 }
 
 // Raw are the raw factors of one site as graph nodes, with the list that says

@@ -15,9 +15,9 @@ type kind interface {
 	// refuse reports why groups of such shapes cannot have it; it may be nil.
 	refuse(groups []*Group) error
 	// describe makes what will hold a group's parameters, and lists them.
-	describe(g *Group, c Config) []spec
+	describe(n *Net, g *Group, c Config) []spec
 	// start draws a group's initial values.
-	start(g *Group, c Config, rng *rand.Rand)
+	start(n *Net, g *Group, c Config, rng *rand.Rand)
 	// transform adds what becomes of z, the raw factors of a group, to the graph.
 	transform(n *Net, b *graph.Builder, g *Group, z graph.Node, f *Layout, mode *Mode) graph.Node
 }
@@ -29,6 +29,7 @@ type traits struct {
 	after   bool // scales and shifts of modes stand behind the clamp
 	sums    bool // makes rows that no solve can take
 	whole   bool // makes an update without a step size
+	reads   bool // reads the edits' texts, and so needs Words
 }
 
 type namedKind struct {
@@ -44,6 +45,7 @@ func kinds() []namedKind {
 		{"normalised", passing{traits{divides: true, pooled: true}}},
 		{"rates", passing{}},
 		{"naive", dense{}},
+		{"efk", reading{}},
 	}
 }
 
@@ -69,10 +71,10 @@ func kindNames() string {
 // deviations.
 type passing struct{ t traits }
 
-func (p passing) traits() traits                 { return p.t }
-func (passing) refuse([]*Group) error            { return nil }
-func (passing) describe(*Group, Config) []spec   { return nil }
-func (passing) start(*Group, Config, *rand.Rand) {}
+func (p passing) traits() traits                       { return p.t }
+func (passing) refuse([]*Group) error                  { return nil }
+func (passing) describe(*Net, *Group, Config) []spec   { return nil }
+func (passing) start(*Net, *Group, Config, *rand.Rand) {}
 func (p passing) transform(_ *Net, b *graph.Builder, g *Group, z graph.Node, f *Layout, mode *Mode) graph.Node {
 	if p.t.divides {
 		return normalise(b, z, g.Norm, f, mode)

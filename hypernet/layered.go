@@ -20,7 +20,7 @@ type side struct {
 	layers []layer
 }
 
-func (s layered) describe(g *Group, c Config) []spec {
+func (s layered) describe(_ *Net, g *Group, c Config) []spec {
 	var specs []spec
 	modes := 0
 	if c.Shared || s.t.after {
@@ -73,7 +73,7 @@ func sideName(c Config, lo int) string {
 
 // start draws U = 0 and V ~ N(0, 1) for id, both uniform for xavier; scales are 1,
 // everything else 0.
-func (layered) start(g *Group, c Config, rng *rand.Rand) {
+func (layered) start(_ *Net, g *Group, c Config, rng *rand.Rand) {
 	for _, sd := range g.sides {
 		for _, l := range sd.layers {
 			u, _ := l.u.Values()

@@ -29,6 +29,8 @@ type Net struct {
 	Flat   []float32   // values of all parameters, in Walk's order
 	params []*nn.Param
 	kind   kind
+	words  *Words
+	reader *encoder // of kinds that read texts
 }
 
 // Group is one network and the sites that it serves; a site's mode is its
@@ -40,15 +42,22 @@ type Group struct {
 	In, Out int
 	Sites   []int // indices into Net.Sites
 	Norm    *Normaliser
-	pooled  bool      // rows of zeros count, and parts are counted together
-	sides   []side    // of kinds with layers
-	whole   *nn.Param // of kind naive: [in·out, in·out]
+	pooled  bool          // rows of zeros count, and parts are counted together
+	sides   []side        // of kinds with layers
+	masks   []conditioner // of kind efk, for each site
+	whole   *nn.Param     // of kind naive: [in·out, in·out]
 }
 
 // New makes the network of cfg for sites, in their order. rng draws the
 // initial weights; equal generators give equal bytes. A zero cfg.Update is the
 // default one.
 func New(cfg Config, sites []Site, rng *rand.Rand) (*Net, error) {
+	return NewReading(cfg, sites, nil, rng)
+}
+
+// NewReading is New of any kind, those included that read texts: words says with
+// what embedding.
+func NewReading(cfg Config, sites []Site, words *Words, rng *rand.Rand) (*Net, error) {
 	if cfg.Update == (Update{}) {
 		cfg.Update = DefaultUpdate()
 	}
@@ -58,7 +67,10 @@ func New(cfg Config, sites []Site, rng *rand.Rand) (*Net, error) {
 	if len(sites) == 0 {
 		return nil, fmt.Errorf("no weight to edit; name at least one site")
 	}
-	n := &Net{Config: cfg, Sites: sites, Groups: groups(cfg, sites), kind: kindOf(cfg.Kind)}
+	n := &Net{Config: cfg, Sites: sites, Groups: groups(cfg, sites), kind: kindOf(cfg.Kind), words: words}
+	if n.kind.traits().reads && words == nil {
+		return nil, fmt.Errorf("kind: %s reads texts, and there are no words to begin with", cfg.Kind)
+	}
 	if err := n.kind.refuse(n.Groups); err != nil {
 		return nil, err
 	}
@@ -74,9 +86,9 @@ func New(cfg Config, sites []Site, rng *rand.Rand) (*Net, error) {
 
 // Count is the number of parameters of the network that New would make,
 // without making it; math.MaxInt64 stands for every larger number. cfg must be
-// valid.
-func Count(cfg Config, sites []Site) int64 {
-	n := &Net{Config: cfg, Sites: sites, Groups: groups(cfg, sites), kind: kindOf(cfg.Kind)}
+// valid. Only kinds that read texts need words, of which Table may be nil.
+func Count(cfg Config, sites []Site, words *Words) int64 {
+	n := &Net{Config: cfg, Sites: sites, Groups: groups(cfg, sites), kind: kindOf(cfg.Kind), words: words}
 	total := uint64(0)
 	for _, s := range n.describe() {
 		hi, lo := bits.Mul64(uint64(s.rows), uint64(s.cols))
@@ -135,7 +147,7 @@ type spec struct {
 func (n *Net) describe() []spec {
 	var specs []spec
 	for _, g := range n.Groups {
-		specs = append(specs, n.kind.describe(g, n.Config)...)
+		specs = append(specs, n.kind.describe(n, g, n.Config)...)
 	}
 	if n.Config.Update.LearnRidge {
 		n.Ridges = make([]*nn.Param, len(n.Sites))
@@ -173,7 +185,7 @@ func (n *Net) allocate(specs []spec) {
 // init draws the initial values, group by group; step sizes begin at edit_lr.
 func (n *Net) init(rng *rand.Rand) {
 	for _, g := range n.Groups {
-		n.kind.start(g, n.Config, rng)
+		n.kind.start(n, g, n.Config, rng)
 	}
 	for _, p := range n.Rates {
 		v, _ := p.Values()

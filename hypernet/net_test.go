@@ -188,7 +188,7 @@ func TestCount(t *testing.T) {
 		if c.change != nil {
 			c.change(&cfg)
 		}
-		if got := Count(cfg, c.sites); got != c.want {
+		if got := Count(cfg, c.sites, nil); got != c.want {
 			t.Errorf("%s: %d parameters, want %d", c.name, got, c.want)
 		}
 	}
@@ -215,8 +215,8 @@ func switches() map[string]func(*Config) {
 func TestCountIsTheSizeOfTheNetwork(t *testing.T) {
 	for name, change := range switches() {
 		cfg := small(change)
-		if n := made(t, cfg, twoShapes(), false); Count(cfg, twoShapes()) != int64(len(n.Flat)) {
-			t.Errorf("%s: %d values, but Count says %d", name, len(n.Flat), Count(cfg, twoShapes()))
+		if n := made(t, cfg, twoShapes(), false); Count(cfg, twoShapes(), nil) != int64(len(n.Flat)) {
+			t.Errorf("%s: %d values, but Count says %d", name, len(n.Flat), Count(cfg, twoShapes(), nil))
 		}
 	}
 }

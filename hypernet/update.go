@@ -99,3 +99,6 @@ func (n *Net) FixedKeys() bool { return n.Config.Update.Rule == Solve && n.Ridge
 
 // EveryRow tells whether rows of an edit that its loss does not reach count, too.
 func (n *Net) EveryRow() bool { return n.kind.traits().pooled && n.Config.Update.Rows == AllRows }
+
+// Reads tells whether cfg's kind of network reads the edits' texts.
+func Reads(cfg Config) bool { k := kindOf(cfg.Kind); return k != nil && k.traits().reads }

@@ -53,6 +53,12 @@ func (m *Model) Parameters() int {
 // Phi. If Config.Tied, W is the embedding's own Param.
 func (m *Model) Head() *nn.Linear { return m.net.headLinear() }
 
+// TokenTable is the token embedding, [Vocab, width of embeddings].
+func (m *Model) TokenTable() *nn.Param {
+	tokens, _, _ := m.net.embeddings()
+	return tokens
+}
+
 // Architecture is the name of the Hugging Face class, "GPT2LMHeadModel".
 func (m *Model) Architecture() string { return m.arch.class }
 

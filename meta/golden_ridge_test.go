@@ -592,6 +592,20 @@ func (r *sequenceRun) lookBack() Task {
 	return t
 }
 
+// looks adds the mean losses of all parts up, whatever they weigh.
+func (b bench) looks(m *graph.Machine, task Task) (edit, loc float32) {
+	outer, away := m.Value(b.g.outerS.Rows), m.Value(b.g.locS.Rows)
+	outers, locs, at, an := task.Outer, task.Loc, 0, 0
+	for _, p := range task.Parts {
+		n, k := text.Wanted(outers[:p.Outer]), text.Wanted(locs[:p.Loc])
+		e, _ := mean(outer, at, n)
+		l, _ := mean(away, an, k)
+		edit, loc = edit+float32(e), loc+float32(l)
+		outers, locs, at, an = outers[p.Outer:], locs[p.Loc:], at+n, an+k
+	}
+	return edit, loc
+}
+
 func (r *sequenceRun) train() {
 	g, b := r.g, r.b
 	g.t.Helper()
@@ -612,12 +626,9 @@ func (r *sequenceRun) train() {
 		}
 		b.checkPooled(g, p+"norm_after.")
 		updates := b.checkRidgeRows(g, m, p, tol)
-		out := b.outcome(g.t, m, task)
-		weights := 0.0
-		for _, x := range task.Parts {
-			weights += float64(x.Weight)
-		}
-		gen, loc = append(gen, float32(out.Edit*weights)), append(loc, float32(out.Loc*weights*r.sw.LocCoef))
+		e, l := b.looks(m, task)
+		looks := float32(min(turn, r.sw.BackDepth))
+		gen, loc = append(gen, e/looks), append(loc, l*float32(r.sw.LocCoef)/looks)
 		if r.each {
 			clear(r.sum)
 		}
@@ -642,6 +653,11 @@ func (r *sequenceRun) train() {
 				b.compareRidge(g, p+"phi_after.", b.Net.Flat, 5e-4, settled)
 			}
 		}
+	}
+	if r.each { // the reference's step behind the last turn, whose gradients are cleared by then
+		clear(r.sum)
+		outer := optim.Outer{LR: r.sw.MetaLR, RateLR: r.sw.MetaLR, Rates: b.Net.NumRates(), Divisor: 1, Clip: 1e9}
+		outer.Step(b.e, b.Net.Flat, r.sum, 0, &r.state)
 	}
 	if read {
 		b.compareRidge(g, "phi_after.", b.Net.Flat, 5e-4, settled)

@@ -167,11 +167,13 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 	var innerTasks, restTasks []nn.Range
 	innerAt, restAt := 0, 0
 	o.allRows, o.allWanted = 0, 0
+	o.Mode.Texts = o.Mode.Texts[:0]
 	o.divide(tasks, withRest)
 	for i, t := range tasks {
 		if err := t.check(o.model); err != nil {
 			return err
 		}
+		o.Mode.Texts = append(o.Mode.Texts, t.condition())
 		for _, x := range t.Inner {
 			o.allRows += len(x.IDs)
 			o.allWanted += x.Wanted()

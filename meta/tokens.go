@@ -19,7 +19,23 @@ type Task struct {
 	// OuterOf and LocOf are the edits, by their place in Inner, that the texts of
 	// Outer and Loc come with.
 	OuterOf, LocOf []int
-	Parts          []Part // in their order; nil: all texts are one
+	Condition      []int32 // what a network that reads is given of the edits; nil: their own tokens
+	Parts          []Part  // in their order; nil: all texts are one
+}
+
+// condition is what the network reads.
+func (t *Task) condition() []int32 {
+	if t.Condition != nil {
+		return t.Condition
+	}
+	var ids []int32
+	for _, x := range t.Inner {
+		ids = append(ids, x.IDs...)
+		if n := len(x.Labels); n > 0 && x.Labels[n-1] >= 0 {
+			ids = append(ids, x.Labels[n-1]) // the target's last token, which the text asks for
+		}
+	}
+	return ids
 }
 
 // Part is texts of a task whose losses are averaged: so many behind those of the

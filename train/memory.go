@@ -45,7 +45,7 @@ func (l *Loop) estimate(cfg Config, sites []lm.Site) Estimate {
 		first = min(first, s.Block)
 	}
 	var e Estimate
-	e.Network = networkBytes * hypernet.Count(cfg.Hypernet, netSites(sites))
+	e.Network = networkBytes * hypernet.Count(cfg.Hypernet, netSites(sites), netWords(l.Model, sites))
 	e.Network += hypernet.RememberedBytes(cfg.Hypernet, netSites(sites))
 	e.Model = l.modelBytes(cfg, first)
 	e.Graph = l.graphBytes(cfg, sites, first) + graph.HeadScratch(m.Width, m.Vocab)
@@ -156,16 +156,16 @@ func allowed(cfg Config) (bytes int64, says string) {
 
 // refuseNetwork refuses a network whose training alone exceeds what there is,
 // before any of it is made.
-func refuseNetwork(cfg Config, sites []hypernet.Site) error {
+func refuseNetwork(cfg Config, sites []hypernet.Site, words *hypernet.Words) error {
 	have, says := allowed(cfg)
-	parameters := hypernet.Count(cfg.Hypernet, sites)
+	parameters := hypernet.Count(cfg.Hypernet, sites, words)
 	if have == 0 || parameters <= have/networkBytes {
 		return nil
 	}
 	advice := "edit fewer blocks"
 	for smaller := cfg.Hypernet; smaller.Rank > 1; {
 		smaller.Rank /= 2
-		if hypernet.Count(smaller, sites) <= have/networkBytes/2 {
+		if hypernet.Count(smaller, sites, words) <= have/networkBytes/2 {
 			advice = fmt.Sprintf("--set hypernet.rank=%d would fit, or edit fewer blocks", smaller.Rank)
 			break
 		}

@@ -99,10 +99,17 @@ func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
 	if err := cfg.Hypernet.Validate(); err != nil {
 		return nil, fmt.Errorf("hypernet: %w", err)
 	}
-	if err := refuseNetwork(cfg, ns); err != nil {
+	if err := refuseNetwork(cfg, ns, netWords(m, sites)); err != nil {
 		return nil, err
 	}
-	net, err := hypernet.New(cfg.Hypernet, ns, rand.New(rand.NewPCG(cfg.Seed, 1)))
+	words := netWords(m, sites)
+	var err error
+	if hypernet.Reads(cfg.Hypernet) {
+		if words.Table, err = m.TokenTable().Values(); err != nil {
+			return nil, err
+		}
+	}
+	net, err := hypernet.NewReading(cfg.Hypernet, ns, words, rand.New(rand.NewPCG(cfg.Seed, 1)))
 	if err != nil {
 		return nil, fmt.Errorf("hypernet: %w", err)
 	}
@@ -131,6 +138,16 @@ func netSites(sites []lm.Site) []hypernet.Site {
 		out[i] = hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out}
 	}
 	return out
+}
+
+// netWords are the model's tokens as a network sees them, without their values.
+func netWords(m *lm.Model, sites []lm.Site) *hypernet.Words {
+	table := m.TokenTable()
+	w := &hypernet.Words{Rows: table.Rows, Cols: table.Cols}
+	for _, s := range sites {
+		w.InOut = append(w.InOut, s.Linear.InOut)
+	}
+	return w
 }
 
 // loadData reads the training and validation edits, disjoint by subject.
