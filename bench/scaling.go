@@ -3,15 +3,14 @@ package bench
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/report"
 )
 
 // Point is one measurement of a scaling series.
@@ -123,19 +122,13 @@ func plotPoints(dir string, points []Point) error {
 			name, unit string
 			of         func(Point) float64
 		}{{"speed", "edits/s", func(p Point) float64 { return p.EditsPerSecond }}, {"memory", "peak MiB", func(p Point) float64 { return p.PeakMiB }}} {
-			p := plot.New()
-			p.X.Label.Text, p.Y.Label.Text, p.Y.Min = axis, y.unit, 0
-			xy := make(plotter.XYs, len(series[axis]))
-			for j, pt := range series[axis] {
-				xy[j].X, xy[j].Y = pt.Value, y.of(pt)
+			line := report.Series{Name: axis}
+			for _, pt := range series[axis] {
+				line.X, line.Y = append(line.X, pt.Value), append(line.Y, y.of(pt))
 			}
-			line, marks, err := plotter.NewLinePoints(xy)
-			if err != nil {
-				return err
-			}
-			p.Add(plotter.NewGrid(), line, marks)
-			p.Y.Min = 0
-			if err := p.Save(11*vg.Centimeter, 8*vg.Centimeter, filepath.Join(dir, fmt.Sprintf("%d-%s.png", i+1, y.name))); err != nil {
+			f := report.Lines(y.name, report.Axis{Name: axis}, report.Axis{Name: y.unit}, []report.Series{line}, nil)
+			path := filepath.Join(dir, fmt.Sprintf("%d-%s.png", i+1, y.name))
+			if err := atomicfile.Write(path, func(w io.Writer) error { return f.WritePNG(w) }); err != nil {
 				return err
 			}
 		}

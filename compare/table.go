@@ -53,7 +53,7 @@ func (r *Result) costColumns() []report.Column {
 		out = append(out,
 			report.Column{Name: "perplexity", Right: true, Better: -1, Rank: 3, About: "of the edited model on the text for general ability"},
 			report.Column{Name: "same token", Right: true, Better: 1, Rank: 3, About: "share of that text's tokens where both models predict the same"},
-			report.Column{Name: "bytes/edit", Unit: "bytes", Right: true, Better: -1, Rank: 4, About: "what an edit takes up"},
+			report.Column{Name: "bytes/edit", Right: true, Better: -1, Rank: 4, About: "what an edit takes up"},
 			report.Column{Name: "s/token", Right: true, Better: -1, Rank: 4, About: "seconds for a generated token"})
 	}
 	return append(out,
