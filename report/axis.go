@@ -3,6 +3,7 @@ package report
 import (
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Axis names an axis. If Hi > Lo, these are the least and the greatest possible
@@ -187,7 +188,7 @@ func (s scale) decades(count int) []tick {
 // tickLabel is a value with so many digits, or with an exponent if that is long.
 func tickLabel(v float64, digits int) string {
 	if a := math.Abs(v); v != 0 && (a >= 1e6 || a < 1e-4) {
-		return strconv.FormatFloat(v, 'g', 6, 64)
+		return strings.NewReplacer("e-0", "e-", "e+0", "e", "e+", "e").Replace(strconv.FormatFloat(v, 'g', 6, 64))
 	}
 	return strconv.FormatFloat(v, 'f', digits, 64)
 }
