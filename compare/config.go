@@ -17,6 +17,7 @@ type Config struct {
 	Seed     uint64          `yaml:"seed" doc:"seed of borrowed prompts and sampled texts"`
 	Threads  int             `yaml:"threads" doc:"threads; 0: all cores. No result depends on it"`
 	Model    string          `yaml:"model" doc:"base model: Hugging Face folder or GGUF file; empty: the embedded model"`
+	Pre      string          `yaml:"pre" doc:"pre-tokenizer of a GGUF file, in place of the one that it names: llama-bpe, qwen2, …"`
 	Data     Data            `yaml:"data" doc:"edits to evaluate on"`
 	Protocol string          `yaml:"protocol" doc:"single, batch, sequential (asked at the end), sequential-immediate or sequential-both"`
 	Batch    int             `yaml:"batch" doc:"edits made together, for protocol batch, 0: 10, and rounds of sequential ones, 0: 1"`
@@ -37,6 +38,7 @@ type Data struct {
 	Locality   string `yaml:"locality" doc:"unrelated questions to borrow where edits have none"`
 	Join       string `yaml:"join" doc:"how answers follow prompts, where records do not say: auto, a space where the writing has one; space; none"`
 	Occurrence string `yaml:"occurrence" doc:"which one is meant where a subject stands in its prompt more than once: first or last"`
+	Template   string `yaml:"template" doc:"chat: prompts stand in the model's chat template; empty: as they are"`
 	Limit      int    `yaml:"limit" doc:"evaluate so many first edits; 0: all"`
 	SkipBad    bool   `yaml:"skip_bad" doc:"count bad records instead of stopping"`
 }
@@ -60,6 +62,9 @@ func (c *Config) Validate() error {
 	}
 	if _, err := eval.FindProtocol(c.Protocol); err != nil {
 		return bad("protocol", c.Protocol, "this is none of %s", strings.Join(eval.ProtocolNames(), ", "))
+	}
+	if t := c.Data.Template; t != "" && t != "chat" {
+		return bad("data.template", t, "this is neither chat nor empty")
 	}
 	if !eval.InSequence(c.Protocol) && (c.Rounds > 0 || c.Ability != "") {
 		return bad("protocol", c.Protocol, "rounds and ability are for sequential protocols")

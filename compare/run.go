@@ -48,9 +48,11 @@ type Runner struct {
 	// Read reads a training configuration by path or by the name of a preset.
 	Read    func(name string, into any, set []string) (*configs.Resolved, error)
 	Watcher Watcher
-	Team    mpi.Team // processes that compare together, each of which calls Run; nil: this one alone
+	Team    mpi.Team          // processes that compare together, each of which calls Run; nil: this one alone
+	Note    func(text string) // told what was taken for granted; may be nil
 
 	set    *data.Set
+	asked  bool             // set's prompts stand in the chat template
 	shared *workbench.Bench // base model of the editors that need no training
 	scorer *eval.Scorer     // of shared
 }
@@ -62,6 +64,9 @@ func (m *Runner) Run(ctx context.Context) (*Result, error) {
 	var err error
 	if m.set, err = m.load(); err != nil {
 		return nil, err
+	}
+	if text := m.set.UnreadKeys(); text != "" && m.Note != nil {
+		m.Note(m.set.Name + " " + text)
 	}
 	unlock, err := m.claim()
 	if err != nil {
@@ -141,6 +146,12 @@ func (m *Runner) one(ctx context.Context, e Entry) (*eval.Report, error) {
 	if o.Ability, err = workbench.AbilityText(m.Ability); err != nil {
 		return nil, err
 	}
+	if m.Data.Template == "chat" {
+		o.Style = eval.ChatStyle
+		if err := m.ask(b.Model); err != nil {
+			return nil, err
+		}
+	}
 	if b == m.shared {
 		if m.scorer == nil {
 			m.scorer = eval.NewScorer(b.Model, b.Engine, 0)
@@ -153,6 +164,23 @@ func (m *Runner) one(ctx context.Context, e Entry) (*eval.Report, error) {
 		err = errors.Join(err, b.Close())
 	}
 	return r, err
+}
+
+// ask puts the prompts into the chat template of the base model, which is that of
+// all editors.
+func (m *Runner) ask(base *lm.Model) error {
+	if m.asked {
+		return nil
+	}
+	template, err := base.Chat()
+	if err != nil {
+		return fmt.Errorf("data.template: %w", err)
+	}
+	if err := m.set.Ask(template.Ask); err != nil {
+		return fmt.Errorf("data.template: %w", err)
+	}
+	m.asked = true
+	return nil
 }
 
 // results is the file of an editor's results.
@@ -176,7 +204,7 @@ func (m *Runner) open(ctx context.Context, e Entry) (*workbench.Bench, error) {
 		return workbench.OpenTrained(dir, model, m.Threads)
 	}
 	if m.shared == nil {
-		b, err := workbench.Open(model, m.Threads, lm.LoadOptions{})
+		b, err := workbench.Open(model, m.Threads, lm.LoadOptions{Pre: m.Pre})
 		if err != nil {
 			return nil, err
 		}

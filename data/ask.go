@@ -1,6 +1,22 @@
 package data
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
+
+// Ask rewrites the prompts of all records, as Asked does.
+func (s *Set) Ask(f func(prompt string) (string, error)) error {
+	edits := make([]Edit, len(s.Edits))
+	for i := range s.Edits {
+		var err error
+		if edits[i], err = s.Edits[i].Asked(f); err != nil {
+			return fmt.Errorf("record %s: %w", s.Edits[i].ID, err)
+		}
+	}
+	s.Edits = edits
+	return nil
+}
 
 // Asked returns the record with every prompt rewritten by f, such as by a chat
 // template, and answers that follow without a space. Free texts and the steps of

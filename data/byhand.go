@@ -118,8 +118,9 @@ func adviceFor(k string) string {
 	return "a fact has prompt, target, subject, paraphrases, neighbours, target_true and id"
 }
 
-// fact is a text under a key that may be "" or missing; a number counts as the
-// text that it is written with.
+// fact is a text under a key that may be "" or missing; a whole number counts as
+// the text that it is written with, such as a year. Other numbers are refused: 1.50
+// and 1.5 are one number, but two texts.
 func (f *fields) fact(key string) string {
 	raw := f.value(key)
 	if key == "" || raw == nil {
@@ -129,8 +130,8 @@ func (f *fields) fact(key string) string {
 }
 
 func (f *fields) plain(path string, raw json.RawMessage) string {
-	if kindOf(raw) == "a number" {
-		return strings.TrimSpace(string(raw))
+	if number := strings.TrimSpace(string(raw)); kindOf(raw) == "a number" && !strings.ContainsAny(number, ".eE") {
+		return number
 	}
 	return decodeString(f.v, path, raw)
 }

@@ -185,7 +185,11 @@ func (f *fields) need(key string) json.RawMessage {
 func decodeString(v *verdict, field string, raw json.RawMessage) string {
 	var s string
 	if kindOf(raw) != "a string" {
-		v.fail(field, "want a string, found "+kindOf(raw))
+		out := ""
+		if k := kindOf(raw); k == "a number" || k == "a boolean" {
+			out = fmt.Sprintf("; write it in quotes, as it shall stand in the text: %q", strings.TrimSpace(string(raw)))
+		}
+		v.fail(field, "want a string, found "+kindOf(raw)+out)
 		return ""
 	}
 	if err := json.Unmarshal(raw, &s); err != nil {

@@ -227,3 +227,11 @@ func WriteEdits(w io.Writer, edits []Edit) error {
 	}
 	return nil
 }
+
+// UnreadKeys names the keys that the format does not use; "" where it uses all.
+func (s *Set) UnreadKeys() string {
+	if len(s.Unread) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("(%s): not used: %s", s.Format, strings.Join(s.Unread, ", "))
+}

@@ -103,7 +103,7 @@ func TestLoadSkipsBadRecordsByReason(t *testing.T) {
 		{"want an object, found a string", 1, 3, true},
 		{"the line is longer than 200 bytes", 1, 4, true},
 		{"not valid UTF-8 at byte 12 of the record", 1, 5, true},
-		{`field "alt": want a string, found a number`, 1, 6, true},
+		{`field "alt": want a string, found a number; write it in quotes, as it shall stand in the text: "7"`, 1, 6, true},
 	}
 	if fmt.Sprint(s.Dropped) != fmt.Sprint(want) {
 		t.Errorf("dropped %v, want %v", s.Dropped, want)

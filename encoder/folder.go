@@ -1,6 +1,8 @@
 package encoder
 
 import (
+	"keyhole.example/keyhole/internal/regular"
+
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -173,7 +175,7 @@ func readJSON(path string, v any) (bool, error) {
 	if info.Size() > largest {
 		return false, fmt.Errorf("%s: %d bytes are too many for a configuration, at most %d", path, info.Size(), largest)
 	}
-	text, err := os.ReadFile(path)
+	text, err := regular.ReadFile(path, largest)
 	if err != nil {
 		return false, err
 	}

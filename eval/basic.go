@@ -25,17 +25,17 @@ func basic() family {
 					paraphrases = append(paraphrases, q)
 				}
 			}
-			return func(v Values) {
-				v.add("reliability", indicator(edit.Edited.Right()))
-				v.add("reliability_before", indicator(edit.Base.Right()))
-				v.add("rewrite_acc", edit.Edited.Accuracy())
+			return func(v *scores) {
+				v.add("reliability", indicator(edit.Edited.Right()), edit)
+				v.add("reliability_before", indicator(edit.Base.Right()), edit)
+				v.add("rewrite_acc", edit.Edited.Accuracy(), edit)
 				if edit.Edited.Finite() {
-					v.add("target_nll", edit.Edited.MeanNLL())
+					v.add("target_nll", edit.Edited.MeanNLL(), edit)
 				}
 				for _, q := range paraphrases {
-					v.add("generalization", indicator(q.Edited.Right()))
-					v.add("generalization_before", indicator(q.Base.Right()))
-					v.add("rephrase_acc", q.Edited.Accuracy())
+					v.add("generalization", indicator(q.Edited.Right()), q)
+					v.add("generalization_before", indicator(q.Base.Right()), q)
+					v.add("rephrase_acc", q.Edited.Accuracy(), q)
 				}
 			}
 		},

@@ -80,7 +80,7 @@ func won(wanted, other *Outcome) float64 {
 func planCounterFact(p *planner, c *Case) scoring {
 	r := c.Record
 	if len(r.TargetTrue) == 0 || r.TargetTrue[0] == r.TargetNew {
-		return func(Values) {}
+		return func(*scores) {}
 	}
 	oNew, oTrue := r.TargetNew, r.TargetTrue[0]
 	lists := map[string][]rivals{}
@@ -102,15 +102,15 @@ func planCounterFact(p *planner, c *Case) scoring {
 	for _, q := range lists["N"] {
 		q.wanted.KL = true
 	}
-	return func(v Values) {
+	return func(v *scores) {
 		score := func(list []rivals, success, magnitude, before string) {
 			for _, q := range list {
-				v.add(success, won(q.wanted.Edited, q.other.Edited))
+				v.add(success, won(q.wanted.Edited, q.other.Edited), q.wanted, q.other)
 				if q.wanted.Edited.Finite() && q.other.Edited.Finite() {
-					v.add(magnitude, q.wanted.Edited.Prob()-q.other.Edited.Prob())
+					v.add(magnitude, q.wanted.Edited.Prob()-q.other.Edited.Prob(), q.wanted, q.other)
 				}
 				if before != "" {
-					v.add(before, won(q.wanted.Base, q.other.Base))
+					v.add(before, won(q.wanted.Base, q.other.Base), q.wanted, q.other)
 				}
 			}
 		}
@@ -120,11 +120,11 @@ func planCounterFact(p *planner, c *Case) scoring {
 		score(lists["N+"], "NS_plus", "NM_plus", "")
 		for _, q := range lists["N"] {
 			if kl := float64(q.wanted.Edited.KL[0]); !math.IsNaN(kl) {
-				v.add("NKL", max(0, kl))
+				v.add("NKL", max(0, kl), q.wanted)
 			}
 		}
 		for _, q := range lists["E"] {
-			v.add("forgetting", indicator(q.other.Edited.Prob() < q.other.Base.Prob()/2))
+			v.add("forgetting", indicator(q.other.Edited.Prob() < q.other.Base.Prob()/2), q.other)
 		}
 	}
 }
@@ -148,11 +148,11 @@ func attributes() family {
 					}
 				}
 			}
-			return func(v Values) {
+			return func(v *scores) {
 				for _, q := range list {
-					v.add("AS", won(q.wanted.Edited, q.other.Edited))
+					v.add("AS", won(q.wanted.Edited, q.other.Edited), q.wanted, q.other)
 					if q.wanted.Edited.Finite() && q.other.Edited.Finite() {
-						v.add("AM", q.wanted.Edited.Prob()-q.other.Edited.Prob())
+						v.add("AM", q.wanted.Edited.Prob()-q.other.Edited.Prob(), q.wanted, q.other)
 					}
 				}
 			}

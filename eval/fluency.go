@@ -57,18 +57,18 @@ func fluency() family {
 			text := func(g *Generation) string {
 				return cleanText(g.Prompt + p.model.Tokenizer.DecodeSkip(g.Edited))
 			}
-			return func(v Values) {
+			return func(v *scores) {
 				var whole []string
 				for _, g := range texts {
 					s := text(g)
 					words := Words(s)
-					v.add("GE", NGramEntropy(words))
-					v.add("rep_4", Repetition(words, 4))
+					v.add("GE", NGramEntropy(words), g)
+					v.add("rep_4", Repetition(words, 4), g)
 					whole = append(whole, s)
 				}
-				v.add("ke_fluency", NGramEntropy(Words(text(own))))
+				v.add("ke_fluency", NGramEntropy(Words(text(own))), own)
 				if len(refs) > 0 {
-					v.add("RS", p.terms.similarity(strings.Join(whole, " "), strings.Join(refs, " ")))
+					v.add("RS", p.terms.similarity(strings.Join(whole, " "), strings.Join(refs, " ")), answers(texts)...)
 				}
 			}
 		},

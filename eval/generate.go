@@ -216,16 +216,16 @@ func generated() family {
 				}
 			}
 			tok := p.model.Tokenizer
-			return func(v Values) {
+			return func(v *scores) {
 				for _, a := range list {
 					said, _ := untilStop(tok.DecodeSkip(a.g.Edited))
-					v.add(a.kind+"exact", indicator(Normalise(said) == Normalise(a.target)))
-					v.add(a.kind+"contains", indicator(ContainsAlias(said, a.target)))
+					v.add(a.kind+"exact", indicator(Normalise(said) == Normalise(a.target)), a.g)
+					v.add(a.kind+"contains", indicator(ContainsAlias(said, a.target)), a.g)
 					n := len(a.want)
-					v.add(a.kind+"tokens", indicator(len(a.g.Edited) >= n && slices.Equal(a.g.Edited[:n], a.want)))
+					v.add(a.kind+"tokens", indicator(len(a.g.Edited) >= n && slices.Equal(a.g.Edited[:n], a.want)), a.g)
 				}
 				for _, g := range kept {
-					v.add("gen_locality", indicator(slices.Equal(g.Base, g.Edited)))
+					v.add("gen_locality", indicator(slices.Equal(g.Base, g.Edited)), g)
 				}
 				old := []string{}
 				if len(questions) > 0 {
@@ -235,13 +235,13 @@ func generated() family {
 					v.add("gen_multihop_before", indicator(slices.ContainsFunc(questions, func(g *Generation) bool {
 						said, _ := untilStop(tok.DecodeSkip(g.Base))
 						return ContainsAlias(said, old...)
-					})))
+					})), answers(questions)...)
 				}
 				if len(questions) > 0 {
 					v.add("gen_multihop", indicator(slices.ContainsFunc(questions, func(g *Generation) bool {
 						said, _ := untilStop(tok.DecodeSkip(g.Edited))
 						return ContainsAlias(said, r.Chain.NewAnswer...)
-					})))
+					})), answers(questions)...)
 				}
 			}
 		},

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"slices"
 	"strings"
 
 	"keyhole.example/keyhole/data"
@@ -30,7 +31,7 @@ func knowEdit() family {
 				return out
 			}
 			port, loc := types(r.Portability), types(r.Locality)
-			overTypes := func(v Values, name string, lists [][]*Probe, score func(*Probe) float64) {
+			overTypes := func(v *scores, name string, lists [][]*Probe, score func(*Probe) float64) {
 				if len(lists) == 0 {
 					return
 				}
@@ -42,10 +43,10 @@ func knowEdit() family {
 					}
 					total += sum / float64(len(list))
 				}
-				v.add(name, total/float64(len(lists)))
+				v.add(name, total/float64(len(lists)), answers(slices.Concat(lists...))...)
 			}
-			return func(v Values) {
-				v.add("ke_success", edit.Edited.Accuracy())
+			return func(v *scores) {
+				v.add("ke_success", edit.Edited.Accuracy(), edit)
 				overTypes(v, "ke_portability", port, func(q *Probe) float64 { return q.Edited.Accuracy() })
 				overTypes(v, "ke_locality", loc, func(q *Probe) float64 { return q.Edited.Kept(q.Base) })
 			}

@@ -23,7 +23,7 @@ func locality() family {
 		fits: func(*data.Set) bool { return true },
 		plan: func(p *planner, c *Case) scoring {
 			list := p.locality(c)
-			return func(v Values) {
+			return func(v *scores) {
 				for _, l := range list {
 					b, e := l.probe.Base, l.probe.Edited
 					names := []string{"." + l.kind}
@@ -31,15 +31,15 @@ func locality() family {
 						names = append(names, "")
 					}
 					for _, kind := range names {
-						v.add("locality"+kind, e.Kept(b))
-						v.add("loc_truth"+kind, e.Accuracy())
-						v.add("loc_truth_before"+kind, b.Accuracy())
-						v.add("drawdown"+kind, indicator(b.Right())-indicator(e.Right()))
+						v.add("locality"+kind, e.Kept(b), l.probe)
+						v.add("loc_truth"+kind, e.Accuracy(), l.probe)
+						v.add("loc_truth_before"+kind, b.Accuracy(), l.probe)
+						v.add("drawdown"+kind, indicator(b.Right())-indicator(e.Right()), l.probe)
 						if b.Right() {
-							v.add("loc_known"+kind, indicator(e.Right()))
+							v.add("loc_known"+kind, indicator(e.Right()), l.probe)
 						}
 						if l.probe.finite() {
-							v.add("locality_kl"+kind, max(0, e.MeanKL()))
+							v.add("locality_kl"+kind, max(0, e.MeanKL()), l.probe)
 						}
 					}
 				}

@@ -9,6 +9,7 @@ import (
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/tokenizer"
 	"keyhole.example/keyhole/text"
 )
 
@@ -46,7 +47,7 @@ type family struct {
 }
 
 // scoring turns a case's outcomes into values.
-type scoring func(v Values)
+type scoring func(v *scores)
 
 // Tally is a sum over prompts and their number. In a results file it is
 // [sum, n].
@@ -57,11 +58,6 @@ type Tally struct {
 
 // Values are one case's tallies by metric.
 type Values map[string]Tally
-
-func (v Values) add(name string, x float64) {
-	t := v[name]
-	v[name] = Tally{t.Sum + x, t.N + 1}
-}
 
 // Metrics describes every figure that there is, in the order of tables.
 func Metrics() []Metric {
@@ -167,8 +163,11 @@ func (c *Case) generate(g Generation) *Generation {
 }
 
 // values scores the case after both models were asked.
-func (c *Case) values() Values {
-	v := Values{}
+func (c *Case) values() Values { return c.score(nil).values }
+
+// score also keeps what was asked and answered, unless tok is nil.
+func (c *Case) score(tok tokenizer.Tokenizer) *scores {
+	v := &scores{values: Values{}, tok: tok, of: map[answered]*Said{}}
 	for _, s := range c.scorings {
 		s(v)
 	}

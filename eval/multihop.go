@@ -27,7 +27,7 @@ func multiHop() family {
 		plan: func(p *planner, c *Case) scoring {
 			r := c.Record
 			if !isMultiHop(r) {
-				return func(Values) {}
+				return func(*scores) {}
 			}
 			var facts, hops, unedited, questions, oldHops, oldAnswers []*Probe
 			add := func(to *[]*Probe, prompt, answer string) {
@@ -59,28 +59,28 @@ func multiHop() family {
 			}
 			right := func(q *Probe) bool { return q.Edited.Right() }
 			before := func(q *Probe) bool { return q.Base.Right() }
-			return func(v Values) {
+			return func(v *scores) {
 				for _, q := range facts {
-					v.add("mq_edit", indicator(right(q)))
+					v.add("mq_edit", indicator(right(q)), q)
 				}
 				if len(oldHops) > 0 {
-					v.add("mq_instance_before", indicator(all(oldHops, before)))
+					v.add("mq_instance_before", indicator(all(oldHops, before)), answers(oldHops)...)
 				}
 				if len(oldAnswers) > 0 {
-					v.add("mq_multihop_before", indicator(slices.ContainsFunc(oldAnswers, before)))
+					v.add("mq_multihop_before", indicator(slices.ContainsFunc(oldAnswers, before)), answers(oldAnswers)...)
 				}
 				if len(hops) > 0 {
-					v.add("mq_instance", indicator(all(hops, right)))
+					v.add("mq_instance", indicator(all(hops, right)), answers(hops)...)
 				}
 				if len(questions) == 0 {
 					return
 				}
 				hit := indicator(slices.ContainsFunc(questions, right))
-				v.add("mq_multihop", hit)
+				v.add("mq_multihop", hit, answers(questions)...)
 				known := all(unedited, before)
-				v.add("mq_coverage", indicator(known))
+				v.add("mq_coverage", indicator(known), answers(unedited)...)
 				if known {
-					v.add("mq_multihop_known", hit)
+					v.add("mq_multihop_known", hit, answers(questions)...)
 				}
 			}
 		},

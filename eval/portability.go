@@ -23,10 +23,10 @@ func reverse() family {
 		},
 		plan: func(p *planner, c *Case) scoring {
 			list := p.prompts(c, c.Record.Reverse)
-			return func(v Values) {
+			return func(v *scores) {
 				for _, q := range list {
-					v.add("reverse", indicator(q.Edited.Right()))
-					v.add("reverse_acc", q.Edited.Accuracy())
+					v.add("reverse", indicator(q.Edited.Right()), q)
+					v.add("reverse_acc", q.Edited.Accuracy(), q)
 				}
 			}
 		},
@@ -96,18 +96,18 @@ func portability() family {
 					list = append(list, it)
 				}
 			}
-			return func(v Values) {
+			return func(v *scores) {
 				for _, it := range list {
 					right := indicator(it.probe.Edited.Right())
-					v.add("portability."+it.kind, right)
-					v.add("portability_acc."+it.kind, it.probe.Edited.Accuracy())
+					v.add("portability."+it.kind, right, it.probe)
+					v.add("portability_acc."+it.kind, it.probe.Edited.Accuracy(), it.probe)
 					if it.told == nil {
 						continue
 					}
 					known := it.told.Base.Right()
-					v.add("portability_coverage."+it.kind, indicator(known))
+					v.add("portability_coverage."+it.kind, indicator(known), it.told)
 					if known {
-						v.add("portability_known."+it.kind, right)
+						v.add("portability_known."+it.kind, right, it.probe)
 					}
 				}
 			}

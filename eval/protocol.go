@@ -194,7 +194,8 @@ func (r *run) putAll(list []*trial, shift int, asked string) error {
 	for _, t := range list {
 		l := &Line{ID: r.Set.Edits[t.index].ID, Dropped: t.dropped}
 		if t.dropped == "" {
-			l.Values, l.Skipped, l.Cut = t.c.values(), t.c.skipped, t.c.cut
+			s := t.c.score(r.tokenizer())
+			l.Values, l.Texts, l.Skipped, l.Cut = s.values, s.said, t.c.skipped, t.c.cut
 			l.NotFinite = !t.c.finite()
 			if asked == "" {
 				r.edits++

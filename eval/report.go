@@ -33,6 +33,9 @@ type Report struct {
 	Cut       int    `json:"cut,omitempty"`        // prompts and answers that were cut at the maximal length
 	NotFinite int    `json:"not_finite,omitempty"` // cases whose edited model computed NaN or infinity
 
+	// Texts is what was asked and answered, where Options.Texts wants it.
+	Texts []EditTexts `json:"texts,omitempty"`
+
 	// Sequence is what only edits in a row have; nil for other protocols.
 	Sequence *Sequence `json:"sequence,omitempty"`
 
@@ -73,6 +76,9 @@ func newReport(record Record) *Report {
 
 // add counts one line of a results file.
 func (r *Report) add(l *Line) {
+	if len(l.Texts) > 0 {
+		r.Texts = append(r.Texts, EditTexts{l.ID, l.Asked, l.Texts})
+	}
 	if l.Asked != "" || l.Ability != nil { // the Sequence has them
 		return
 	}

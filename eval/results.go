@@ -34,6 +34,7 @@ type Header struct {
 	Batch   int    `json:"batch,omitempty"`      // edits of a batch
 	Text    string `json:"text,omitempty"`       // hash of the text for general ability
 	Limit   int    `json:"limit,omitempty"`      // where the number of edits changes each one's result
+	Texts   bool   `json:"texts,omitempty"`      // lines keep what was asked and answered
 }
 
 // Different lists where two headers differ.
@@ -57,6 +58,7 @@ func (h Header) Different(o Header) []string {
 		{"batch", h.Batch, o.Batch},
 		{"text for general ability", h.Text, o.Text},
 		{"limit", h.Limit, o.Limit},
+		{"texts kept", h.Texts, o.Texts},
 	} {
 		if f.a != f.b {
 			out = append(out, fmt.Sprintf("%s: %v and %v", f.name, f.a, f.b))
@@ -70,6 +72,7 @@ type Line struct {
 	ID        string   `json:"id"`
 	Dropped   string   `json:"dropped,omitempty"` // why the edit was not evaluated
 	Values    Values   `json:"values,omitempty"`
+	Texts     []*Said  `json:"texts,omitempty"` // where the header says so
 	Skipped   []string `json:"skipped,omitempty"`
 	Cut       int      `json:"cut,omitempty"`
 	NotFinite bool     `json:"not_finite,omitempty"`
@@ -150,6 +153,19 @@ func ReadResults(r io.Reader) (*Results, error) {
 	}
 	if out.Size == 0 {
 		return nil, errNoHeader
+	}
+	return out, nil
+}
+
+// LoadResults reads the results file at path.
+func LoadResults(path string) (*Results, error) {
+	raw, err := regular.ReadFile(path, maxResults)
+	if err != nil {
+		return nil, fmt.Errorf("results file: %w", err)
+	}
+	out, err := ReadResults(bytes.NewReader(raw))
+	if err != nil {
+		return nil, fmt.Errorf("results file %s: %w", path, err)
 	}
 	return out, nil
 }

@@ -62,6 +62,10 @@ type Options struct {
 	// References are texts about new answers by ReferenceKey, for RS.
 	References map[string][]string
 
+	// Texts keeps each prompt with the answers before and after the edit, in the
+	// report and the results file.
+	Texts bool
+
 	// Ability is a text on which the edited model is compared with the base at
 	// the end of each sequence; nil: none.
 	Ability *AbilityText
@@ -235,7 +239,7 @@ func (r *run) header(list []family) (Header, error) {
 		LocalityReference: "pre_edit_prediction", Average: "macro", Protocol: r.Protocol, MaxLen: r.MaxLen,
 		Join: joinOf(r.Set), Borrowed: borrows(r.Set), Ends: endsOf(r.Set),
 	}
-	h := Header{Version: resultsVersion, Record: rec, Data: r.Set.Name, Editor: r.Editor.Name(), Seed: r.Seed}
+	h := Header{Version: resultsVersion, Record: rec, Data: r.Set.Name, Editor: r.Editor.Name(), Seed: r.Seed, Texts: r.Texts}
 	var names []string
 	for _, f := range list {
 		names = append(names, f.name)

@@ -26,7 +26,7 @@ func (r *run) compareTeam(h Header) error {
 	if err = mpi.Agree(r.Team, err); err != nil {
 		return err
 	}
-	settings, err := json.Marshal([]any{h.Record, h.Metrics, h.Seed, h.Refs, h.Batch, h.Text, r.n, r.Pack})
+	settings, err := json.Marshal([]any{h.Record, h.Metrics, h.Seed, h.Refs, h.Batch, h.Text, h.Texts, r.n, r.Pack})
 	if err = mpi.Agree(r.Team, err); err != nil {
 		return err
 	}

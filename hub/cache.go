@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"keyhole.example/keyhole/internal/regular"
+
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +46,7 @@ func (c *Client) commitOf(n Name) string {
 	if commitID.MatchString(n.Revision) {
 		return n.Revision
 	}
-	raw, err := os.ReadFile(filepath.Join(c.folder(n), "refs", filepath.FromSlash(n.Revision)))
+	raw, err := regular.ReadFile(filepath.Join(c.folder(n), "refs", filepath.FromSlash(n.Revision)), maxNote)
 	commit := strings.TrimSpace(string(raw))
 	if err != nil || !commitID.MatchString(commit) {
 		return ""
@@ -110,7 +112,7 @@ func same(a, b string) bool {
 }
 
 func copyFile(to, from string) error {
-	in, err := os.Open(from)
+	in, err := regular.Open(from)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"keyhole.example/keyhole/internal/regular"
+
 	"context"
 	"crypto/tls"
 	"errors"
@@ -119,12 +121,15 @@ func token(getenv func(string) string, home string) string {
 	if path == "" {
 		path = filepath.Join(home, "token")
 	}
-	raw, err := os.ReadFile(path)
+	raw, err := regular.ReadFile(path, maxNote)
 	if err != nil {
 		return "" // most people have none
 	}
 	return strings.TrimSpace(string(raw))
 }
+
+// maxNote bounds the small files of the cache: tokens and the commits of branches.
+const maxNote = 64 << 10
 
 // Cache is the folder that files are fetched to.
 func (c *Client) Cache() string { return c.cache }

@@ -54,6 +54,9 @@ const (
 	knowEditRepo = "zjunlp/KnowEdit"
 	romeSite     = "https://rome.baulab.info/data/dsets/"
 	wikitextSite = "https://raw.githubusercontent.com/pytorch/examples/main/word_language_model/data/wikitext-2/"
+	deepEdit     = "https://raw.githubusercontent.com/wangywUST/DeepEdit/b04a3c55bfdceb6eb4d588b8ab3296da5937c44a/datasets/"
+	pitfallsSite = "https://raw.githubusercontent.com/zjunlp/PitfallsKnowledgeEditing/257253504994808001da08fa9394945a11c0c9c4/data/GPT-J/"
+	qaEditSite   = "https://raw.githubusercontent.com/WanliYoung/Revisit-Editing-Evaluation/d6025e0ee9731d3b59b84ea242dc06bf0e0c8a74/data/"
 	mit          = "MIT"
 	ccBySA3      = "CC BY-SA 3.0"
 	ccBySA4      = "CC BY-SA 4.0"
@@ -97,23 +100,23 @@ func Datasets() []Dataset {
 			Copy: "knowedit/wikibio_train.jsonl.gz", CopySHA256: "802046e42f0df6c025ec5ec786c44a3517954e33c111c70a9f60a606129d5b3b"},
 		{Name: "mquake", About: "MQuAKE-CF-3k, multi-hop questions", License: mit, URL: "https://raw.githubusercontent.com/princeton-nlp/MQuAKE/main/datasets/MQuAKE-CF-3k.json",
 			Copy: "mquake/mquake_cf_3k_part.jsonl.gz", CopySHA256: "8e91b95f0f2616a7e47f33397d3e90bff3244e9e0753560da217e7c3961533ab"},
-		{Name: "mquake/hard", About: "MQuAKE, four hops and four edits", License: mit, Source: "wangywUST/DeepEdit on GitHub",
+		{Name: "mquake/hard", About: "MQuAKE, four hops and four edits", License: mit, URL: deepEdit + "MQuAKE-hard.json",
 			Copy: "mquake/mquake_hard.jsonl.gz", CopySHA256: "aeeff5cdc7a111a287768c2feea2c8862afd75fa3d3466ac0768cae46a2e8958"},
-		{Name: "pitfalls/reverse", About: "Pitfalls: reverse edits", License: mit, Source: "zjunlp/PitfallsKnowledgeEditing on GitHub",
+		{Name: "pitfalls/reverse", About: "Pitfalls: reverse edits", License: mit, URL: pitfallsSite + "reverse_edit.json",
 			Copy: "pitfalls/reverse_edit.jsonl.gz", CopySHA256: "6e5672bdf848f1090d322f232082ebc31552b974730eaddd4100b07d19718771"},
-		{Name: "pitfalls/composite", About: "Pitfalls: composite edits", License: mit, Source: "zjunlp/PitfallsKnowledgeEditing on GitHub",
+		{Name: "pitfalls/composite", About: "Pitfalls: composite edits", License: mit, URL: pitfallsSite + "composite_edit.json",
 			Copy: "pitfalls/composite_edit.jsonl.gz", CopySHA256: "6b07c8a9ae7c5cd17082cd221a5fae0881b78ceb2143e533d4cbbdf162a5cee3"},
 		{Name: "pitfalls/coverage", About: "Pitfalls: overwriting edits", License: mit, Source: "zjunlp/PitfallsKnowledgeEditing on GitHub",
 			Copy: "pitfalls/coverage_edit.jsonl.gz", CopySHA256: "8181a06912a8d2533c9f6b2c8a79a00df3d2cd8bcfe2c25865b4b791205b1230"},
-		{Name: "pitfalls/one-to-many-easy", About: "Pitfalls: one subject, many objects", License: mit, Source: "zjunlp/PitfallsKnowledgeEditing on GitHub",
+		{Name: "pitfalls/one-to-many-easy", About: "Pitfalls: one subject, many objects", License: mit, URL: pitfallsSite + "easy.json",
 			Copy: "pitfalls/one_to_many_easy.jsonl.gz", CopySHA256: "68b67aa9293e85747d5caf00cf2dff7b7efc7cc8474a442a690eff4fb7b46343"},
-		{Name: "pitfalls/one-to-many-hard", About: "Pitfalls: one subject, many objects, hard", License: mit, Source: "zjunlp/PitfallsKnowledgeEditing on GitHub",
+		{Name: "pitfalls/one-to-many-hard", About: "Pitfalls: one subject, many objects, hard", License: mit, URL: pitfallsSite + "hard.json",
 			Copy: "pitfalls/one_to_many_hard.jsonl.gz", CopySHA256: "44850af8e25fe10aa61fb8d7fad9e7cf30b62a2ddd8a4cc4b285e30423874b89"},
 		{Name: "wikifactdiff", About: "WikiFactDiff, test", License: ccBySA4, Source: "ercong21/MultiKnow on GitHub",
 			Copy: "wikifactdiff/wikifactdiff_test.jsonl.gz", CopySHA256: "a24e4307f6cc0cb5c21877fe7274c846c62af53cd9ab243eaf7ed0be45dbbf2c"},
 		{Name: "wikifactdiff/train", About: "WikiFactDiff, train", License: ccBySA4, Source: "ercong21/MultiKnow on GitHub",
 			Copy: "wikifactdiff/wikifactdiff_train.jsonl.gz", CopySHA256: "0d73b07e3ffc79453c0d8e4b290b36a3e2e29f01db140c16c3ab52135d0278dd"},
-		{Name: "qaedit", About: "QAEdit of the WILD benchmark, 1,000 edits", License: "Apache-2.0", Source: "WanliYoung/Revisit-Editing-Evaluation on GitHub",
+		{Name: "qaedit", About: "QAEdit of the WILD benchmark, 1,000 edits", License: "Apache-2.0", URL: qaEditSite + "QAEdit_inter_1k.json",
 			Copy: "qaedit/qaedit_1k.jsonl.gz", CopySHA256: "b1d48b130b3f12c4948e4cd172e5620ab05168b079c6693d3906884adc82e3cf"},
 		{Name: "pararel/facts", About: "ParaRel facts", License: "MIT (ParaRel); CC BY-SA 4.0 (T-REx)", Source: "yanaiela/pararel on GitHub",
 			Copy: "pararel/facts.jsonl.gz", CopySHA256: "14b428f92184e51465d25694819639dccc2724b32ee70fa028b8ff2cc958ca4f"},

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"keyhole.example/keyhole/internal/regular"
+
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -226,7 +228,7 @@ func (c *Client) cached(n Name) (string, bool) {
 
 // shardsOf lists the files of an index of weights.
 func shardsOf(index string) []string {
-	raw, err := os.ReadFile(index)
+	raw, err := regular.ReadFile(index, maxListing)
 	if err != nil {
 		return nil
 	}

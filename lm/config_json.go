@@ -1,12 +1,13 @@
 package lm
 
 import (
+	"keyhole.example/keyhole/internal/regular"
+
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -22,16 +23,9 @@ const (
 // readConfig reads a folder's config.json.
 func readConfig(dir string) (*architecture, Config, map[string]any, error) {
 	path := filepath.Join(dir, configName)
-	info, err := os.Stat(path)
+	data, err := regular.ReadFile(path, configLimit)
 	if err != nil {
 		return nil, Config{}, nil, fmt.Errorf("%s is no model folder: %w", dir, err)
-	}
-	if !info.Mode().IsRegular() || info.Size() > configLimit {
-		return nil, Config{}, nil, fmt.Errorf("%s: not a file of at most %d bytes", path, configLimit)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, Config{}, nil, err
 	}
 	a, c, settings, err := parseConfig(data)
 	if err != nil {

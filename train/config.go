@@ -50,29 +50,35 @@ type DataConfig struct {
 	Prefixes    float64  `yaml:"prefixes" absent:"0" doc:"share of the prompts that an edit is scored on that stand behind a sentence about something else, as CounterFact's paraphrases do"`
 	Paraphrases int      `yaml:"paraphrases" absent:"1" doc:"rephrasings of an edit that are scored together"`
 	Localities  int      `yaml:"localities" absent:"1" doc:"locality texts of an edit that are scored together"`
+	Template    string   `yaml:"template" absent:"" doc:"chat: prompts stand in the model's chat template, as the question of a conversation; empty: as they are"`
 	MaxLen      int      `yaml:"max_len" doc:"cut rephrasings to their last and unrelated answers to their first so many tokens; edits are never cut; 0: never"`
 	Locality    string   `yaml:"locality" doc:"rows whose distribution has to stay: text, answer, or all (as the reference)"`
 }
 
 // LoopConfig are the numbers of the loop.
 type LoopConfig struct {
-	Steps      int     `yaml:"steps" doc:"optimiser steps"`
-	Accumulate int     `yaml:"accumulate" doc:"examples for one optimiser step"`
-	Batch      int     `yaml:"batch" doc:"examples that share one graph run; 0: all of a step. Fewer save memory; the order of summation, and so the last digits, depend on it"`
-	Edits      int     `yaml:"edits" doc:"edits made together in one example"`
-	Mix        []int   `yaml:"mix" absent:"[]" doc:"numbers of edits made together, of which each step draws one; it has the fewer examples, so that its edits stay as many. Empty: train.edits"`
-	LR         float64 `yaml:"lr" doc:"rate of the network"`
-	LRLR       float64 `yaml:"lr_lr" doc:"rate of the step sizes"`
-	Schedule   string  `yaml:"schedule" doc:"constant, or cosine: down to a tenth at the last step"`
-	Warmup     int     `yaml:"warmup" doc:"steps in which the rates rise linearly"`
-	GradClip   float64 `yaml:"grad_clip" doc:"largest norm of all gradients together"`
-	ValEvery   int     `yaml:"val_every" doc:"steps between validations; 0: never"`
-	ValEdits   int     `yaml:"val_edits" doc:"edits of the validation subset"`
-	Patience   int     `yaml:"patience" doc:"stop after so many validations without a better one; 0: never"`
-	SaveEvery  int     `yaml:"save_every" doc:"steps between checkpoints; 0: only the last"`
-	Keep       int     `yaml:"keep" doc:"checkpoints kept beside the best; 0: all"`
-	MaxSkips   int     `yaml:"max_skips" doc:"examples with non-finite loss or gradient that are left out, in a row, before the run stops"`
+	Steps         int     `yaml:"steps" doc:"optimiser steps"`
+	Accumulate    int     `yaml:"accumulate" doc:"examples for one optimiser step"`
+	Batch         int     `yaml:"batch" doc:"examples that share one graph run; 0: all of a step. Fewer save memory; the order of summation, and so the last digits, depend on it"`
+	Edits         int     `yaml:"edits" doc:"edits made together in one example"`
+	Mix           []int   `yaml:"mix" absent:"[]" doc:"numbers of edits made together, of which each step draws one; it has the fewer examples, so that its edits stay as many. Empty: train.edits"`
+	Init          string  `yaml:"init" absent:"" doc:"run or checkpoint folder whose editor the run starts from; empty: a new editor"`
+	InitOptimizer string  `yaml:"init_optimizer" absent:"fresh" doc:"what train.init brings of the optimiser: keep, its moments; fresh, nothing"`
+	LR            float64 `yaml:"lr" doc:"rate of the network"`
+	LRLR          float64 `yaml:"lr_lr" doc:"rate of the step sizes"`
+	Schedule      string  `yaml:"schedule" doc:"constant, or cosine: down to a tenth at the last step"`
+	Warmup        int     `yaml:"warmup" doc:"steps in which the rates rise linearly"`
+	GradClip      float64 `yaml:"grad_clip" doc:"largest norm of all gradients together"`
+	ValEvery      int     `yaml:"val_every" doc:"steps between validations; 0: never"`
+	ValEdits      int     `yaml:"val_edits" doc:"edits of the validation subset"`
+	Patience      int     `yaml:"patience" doc:"stop after so many validations without a better one; 0: never"`
+	SaveEvery     int     `yaml:"save_every" doc:"steps between checkpoints; 0: only the last"`
+	Keep          int     `yaml:"keep" doc:"checkpoints kept beside the best; 0: all"`
+	MaxSkips      int     `yaml:"max_skips" doc:"examples with non-finite loss or gradient that are left out, in a row, before the run stops"`
 }
+
+// keepOptimiser is the value of init_optimizer that keeps the moments.
+const keepOptimiser = "keep"
 
 // MemoryConfig says what memory is spent on, in MiB.
 type MemoryConfig struct {
@@ -88,7 +94,7 @@ func Default() Config {
 		Model: ModelConfig{Blocks: 3},
 		Data:  DataConfig{Join: "auto", Order: "shuffle", Rephrase: true, Paraphrases: 1, Localities: 1, MaxLen: 32, Locality: "text"},
 		Train: LoopConfig{
-			Steps: 1000, Accumulate: 10, Edits: 1, LR: 1e-6, LRLR: 1e-4, Schedule: "constant", GradClip: 100,
+			Steps: 1000, Accumulate: 10, Edits: 1, LR: 1e-6, LRLR: 1e-4, Schedule: "constant", GradClip: 100, InitOptimizer: "fresh",
 			ValEvery: 100, ValEdits: 100, Patience: 20, SaveEvery: 100, Keep: 2, MaxSkips: 10,
 		},
 		Hypernet:  hypernet.Default(),
@@ -118,6 +124,8 @@ func (c *DataConfig) Validate() error {
 		return err
 	}
 	switch {
+	case c.Template != "" && c.Template != "chat":
+		return fmt.Errorf("template: %q is neither chat nor empty", c.Template)
 	case !slices.Contains([]string{"shuffle", "file"}, c.Order):
 		return fmt.Errorf("order: %q is neither shuffle nor file", c.Order)
 	case !slices.Contains([]string{"text", "answer", "all"}, c.Locality):
@@ -166,6 +174,10 @@ func (c *LoopConfig) Validate() error {
 		return fmt.Errorf("lr and lr_lr: %g and %g must not be negative", c.LR, c.LRLR)
 	case c.GradClip <= 0:
 		return fmt.Errorf("grad_clip: %g must be positive; a large value means no clipping", c.GradClip)
+	case c.InitOptimizer != "fresh" && c.InitOptimizer != keepOptimiser:
+		return fmt.Errorf("init_optimizer: %q is neither fresh nor keep", c.InitOptimizer)
+	case c.InitOptimizer == keepOptimiser && c.Init == "":
+		return fmt.Errorf("init_optimizer: keep needs init, the run whose optimiser is kept")
 	case c.Schedule != "constant" && c.Schedule != "cosine":
 		return fmt.Errorf("schedule: %q is neither constant nor cosine", c.Schedule)
 	}

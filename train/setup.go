@@ -182,6 +182,26 @@ func loadData(cfg Config, src Sources) (train, val *data.Set, err error) {
 	return train, val, nil
 }
 
+// ask puts the prompts of all edits into the model's chat template, where the
+// config says so.
+func (l *Loop) ask() error {
+	if l.Config.Data.Template == "" {
+		return nil
+	}
+	template, err := l.Model.Chat()
+	if err != nil {
+		return fmt.Errorf("data.template: %w", err)
+	}
+	for _, set := range []*data.Set{l.train, l.val} {
+		if set != nil {
+			if err := set.Ask(template.Ask); err != nil {
+				return fmt.Errorf("data.template: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
 // load reads a file of edits, or embedded ones: those of a split of their own
 // where none is named.
 func (src Sources) load(path, split string, o data.Options) (*data.Set, error) {

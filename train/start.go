@@ -72,7 +72,11 @@ func (l *Loop) prepare(cfg Config, src Sources, resume bool) error {
 	if found, err = l.share(found); err != nil {
 		return err
 	}
-	if !found { // each process does it, as that costs no more than to send what comes of it
+	switch { // each process does it, as that costs no more than to send what comes of it
+	case found:
+	case l.Config.Train.Init != "":
+		err = l.begin()
+	default:
 		err = l.Learner().Prepare(l.maker.Kept)
 	}
 	if err == nil && l.leads() {
@@ -94,6 +98,14 @@ func (l *Loop) load(cfg Config, src Sources) error {
 		l.Objective.Share.Peers = l.team
 	}
 	if l.train, l.val, err = loadData(l.Config, src); err != nil {
+		return err
+	}
+	for _, set := range []*data.Set{l.train, l.val} {
+		if set != nil && set.UnreadKeys() != "" && (set == l.train || l.Config.Data.Val != "") {
+			l.Editor.Notes = append(l.Editor.Notes, set.Name+" "+set.UnreadKeys())
+		}
+	}
+	if err := l.ask(); err != nil {
 		return err
 	}
 	if err := l.checkMemory(); err != nil {

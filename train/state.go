@@ -41,6 +41,7 @@ type state struct {
 	Rows map[string][]int64 `json:"row_counts,omitempty"` // of other kinds of memory
 
 	Others []string `json:"others,omitempty"` // subjects that negatives are drawn from
+	Init   *origin  `json:"init,omitempty"`   // nil: a new editor
 }
 
 // rows are the counts of rows of what the learner remembers, by file. The first
@@ -162,6 +163,19 @@ func (l *Loop) restore(c *checkpoints.Checkpoint) error {
 	if err := l.Editor.load(c, &l.state); err != nil {
 		return err
 	}
+	if err := l.loadOptimiser(c); err != nil {
+		return err
+	}
+	l.savedAt, l.optim.Steps = l.state.Step, l.state.steps()
+	maps.Copy(l.lastMetrics, c.Metrics)
+	if err := l.findBest(); err != nil {
+		return err
+	}
+	return l.sampler.Restore(l.state.Cursor)
+}
+
+// loadOptimiser reads the optimiser's moments.
+func (l *Loop) loadOptimiser(c *checkpoints.Checkpoint) error {
 	f, err := open(c, fileOptim)
 	if err != nil {
 		return err
@@ -177,12 +191,7 @@ func (l *Loop) restore(c *checkpoints.Checkpoint) error {
 		}
 		at += p.Len()
 	}
-	l.savedAt, l.optim.Steps = l.state.Step, l.state.Step
-	maps.Copy(l.lastMetrics, c.Metrics)
-	if err := l.findBest(); err != nil {
-		return err
-	}
-	return l.sampler.Restore(l.state.Cursor)
+	return nil
 }
 
 // checkConfig refuses a checkpoint that was written under a config with another

@@ -88,7 +88,7 @@ func (l *Loop) share(found bool) (bool, error) {
 	if !l.leads() {
 		l.state = r.State
 		l.Editor.setOthers(l.state.Others)
-		l.savedAt, l.optim.Steps = l.state.Step, l.state.Step
+		l.savedAt, l.optim.Steps = l.state.Step, l.state.steps()
 		maps.Copy(l.lastMetrics, r.Metrics)
 		if err := l.sampler.Restore(l.state.Cursor); err != nil {
 			return false, err

@@ -15,8 +15,9 @@ import (
 )
 
 func compareCommand(o *options) *cobra.Command {
-	var out string
+	var out, pre string
 	var set []string
+	var chat bool
 	c := &cobra.Command{
 		Use:   "compare CONFIG",
 		Short: "Compare editors on the same model, edits and metrics",
@@ -31,6 +32,12 @@ that were measured differently are refused.`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg := compare.Default()
+			if chat {
+				set = append(set, "data.template=chat")
+			}
+			if pre != "" {
+				set = append(set, "pre="+pre)
+			}
 			if _, err := readConfig(args[0], &cfg, set); err != nil {
 				return err
 			}
@@ -57,6 +64,8 @@ that were measured differently are refused.`,
 	}
 	c.Flags().StringVar(&out, "out", "", "`folder` for results and reports (default runs/NAME)")
 	c.Flags().StringArrayVar(&set, "set", nil, "override a key of the config: `key=value`")
+	c.Flags().StringVar(&pre, "pre", "", "pre-tokenizer of a GGUF file, in place of the one that it names: `name` such as llama-bpe or qwen2")
+	addChat(c, &chat)
 	return c
 }
 
@@ -65,7 +74,7 @@ func runComparison(c *cobra.Command, o *options, cfg compare.Config, dir string)
 	shown := newScreen(c.ErrOrStderr())
 	shown.kept = dir
 	cfg.Threads = o.threadsFor(cfg.Threads)
-	m := &compare.Runner{Config: cfg, Dir: dir, Read: readLocated(c), Watcher: shown, Team: o.team()}
+	m := &compare.Runner{Config: cfg, Dir: dir, Read: readLocated(c), Watcher: shown, Team: o.team(), Note: func(text string) { fmt.Fprintln(c.ErrOrStderr(), text) }}
 	r, err := m.Run(c.Context())
 	if stop := stopped(c); stop != nil {
 		fmt.Fprintf(c.ErrOrStderr(), "what was done is in %s; type the same command again to go on\n", dir)

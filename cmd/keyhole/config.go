@@ -1,6 +1,8 @@
 package main
 
 import (
+	"keyhole.example/keyhole/internal/regular"
+
 	"fmt"
 	"io"
 	"os"
@@ -83,7 +85,7 @@ func kindOf(kind, name string) (configKind, error) {
 		}
 		return kinds[i], nil
 	}
-	text, err := os.ReadFile(name)
+	text, err := regular.ReadFile(name, 1<<20)
 	if err != nil {
 		text, _ = configs.Preset(name)
 	}

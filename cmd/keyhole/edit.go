@@ -269,7 +269,7 @@ func (f *editFlags) inChat(m *lm.Model, requests []edit.Request) error {
 }
 
 // requests are the edits to make, and records to take prompts from.
-func (f *editFlags) requests() ([]edit.Request, error) {
+func (f *editFlags) requests(c *cobra.Command) ([]edit.Request, error) {
 	if f.file == "" {
 		r := f.request
 		r.ID = "1"
@@ -286,6 +286,7 @@ func (f *editFlags) requests() ([]edit.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+	sayUnread(c, f.file, set)
 	var out []edit.Request
 	for i := range set.Edits {
 		out = append(out, edit.Requests(&set.Edits[i])...)

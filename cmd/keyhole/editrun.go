@@ -28,7 +28,7 @@ func (u *unmet) Unwrap() error { return u.err }
 // run makes the edits, measures them, and writes what shall be kept. With an
 // *unmet error there is a result all the same.
 func (f *editFlags) run(c *cobra.Command, b *workbench.Bench) (*editResult, error) {
-	requests, err := f.requests()
+	requests, err := f.requests(c)
 	if err != nil {
 		return nil, err
 	}

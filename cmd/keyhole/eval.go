@@ -39,7 +39,8 @@ prompts in nats. An editor is a run or checkpoint folder, or, with --editor and
 --model, one that needs no training.
 
 With --out each edit's result is a line of a file, and an evaluation that was
-interrupted goes on where it was.
+interrupted goes on where it was. With --texts every prompt is printed and kept
+with the answers before and after the edit.
 
 Sequential protocols leave the edits in the model: --batch at once, round after
 round, asked after their own round, at the end, or both. They also print figures by
@@ -82,6 +83,7 @@ func (f *evalFlags) add(c *cobra.Command) {
 	fs.StringSliceVar(&f.opts.Metrics, "metrics", nil, "families of metrics (default: those that the data allow)")
 	fs.StringVar(&f.opts.Style, "style", "", "of prompts: plain, qa_instruction, or chat_template as --chat")
 	addChat(c, &f.chat)
+	fs.BoolVar(&f.opts.Texts, "texts", false, "print every prompt with the expected answer and those before and after the edit, and keep them in the results file")
 	fs.Uint64Var(&f.opts.Seed, "seed", 0, "seed of borrowed prompts and sampled texts")
 	f.data = dataFlags(c)
 	fs.BoolVar(&f.data.SkipBad, "skip-bad", false, "count bad records instead of stopping")
@@ -135,10 +137,8 @@ func (f *evalFlags) run(c *cobra.Command, o *options, who *editorFlags, args []s
 	if err != nil {
 		return nil, err
 	}
-	if len(set.Unread) > 0 {
-		fmt.Fprintf(c.ErrOrStderr(), "%s (%s): not used: %s\n", f.file, set.Format, strings.Join(set.Unread, ", "))
-	}
 	*who.threads = o.threadsFor(*who.threads)
+	sayUnread(c, f.file, set)
 	b, err := f.open(c, who, args)
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func (f *evalFlags) run(c *cobra.Command, o *options, who *editorFlags, args []s
 		f.opts.Style = eval.ChatStyle
 	}
 	if f.opts.Style == eval.ChatStyle {
-		if err := inChat(b.Model, set.Edits); err != nil {
+		if err := inChat(b.Model, set); err != nil {
 			return nil, errorAfter(err, b.Close())
 		}
 	}
@@ -211,13 +211,16 @@ func printReport(w io.Writer, r *eval.Report, all bool) error {
 		_, err := fmt.Fprintf(w, format, args...)
 		errs = append(errs, err)
 	}
+	errs = append(errs, printTexts(w, r.Texts))
 	if r.Sequence != nil {
 		errs = append(errs, printSequence(w, r.Sequence))
 	}
 	if alone {
 		say("this is one model: what an edit left alone cannot be told; for a model that was edited elsewhere, name the one that it was edited from with --base\n")
 	}
-	say("n %d, %.1f edits/s, %.3f s per edit, peak memory %s\n", r.N, r.EditsPerSecond, r.EditSeconds, report.Bytes(r.PeakBytes))
+	if r.PeakBytes > 0 {
+		say("n %d, %.1f edits/s, %.3f s per edit, peak memory %s\n", r.N, r.EditsPerSecond, r.EditSeconds, report.Bytes(r.PeakBytes))
+	}
 	for _, note := range r.Notes {
 		say("note: %s\n", note)
 	}

@@ -35,21 +35,35 @@ func printNotes(w io.Writer, m *lm.Model) {
 	}
 }
 
+// sayUnread names the keys of a file of edits that its format does not use.
+func sayUnread(c *cobra.Command, file string, set *data.Set) {
+	if text := set.UnreadKeys(); text != "" {
+		fmt.Fprintf(c.ErrOrStderr(), "%s %s\n", file, text)
+	}
+}
+
 // addChat adds --chat.
 func addChat(c *cobra.Command, chat *bool) {
 	c.Flags().BoolVar(chat, "chat", false, "put prompts into the model's chat template, as the question of a conversation")
 }
 
+// asker is how prompts are put to the model: in its chat template, or as they are.
+func asker(m *lm.Model, chat bool) (func(prompt string) (string, error), error) {
+	if !chat {
+		return func(prompt string) (string, error) { return prompt, nil }, nil
+	}
+	template, err := m.Chat()
+	if err != nil {
+		return nil, err
+	}
+	return template.Ask, nil
+}
+
 // inChat puts the prompts of records into the model's chat template.
-func inChat(m *lm.Model, edits []data.Edit) error {
+func inChat(m *lm.Model, set *data.Set) error {
 	template, err := m.Chat()
 	if err != nil {
 		return err
 	}
-	for i := range edits {
-		if edits[i], err = edits[i].Asked(template.Ask); err != nil {
-			return fmt.Errorf("record %s: %w", edits[i].ID, err)
-		}
-	}
-	return nil
+	return set.Ask(template.Ask)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"keyhole.example/keyhole/internal/regular"
+
 	"fmt"
 	"os"
 	"runtime/pprof"
@@ -16,7 +18,7 @@ func profiled(c *cobra.Command, o *options) {
 			if o.cpuProfile == "" {
 				return inner(c, args)
 			}
-			f, err := os.Create(o.cpuProfile)
+			f, err := regular.OpenFile(o.cpuProfile, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 			if err != nil {
 				return fmt.Errorf("--cpu-profile: %w", err)
 			}

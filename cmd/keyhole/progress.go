@@ -109,6 +109,9 @@ func (p *screen) Collected(text string, moments []*stats.Moment) {
 	p.finish()
 	for _, m := range moments {
 		p.say("statistics of %s: %d tokens of %s", m.Site, m.Tokens, text)
+		if m.Note != "" {
+			p.say("%s", m.Note)
+		}
 	}
 }
 

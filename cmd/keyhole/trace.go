@@ -16,8 +16,11 @@ import (
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit/family"
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/internal/console"
+	"keyhole.example/keyhole/internal/lock"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/trace"
@@ -31,9 +34,11 @@ type traceFlags struct {
 	limit            int
 	join, occurrence string
 	how              trace.Query // of each fact
-	out              string
+	out, defaults    string
 	restores         []string
 	set              []string
+	chat             bool
+	ask              func(string) (string, error) // a prompt as it is put to the model
 }
 
 // traced is the JSON of trace: one entry for each kind of restored state.
@@ -59,11 +64,15 @@ facts of a file that the model knows, with 95 % bands, and the block that
 suggests itself for ROME. What is traced is kept there, fact by fact, so an
 interrupted average goes on.
 
+--write-defaults writes the suggested block into a file of settings; in the folder
+that is named then, it is used for models of this shape from now on.
+
 The folder of --out gets a JSON file, a table, and a heat map (PNG and SVG) for each kind.`,
 		Example: `  keyhole trace embedded --prompt "The capital of Masovian Voivodeship is" --subject "Masovian Voivodeship" --out traced
   keyhole trace models/smollm2 --prompt "The Space Needle is in the city of" --subject "Space Needle" --out traced
   keyhole trace models/gpt2 --data known_facts.jsonl.gz --limit 100 --restore hidden --out traced
-  keyhole trace models/gpt2 --prompt "The Space Needle is in" --subject "Space Needle" --set corrupt=mask --out masked`,
+  keyhole trace models/gpt2 --prompt "The Space Needle is in" --subject "Space Needle" --set corrupt=mask --out masked
+  keyhole trace models/gpt2 --data known_facts.jsonl.gz --out traced --write-defaults gpt2.yaml`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := f.check()
@@ -93,11 +102,13 @@ The folder of --out gets a JSON file, a table, and a heat map (PNG and SVG) for 
 	fs.StringVar(&f.query.Prompt, "prompt", "", "text that asks for a fact")
 	fs.StringVar(&f.query.Subject, "subject", "", "what the fact is about, as it stands in the prompt")
 	addJoin(c, &f.join)
+	addChat(c, &f.chat)
 	addOccurrence(c, &f.occurrence)
 	fs.StringVar(&f.query.Answer, "answer", "", "expected answer (default: whatever the model says)")
 	fs.StringVar(&f.file, "data", "", "`file` of facts to average over, instead of --prompt")
 	fs.IntVar(&f.limit, "limit", 100, "known facts of --data; 0: all")
 	fs.StringVar(&f.out, "out", "", "write to this `folder`")
+	fs.StringVar(&f.defaults, "write-defaults", "", "write what --data suggests for ROME, MEMIT and AlphaEdit into this YAML `file`")
 	fs.StringSliceVar(&f.restores, "restore", []string{trace.Hidden, trace.MLP, trace.Attn}, "states to restore")
 	fs.StringArrayVar(&f.set, "set", nil, "override a setting: `key=value` (noise, samples, seed, corrupt, mask, window, sever, …)")
 	return c
@@ -112,6 +123,10 @@ func (f *traceFlags) check() (trace.Config, error) {
 		return cfg, wrongUse("give --prompt and --subject, or --data")
 	case f.file != "" && f.query != (trace.Query{}):
 		return cfg, wrongUse("give --data, or --prompt and --subject, not both")
+	case f.defaults != "" && f.file == "":
+		return cfg, wrongUse("--write-defaults needs --data: one prompt suggests nothing for a model")
+	case f.defaults != "" && filepath.Ext(f.defaults) != ".yaml":
+		return cfg, wrongUse("--write-defaults %s: the name of a file of settings ends in .yaml", f.defaults)
 	case len(f.restores) == 0:
 		return cfg, wrongUse("--restore is empty: name hidden, mlp or attn")
 	case f.limit < 0:
@@ -149,6 +164,11 @@ func (f *traceFlags) run(c *cobra.Command, b *workbench.Bench, cfg trace.Config)
 		return nil, err
 	}
 	out := &traced{Model: hash, LeftOut: map[string]int{}}
+	if f.defaults != "" {
+		if err := isFree(f.defaults); err != nil {
+			return nil, err
+		}
+	}
 	var facts *data.Collection[data.Fact]
 	if f.file != "" {
 		if err := findData(c, &f.file); err != nil {
@@ -158,6 +178,20 @@ func (f *traceFlags) run(c *cobra.Command, b *workbench.Bench, cfg trace.Config)
 			return nil, err
 		}
 	}
+	if f.ask, err = asker(b.Model, f.chat); err != nil {
+		return nil, err
+	}
+	if f.chat {
+		f.how.Join = data.JoinNone // the template says how answers begin
+	}
+	if err := os.MkdirAll(f.out, 0o777); err != nil {
+		return nil, fmt.Errorf("trace: %w", err)
+	}
+	held, err := lock.Folder(f.out)
+	if err != nil {
+		return nil, fmt.Errorf("trace: %w", err)
+	}
+	defer held.Unlock()
 	for _, restore := range f.restores {
 		cfg.Restore = restore
 		var err error
@@ -170,7 +204,29 @@ func (f *traceFlags) run(c *cobra.Command, b *workbench.Bench, cfg trace.Config)
 			return nil, err
 		}
 	}
+	if f.defaults != "" {
+		return out, f.writeDefaults(b.Model, out)
+	}
 	return out, nil
+}
+
+// writeDefaults writes the block that the averages suggest: of MLP outputs, which
+// is what the editors change, or else of what was restored.
+func (f *traceFlags) writeDefaults(m *lm.Model, out *traced) error {
+	best := out.Summaries[0]
+	for _, s := range out.Summaries {
+		if s.Restore == trace.MLP {
+			best = s
+		}
+	}
+	from := fmt.Sprintf("traced: %s restored over %d facts of %s, total effect %.4f; most at the last subject token in block %d",
+		best.Restore, best.Facts, filepath.Base(f.file), best.Total.Mean, best.Suggested)
+	err := atomicfile.Write(f.defaults, func(w io.Writer) error {
+		_, err := w.Write(family.Traced(m, best.Suggested, from))
+		return err
+	})
+	out.Files = append(out.Files, f.defaults)
+	return err
 }
 
 // one traces the prompt of the flags.
@@ -189,6 +245,9 @@ func (f *traceFlags) one(c *cobra.Command, b *workbench.Bench, cfg trace.Config,
 	}
 	if marked != "" {
 		q.Occurrence = marked
+	}
+	if q.Prompt, err = f.ask(q.Prompt); err != nil {
+		return err
 	}
 	r, err := t.Trace(c.Context(), q)
 	task.End()
@@ -216,7 +275,7 @@ func (f *traceFlags) average(c *cobra.Command, b *workbench.Bench, cfg trace.Con
 	if f.limit > 0 {
 		limit = min(f.limit, limit)
 	}
-	log, err := openTraceLog(filepath.Join(f.out, cfg.Restore+".facts.jsonl"), traceHead{Version: 1, Model: out.Model, Facts: facts.SHA256, Config: cfg, Known: "answer", Join: f.how.Join, Occurrence: f.how.Occurrence})
+	log, err := openTraceLog(filepath.Join(f.out, cfg.Restore+".facts.jsonl"), traceHead{Version: 1, Model: out.Model, Facts: facts.SHA256, Config: cfg, Known: "answer", Join: f.how.Join, Occurrence: f.how.Occurrence, Chat: f.chat})
 	if err != nil {
 		return err
 	}
@@ -278,7 +337,11 @@ func (f *traceFlags) fact(c *cobra.Command, t *trace.Tracer, x data.Fact) (trace
 	if x.Prompt == "" {
 		return tracedFact{}, fmt.Errorf("%s: facts without prompts cannot be traced; give known facts (with prompt and subject)", f.file)
 	}
-	r, err := t.Trace(c.Context(), trace.Query{Prompt: x.Prompt, Subject: x.Subject, Answer: x.Object, Join: f.how.Join, Occurrence: f.how.Occurrence})
+	prompt, err := f.ask(x.Prompt)
+	if err != nil {
+		return tracedFact{LeftOut: err.Error()}, nil
+	}
+	r, err := t.Trace(c.Context(), trace.Query{Prompt: prompt, Subject: x.Subject, Answer: x.Object, Join: f.how.Join, Occurrence: f.how.Occurrence})
 	switch {
 	case stopped(c) != nil:
 		return tracedFact{}, stopped(c)
@@ -294,9 +357,6 @@ func (f *traceFlags) fact(c *cobra.Command, t *trace.Tracer, x data.Fact) (trace
 
 // write puts one kind's JSON, table and heat maps into the folder.
 func (f *traceFlags) write(name string, v any, rows [][]string, draw func(path string) error, out *traced) error {
-	if err := os.MkdirAll(f.out, 0o777); err != nil {
-		return fmt.Errorf("trace: %w", err)
-	}
 	base := filepath.Join(f.out, name)
 	err := atomicfile.Write(base+".json", func(w io.Writer) error {
 		e := json.NewEncoder(w)
@@ -368,6 +428,9 @@ func (t *traced) print(w io.Writer) error {
 		}
 	}
 	fmt.Fprintf(&b, "\nwritten: %s\n", strings.Join(t.Files, " "))
+	if last := t.Files[len(t.Files)-1]; filepath.Ext(last) == ".yaml" {
+		fmt.Fprintf(&b, "to use it for this model from now on, put %s into %s\n", last, family.UserFolder())
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -40,6 +40,7 @@ type traceHead struct {
 
 	Join       data.Join       `json:"join,omitempty"`
 	Occurrence text.Occurrence `json:"occurrence,omitempty"`
+	Chat       bool            `json:"chat,omitempty"` // prompts stand in the chat template
 }
 
 // tracedFact is a line: the table of fact number Fact, or why there is none.

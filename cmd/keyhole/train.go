@@ -21,7 +21,8 @@ import (
 
 func trainCommand(o *options) *cobra.Command {
 	var set []string
-	var out, model, edits string
+	var out, model, edits, start string
+	var chat bool
 	var steps int
 	var plan bool
 	var limit time.Duration
@@ -35,6 +36,10 @@ and disk; nothing stays of it. --time chooses as many steps as fit. A run that
 would not fit into the machine's memory is refused, with the smallest change that
 does.
 
+--init starts from the editor of another run, with another rate or other data; the
+editor itself has to be of the same kind. train.init_optimizer=keep brings the
+optimiser's moments too. The checkpoints say where the run started from.
+
 The run folder holds config.yaml, log.jsonl, tb/, checkpoints/ and summary.json.
 Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 		Example: `  keyhole train quickstart --out runs/first
@@ -42,7 +47,8 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
   keyhole train smollm2-zsre --model Qwen/Qwen2.5-0.5B --data my-edits.jsonl
   keyhole train my.yaml --set train.lr=1e-5 --set hypernet.rank=256 --steps 500
   keyhole train smollm2-zsre --plan --json
-  keyhole train smollm2-zsre --time 30m`,
+  keyhole train smollm2-zsre --time 30m
+  keyhole train my.yaml --init runs/zsre --set train.lr=1e-6`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg := train.Default()
@@ -53,7 +59,10 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 			if err != nil {
 				return err
 			}
-			for _, x := range []struct{ key, value string }{{"model.path", model}, {"data.train", edits}} {
+			if chat {
+				number = append(number, "data.template=chat")
+			}
+			for _, x := range []struct{ key, value string }{{"model.path", model}, {"data.train", edits}, {"train.init", start}} {
 				if x.value != "" {
 					number = append(number, x.key+"="+x.value)
 				}
@@ -91,6 +100,8 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 	c.Flags().StringVar(&out, "out", "", "run `folder` (default runs/NAME)")
 	c.Flags().StringVar(&model, "model", "", "base `model`, instead of model.path: a folder, a GGUF file, or a name (keyhole pull --help)")
 	c.Flags().StringVar(&edits, "data", "", "`file` of edits, or a data set's name, instead of data.train")
+	c.Flags().StringVar(&start, "init", "", "`run` or checkpoint folder whose editor the run starts from (train.init)")
+	addChat(c, &chat)
 	c.Flags().IntVar(&steps, "steps", 0, "optimiser steps, instead of train.steps")
 	c.Flags().BoolVar(&plan, "plan", false, "say what the run will cost, after two steps, and stop")
 	c.Flags().DurationVar(&limit, "time", 0, "choose as many steps as fit into this `time` (30m, 2h)")

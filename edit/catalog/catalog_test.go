@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"gopkg.in/yaml.v3"
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
@@ -151,26 +154,80 @@ func TestHashesStay(t *testing.T) {
 	}
 }
 
-// Every setting of a family is one that its editor has.
-func TestSettingsOfFamiliesAreTaken(t *testing.T) {
-	m := &lm.Model{Config: lm.Config{ModelType: "gpt2", Layers: 6, Width: 128, Vocab: 2048}}
-	f, err := family.Of(m)
+// publishedLayers are the blocks that a family's setting names.
+func publishedLayers(t *testing.T, f *family.Family, editor string) []int {
+	t.Helper()
+	s, _, err := f.Setting(editor)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Name != "embedded" {
-		t.Fatalf("family %s", f.Name)
+	var keys struct {
+		Layer  int      `yaml:"layer"`
+		Layers []int    `yaml:"layers"`
+		Sites  []string `yaml:"sites"`
 	}
-	for _, name := range f.Editors() {
-		e, err := catalog.Find(name)
+	if err := yaml.Unmarshal(s.Text, &keys); err != nil {
+		t.Fatal(err)
+	}
+	out := append(keys.Layers, keys.Layer)
+	for _, site := range keys.Sites {
+		_, block, _ := strings.Cut(site, "@")
+		n, err := strconv.Atoi(block)
 		if err != nil {
-			t.Error(err)
-			continue
+			t.Errorf("site %q names no block", site)
 		}
-		if _, _, err := e.Config(m, nil); err != nil {
-			t.Errorf("%s: %v", name, err)
+		out = append(out, n)
+	}
+	return out
+}
+
+// Every setting of a family is one that its editor has.
+func TestSettingsOfFamiliesAreTaken(t *testing.T) {
+	models := map[string]lm.Config{
+		"embedded":     {ModelType: "gpt2", Layers: 6, Width: 128, Vocab: 2048},
+		"general":      {ModelType: "gpt2", Layers: 12, Width: 768, Vocab: 50257},
+		"gpt2-medium":  {ModelType: "gpt2", Layers: 24, Width: 1024, Vocab: 50257},
+		"gpt2-large":   {ModelType: "gpt2", Layers: 36, Width: 1280, Vocab: 50257},
+		"gpt2-xl":      {ModelType: "gpt2", Layers: 48, Width: 1600, Vocab: 50257},
+		"gpt-j-6b":     {ModelType: "gptj", Layers: 28, Width: 4096, Vocab: 50400},
+		"gpt-neox-20b": {ModelType: "gpt_neox", Layers: 44, Width: 6144, Vocab: 50432},
+		"llama-7b":     {ModelType: "llama", Layers: 32, Width: 4096, Vocab: 32000},
+		"llama-3-8b":   {ModelType: "llama", Layers: 32, Width: 4096, Vocab: 128256},
+		"llama-3.2-3b": {ModelType: "llama", Layers: 28, Width: 3072, Vocab: 128256},
+		"mistral-7b":   {ModelType: "mistral", Layers: 32, Width: 4096, Vocab: 32768},
+		"qwen2-7b":     {ModelType: "qwen2", Layers: 28, Width: 3584, Vocab: 152064},
+		"smollm2-135m": {ModelType: "llama", Layers: 30, Width: 576, Vocab: 49152},
+	}
+	names, err := family.Names()
+	if err != nil || len(names) != len(models) {
+		t.Errorf("families %v, error %v: each needs a model here", names, err)
+	}
+	for want, config := range models {
+		m := &lm.Model{Config: config}
+		f, err := family.Of(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Name != want {
+			t.Errorf("family %s, want %s", f.Name, want)
+		}
+		for _, name := range f.Editors() {
+			e, err := catalog.Find(name)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			if _, _, err := e.Config(m, nil); err != nil {
+				t.Errorf("%s: %s: %v", want, name, err)
+			}
+			for _, layer := range publishedLayers(t, f, name) {
+				if layer >= config.Layers {
+					t.Errorf("%s: %s: block %d of %d", want, name, layer, config.Layers)
+				}
+			}
 		}
 	}
+	m := &lm.Model{Config: models["embedded"]}
 	ft, err := catalog.Find("ft")
 	if err != nil {
 		t.Fatal(err)

@@ -4,5 +4,7 @@
 // The *.yaml files are the table: one short file for each family, in which each
 // value says where it comes from (published, traced, or swept here with the
 // measured result). A family is recognised by the model's shape, so that an
-// edited or renamed copy keeps it. The central type is Family; read family.go.
+// edited or renamed copy keeps it. A user's own files, such as those that trace
+// --write-defaults makes, lie in UserFolder and go before these. The central type
+// is Family; read family.go.
 package family

@@ -1,15 +1,20 @@
 package family
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/lm"
 )
 
@@ -22,6 +27,9 @@ const general = "general"
 // folder is where the files lie in the sources, for messages.
 const folder = "edit/family"
 
+// maxFile bounds a user's own file.
+const maxFile = 1 << 20
+
 // Family is what is known of a model.
 type Family struct {
 	Name string // of its file, without the ending
@@ -31,6 +39,7 @@ type Family struct {
 	PromptsFrom string
 
 	editors map[string]editor
+	path    string
 }
 
 type editor struct {
@@ -45,7 +54,7 @@ type Setting struct {
 	From string // where the values come from
 }
 
-// shape recognises models.
+// shape recognises models; what is left out fits any.
 type shape struct {
 	ModelType string `yaml:"model_type"`
 	Layers    int    `yaml:"layers"`
@@ -53,8 +62,27 @@ type shape struct {
 	Vocab     int    `yaml:"vocab"`
 }
 
+// fits says whether a model has the shape, and by how many of its marks.
+func (s shape) fits(c *lm.Config) (marks int, ok bool) {
+	for _, x := range [][2]int{{s.Layers, c.Layers}, {s.Width, c.Width}, {s.Vocab, c.Vocab}} {
+		switch {
+		case x[0] == 0:
+		case x[0] != x[1]:
+			return 0, false
+		default:
+			marks++
+		}
+	}
+	if s.ModelType != "" {
+		marks++
+	}
+	return marks, marks > 0 && (s.ModelType == "" || s.ModelType == c.ModelType)
+}
+
 // content is a file.
 type content struct {
+	path string // for messages
+
 	Match shape `yaml:"match"`
 	Drift struct {
 		From    string   `yaml:"from"`
@@ -63,20 +91,29 @@ type content struct {
 	Editors map[string]editor `yaml:"editors"`
 }
 
-// Of finds the family of a model; nil is a model that is not known yet.
+// Of finds the family of a model; nil is a model that is not known yet. Of several
+// that fit, the one that names most of the model's marks counts, and of equal ones
+// the user's own, which lies in UserFolder.
 func Of(m *lm.Model) (*Family, error) {
 	all, err := read()
 	if err != nil {
 		return nil, err
 	}
-	name := general
-	for n, c := range all {
-		if m != nil && c.Match == (shape{m.Config.ModelType, m.Config.Layers, m.Config.Width, m.Config.Vocab}) {
-			name = n
+	own, err := readOwn(UserFolder())
+	if err != nil {
+		return nil, err
+	}
+	name, c, most := general, all[general], 0
+	if m != nil {
+		for _, list := range []map[string]content{all, own} {
+			for _, n := range slices.Sorted(maps.Keys(list)) {
+				if marks, ok := list[n].Match.fits(&m.Config); ok && marks >= most {
+					name, c, most = n, list[n], marks
+				}
+			}
 		}
 	}
-	c := all[name]
-	f := &Family{Name: name, Prompts: c.Drift.Prompts, PromptsFrom: c.Drift.From, editors: c.Editors}
+	f := &Family{Name: name, Prompts: c.Drift.Prompts, PromptsFrom: c.Drift.From, editors: c.Editors, path: c.path}
 	if len(f.Prompts) == 0 {
 		f.Prompts, f.PromptsFrom = all[general].Drift.Prompts, all[general].Drift.From
 	}
@@ -95,23 +132,77 @@ func read() (map[string]content, error) {
 		if err != nil {
 			return nil, fmt.Errorf("families: %w", err)
 		}
-		var c content
-		d := yaml.NewDecoder(strings.NewReader(string(raw)))
-		d.KnownFields(true)
-		if err := d.Decode(&c); err != nil {
-			return nil, fmt.Errorf("%s: %w", path.Join(folder, e.Name()), err)
+		c, err := parse(path.Join(folder, e.Name()), raw)
+		if err != nil {
+			return nil, err
 		}
-		for name, x := range c.Editors {
-			if x.From == "" {
-				return nil, fmt.Errorf("%s: editors.%s: it does not say where its values come from", path.Join(folder, e.Name()), name)
-			}
-		}
-		out[strings.TrimSuffix(e.Name(), ".yaml")] = c
+		out[strings.TrimSuffix(e.Name(), ending)] = c
 	}
 	if len(out[general].Drift.Prompts) == 0 {
 		return nil, errors.New("families: there are no general prompts")
 	}
 	return out, nil
+}
+
+const ending = ".yaml"
+
+// parse reads a file's text.
+func parse(path string, raw []byte) (content, error) {
+	c := content{path: path}
+	d := yaml.NewDecoder(bytes.NewReader(raw))
+	d.KnownFields(true)
+	if err := d.Decode(&c); err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	for name, x := range c.Editors {
+		if x.From == "" {
+			return c, fmt.Errorf("%s: editors.%s: it does not say where its values come from (from: …)", path, name)
+		}
+	}
+	return c, nil
+}
+
+// UserFolder is where a user's own files are looked for; "" where the system has
+// no such place.
+func UserFolder() string {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "keyhole", "families")
+}
+
+// readOwn reads a user's files, by name. A folder that is not there holds none.
+func readOwn(dir string) (map[string]content, error) {
+	out := map[string]content{}
+	if dir == "" {
+		return out, nil
+	}
+	paths, err := filepath.Glob(filepath.Join(dir, "*"+ending))
+	if err != nil {
+		return nil, fmt.Errorf("families: %w", err)
+	}
+	for _, path := range paths {
+		raw, err := regular.ReadFile(path, maxFile)
+		if err != nil {
+			return nil, fmt.Errorf("families: %w", err)
+		}
+		c, err := parse(path, raw)
+		if err != nil {
+			return nil, err
+		}
+		if c.Match == (shape{}) {
+			return nil, fmt.Errorf("%s: match: it names no model; give at least model_type", path)
+		}
+		out[strings.TrimSuffix(filepath.Base(path), ending)] = c
+	}
+	return out, nil
+}
+
+// Names are those of the families that the program ships.
+func Names() ([]string, error) {
+	all, err := read()
+	return slices.Sorted(maps.Keys(all)), err
 }
 
 // Editors are the names of the editors that the family has settings of.
@@ -130,7 +221,7 @@ func (f *Family) Setting(name string) (Setting, bool, error) {
 	if !ok {
 		return Setting{}, false, nil
 	}
-	s := Setting{File: path.Join(folder, f.Name+".yaml"), From: strings.TrimSpace(e.From)}
+	s := Setting{File: f.path, From: strings.TrimSpace(e.From)}
 	if e.Config.IsZero() {
 		return s, true, nil
 	}

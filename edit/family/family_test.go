@@ -1,6 +1,8 @@
 package family_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -50,6 +52,46 @@ func TestPromptsOfDrift(t *testing.T) {
 				t.Errorf("prompt %q", p)
 			}
 			seen[p] = true
+		}
+	}
+}
+
+// TestAUsersFileGoesBeforeTheShippedOne writes what was traced, and finds it.
+func TestAUsersFileGoesBeforeTheShippedOne(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", home)
+	t.Setenv("HOME", home) // where other systems look
+	m := &lm.Model{Config: lm.Config{ModelType: "gpt2", Layers: 48, Width: 1600, Vocab: 50257}}
+	f, err := family.Of(m)
+	if err != nil || f.Name != "gpt2-xl" {
+		t.Fatalf("family %v, %v", f, err)
+	}
+	dir := family.UserFolder()
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "mine.yaml")
+	if err := os.WriteFile(path, family.Traced(m, 3, `traced: "a" over 7 facts`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if f, err = family.Of(m); err != nil || f.Name != "mine" {
+		t.Fatalf("family %+v, %v", f, err)
+	}
+	for editor, want := range map[string]string{"rome": "{layer: 3}", "memit": "{layers: [0, 1, 2, 3]}"} {
+		s, ok, err := f.Setting(editor)
+		if err != nil || !ok || s.File != path || strings.TrimSpace(string(s.Text)) != want || s.From != `traced: "a" over 7 facts` {
+			t.Errorf("%s: %+v, %v, %v", editor, s, ok, err)
+		}
+	}
+	if other, err := family.Of(&lm.Model{Config: lm.Config{ModelType: "gpt2", Layers: 47, Width: 1600, Vocab: 50257}}); err != nil || other.Name != "general" {
+		t.Errorf("family %+v, %v of another shape", other, err)
+	}
+	for _, bad := range []string{"editors: {}", "match: {model_type: gpt2}\neditors: {rome: {config: {layer: 1}}}", "match: {kind: gpt2}"} {
+		if err := os.WriteFile(path, []byte(bad), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := family.Of(m); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%q: %v", bad, err)
 		}
 	}
 }

@@ -127,10 +127,14 @@ func Load(path string) (m *Moment, err error) {
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := f.CheckSeal(infoKeys()...); err != nil {
+	sealed, err := f.CheckSeal(infoKeys()...)
+	if err != nil {
 		return nil, fmt.Errorf("statistics: %w; delete it, and they are collected again", err)
 	}
 	m = &Moment{path: path}
+	if !sealed {
+		m.Note = fmt.Sprintf("statistics %s: an earlier version wrote them, without a sum; that they are whole is taken for granted", path)
+	}
 	if m.Info, err = infoOf(path, f.Metadata(), format); err != nil {
 		return nil, err
 	}

@@ -31,6 +31,9 @@ type Moment struct {
 	// Sum is Σ k·kᵀ, [Width, Width], of which the upper triangle counts.
 	Sum []float64
 
+	// Note says what loading took for granted; "" where that is nothing.
+	Note string
+
 	mu       sync.Mutex
 	factors  map[float64]*Factor
 	spectrum *Spectrum

@@ -1,0 +1,93 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"keyhole.example/keyhole/checkpoints"
+	"keyhole.example/keyhole/configs"
+)
+
+// origin says which checkpoint's editor a run started from.
+type origin struct {
+	Path      string `json:"path"`              // as train.init named it
+	Step      int    `json:"step"`              // optimiser steps of that run
+	Moments   int    `json:"moments,omitempty"` // steps that its optimiser's moments are of, where they are kept
+	SHA256    string `json:"sha256"`
+	Optimiser string `json:"optimiser"` // fresh or keep
+}
+
+// begin makes the editor of train.init the run's own, before its first step.
+func (l *Loop) begin() error {
+	c, err := findCheckpoint(l.Config.Train.Init)
+	if err != nil {
+		return fmt.Errorf("train.init: %w", err)
+	}
+	if err := l.checkEditor(c); err != nil {
+		return fmt.Errorf("train.init: %w", err)
+	}
+	if err := checkModel(c, l.Editor); err != nil {
+		return fmt.Errorf("train.init: %w", err)
+	}
+	st, err := stateOf(c)
+	if err != nil {
+		return fmt.Errorf("train.init: %w", err)
+	}
+	var others []string // those of this run's data
+	if l.Objective != nil {
+		others = l.Objective.Others.Names
+	}
+	if err := l.Editor.load(c, &st); err != nil {
+		return fmt.Errorf("train.init: %w", err)
+	}
+	l.Editor.setOthers(others)
+	l.state.Init = &origin{Path: l.Config.Train.Init, Step: st.Step, Optimiser: l.Config.Train.InitOptimizer}
+	for _, f := range c.Files {
+		if f.Name == fileParams {
+			l.state.Init.SHA256 = f.SHA256
+		}
+	}
+	if l.state.Init.Optimiser != keepOptimiser {
+		return nil
+	}
+	if err := l.loadOptimiser(c); err != nil {
+		return fmt.Errorf("train.init: %w", err)
+	}
+	l.state.Init.Moments = st.steps()
+	l.optim.Steps = l.state.steps()
+	return nil
+}
+
+// steps are those that the optimiser's moments are of: also those of the
+// checkpoint that a run started from, where it kept them.
+func (s *state) steps() int {
+	if s.Init == nil || s.Init.Optimiser != keepOptimiser {
+		return s.Step
+	}
+	return s.Step + s.Init.Moments
+}
+
+// makesEditor tells the config keys that decide what an editor's parameters are.
+func makesEditor(key string) bool {
+	return strings.HasPrefix(key, "hypernet.") || strings.HasPrefix(key, "serac.") || slices.Contains([]string{"compat", "learner", "model.sites", "model.blocks"}, key)
+}
+
+// checkEditor refuses a checkpoint whose editor is not of the run's own kind.
+func (l *Loop) checkEditor(c *checkpoints.Checkpoint) error {
+	then, err := savedConfig(c, new(Config))
+	if err != nil {
+		return err
+	}
+	var differ []string
+	for _, d := range configs.Diff(l.resolved, then) {
+		if makesEditor(d.Key) {
+			differ = append(differ, "\n  "+d.String())
+		}
+	}
+	if len(differ) > 0 {
+		return errors.New(c.Dir + " holds another kind of editor:" + strings.Join(differ, "") + "\ngive the run the values of that editor, or leave out train.init")
+	}
+	return nil
+}
