@@ -1,5 +1,7 @@
 package eval
 
+import "keyhole.example/keyhole/text"
+
 // baseEntry is what the base model computed for a text.
 type baseEntry struct {
 	first   int       // the block that states enter
@@ -10,40 +12,25 @@ type baseEntry struct {
 
 func (b *baseEntry) bytes() int64 { return 4 * int64(len(b.states)+len(b.final)+32) }
 
-// baseCache keeps entries by text, the youngest ones, up to a number of bytes.
-type baseCache struct {
-	limit, used int64
-	entries     map[string]*baseEntry
-	order       []string // oldest first
-}
+// baseCache keeps entries by text.
+type baseCache struct{ text.Cache[*baseEntry] }
 
-func newBaseCache(limit int64) *baseCache {
-	return &baseCache{limit: limit, entries: map[string]*baseEntry{}}
+func newBaseCache(limit int64) baseCache {
+	return baseCache{&text.Bounded[*baseEntry]{Limit: limit, Evict: true}}
 }
 
 // find returns the entry of a text whose states enter block first.
-func (c *baseCache) find(key string, first int) *baseEntry {
-	if e := c.entries[key]; e != nil && e.first == first {
+func (c baseCache) find(key string, first int) *baseEntry {
+	if e, ok := c.Get(key); ok && e.first == first {
 		return e
 	}
 	return nil
 }
 
-// put keeps e, and forgets the oldest entries that do not fit beside it.
-func (c *baseCache) put(key string, e *baseEntry) {
-	if old := c.entries[key]; old != nil { // of another first block; its place in the order stays
-		c.used += e.bytes() - old.bytes()
+// put keeps e; one of another first block has the same outcome.
+func (c baseCache) put(key string, e *baseEntry) {
+	if old, ok := c.Get(key); ok {
 		e.outcome = old.outcome
-		c.entries[key] = e
-		return
 	}
-	c.entries[key] = e
-	c.order = append(c.order, key)
-	c.used += e.bytes()
-	for c.used > c.limit && len(c.order) > 0 {
-		oldest := c.order[0]
-		c.order = c.order[1:]
-		c.used -= c.entries[oldest].bytes()
-		delete(c.entries, oldest)
-	}
+	c.Put(key, e, e.bytes())
 }

@@ -28,7 +28,7 @@ type Scorer struct {
 
 	model *lm.Model
 	ops   *eager.Ops
-	cache *baseCache
+	cache baseCache
 	texts map[string][]int32 // greedy continuations of the base model, by prompt
 }
 

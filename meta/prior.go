@@ -43,17 +43,17 @@ func (o *Objective) TakePrior(texts []text.Text) error {
 	}
 	rows := int64(0)
 	for lo := 0; lo < len(texts); {
-		ids, lengths := &nn.IDs{}, []int(nil)
-		for ; lo < len(texts) && len(ids.V) < priorBatch; lo++ {
+		var list [][]int32
+		for n := 0; lo < len(texts) && n < priorBatch; lo++ {
 			if err := o.model.CheckLength(len(texts[lo].IDs)); err != nil {
 				return fmt.Errorf("prior: %w; set data.max_len", err)
 			}
-			ids.V = append(ids.V, texts[lo].IDs...)
-			lengths = append(lengths, len(texts[lo].IDs))
+			list = append(list, texts[lo].IDs)
+			n += len(texts[lo].IDs)
 		}
+		ids, s := text.Lay(list...)
 		rows += int64(len(ids.V))
 		ops.Reset()
-		s := nn.Pack(lengths...)
 		lm.Blocks[kernel.Matrix](ops, o.model, lm.Embed[kernel.Matrix](ops, o.model, ids, s), 0, last+1, s, nil)
 		if err := ops.Err(); err != nil {
 			return fmt.Errorf("prior: %w", err)

@@ -224,7 +224,7 @@ func TestCacheChangesNoByte(t *testing.T) {
 	tasks := someTasks(6)
 	run := func(limit int64, times int) []byte {
 		o := tiny(t, "gpt2", 2, nil)
-		o.Prefix.Limit = limit
+		o.Prefix.Cache = &text.Bounded[text.Computed]{Limit: limit}
 		grads := make([]float32, len(o.Net.Flat))
 		for range times {
 			for _, g := range o.Net.Groups {

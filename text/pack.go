@@ -31,6 +31,16 @@ func Wanted(texts []Text) int {
 	return n
 }
 
+// Lay puts texts, each its tokens, one behind the other.
+func Lay(texts ...[]int32) (*nn.IDs, *nn.Sequences) {
+	ids, lengths := &nn.IDs{}, make([]int, len(texts))
+	for i, t := range texts {
+		ids.V = append(ids.V, t...)
+		lengths[i] = len(t)
+	}
+	return ids, nn.Pack(lengths...)
+}
+
 // Packed is a list of texts laid one behind the other, with the rows at which
 // something is asked.
 type Packed struct {

@@ -2,41 +2,40 @@ package text
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
 )
 
 // Prefix computes what the frozen model makes of texts: the hidden states
 // that enter block First, and for locality texts also the final states at the
-// wanted rows. Results are cached up to Limit bytes; a text's result does not
-// depend on the other texts or on the cache.
+// wanted rows. Results are cached; a text's result does not depend on the other
+// texts or on the cache.
 type Prefix struct {
-	First int   // first edited block
-	Limit int64 // bytes of cached states; 0: no cache
+	First int // first edited block
+	Cache Cache[Computed]
 
 	model *lm.Model
 	ops   *eager.Ops
 	// Borrow, if not nil, gives memory that nothing else uses during a run:
 	// states are computed there.
 	Borrow func() []float32
-	cache  map[string]entry
 	state  []float32
-	used   int64
 	Hits   int
 	Miss   int
 }
 
-type entry struct {
-	states []float32 // [tokens, width]
-	final  []float32 // [wanted rows, width]
+// Computed is what a prefix keeps of a text.
+type Computed struct {
+	States []float32 // [tokens, width]
+	Final  []float32 // [wanted rows, width]
 }
 
-// NewPrefix returns a prefix that computes with e.
+// NewPrefix returns a prefix that computes with e and keeps at most limit bytes.
 func NewPrefix(m *lm.Model, e *kernel.Engine, first int, limit int64) *Prefix {
-	return &Prefix{First: first, Limit: limit, model: m, ops: eager.New(e), cache: map[string]entry{}}
+	return &Prefix{First: first, Cache: &Bounded[Computed]{Limit: limit}, model: m, ops: eager.New(e)}
 }
 
 // key identifies a text and what is wanted of it.
@@ -70,9 +69,9 @@ func (p *Prefix) Return() { p.ops.Lend(nil) }
 func (p *Prefix) Run(items []Item) error {
 	var todo []int
 	for i, it := range items {
-		if c, ok := p.cache[key(it.Text, it.Final != nil)]; ok {
-			copy(it.States, c.states)
-			copy(it.Final, c.final)
+		if c, ok := p.Cache.Get(key(it.Text, it.Final != nil)); ok {
+			copy(it.States, c.States)
+			copy(it.Final, c.Final)
 			p.Hits++
 			continue
 		}
@@ -87,14 +86,12 @@ func (p *Prefix) Run(items []Item) error {
 	if p.Borrow != nil {
 		p.ops.Lend(p.Borrow())
 	}
-	var ids nn.IDs
-	var lengths []int
-	for _, i := range todo {
-		ids.V = append(ids.V, items[i].Text.IDs...)
-		lengths = append(lengths, len(items[i].Text.IDs))
+	list := make([][]int32, len(todo))
+	for k, i := range todo {
+		list[k] = items[i].Text.IDs
 	}
-	seq := nn.Pack(lengths...)
-	x := lm.Embed[kernel.Matrix](p.ops, p.model, &ids, seq)
+	ids, seq := Lay(list...)
+	x := lm.Embed[kernel.Matrix](p.ops, p.model, ids, seq)
 	for b := range p.First { // block by block, so that only one state is kept
 		x = lm.Blocks[kernel.Matrix](p.ops, p.model, x, b, b+1, seq, nil)
 		if err := p.ops.Err(); err != nil {
@@ -134,21 +131,9 @@ func (p *Prefix) Run(items []Item) error {
 		}
 	}
 	for _, i := range todo {
-		p.remember(items[i])
+		it := items[i]
+		c := Computed{States: slices.Clone(it.States), Final: slices.Clone(it.Final)}
+		p.Cache.Put(key(it.Text, it.Final != nil), c, 4*int64(len(it.States)+len(it.Final)))
 	}
 	return nil
-}
-
-// remember keeps an item's results while there is room.
-func (p *Prefix) remember(it Item) {
-	size := int64(len(it.States)+len(it.Final)) * 4
-	if p.used+size > p.Limit {
-		return
-	}
-	p.used += size
-	e := entry{states: append([]float32(nil), it.States...)}
-	if it.Final != nil {
-		e.final = append([]float32(nil), it.Final...)
-	}
-	p.cache[key(it.Text, it.Final != nil)] = e
 }

@@ -199,12 +199,9 @@ func (r *run) corrupted(c Corruption) error {
 	n := len(r.ids)
 	r.samples = c.Samples
 	r.result.Samples = c.Samples
-	lengths := make([]int, c.Samples)
-	ids := &nn.IDs{}
-	last := &nn.RowSet{}
+	texts, last := make([][]int32, c.Samples), &nn.RowSet{}
 	for s := range c.Samples {
-		lengths[s] = n
-		ids.V = append(ids.V, r.ids...)
+		texts[s] = r.ids
 		last.V = append(last.V, int32((s+1)*n-1))
 	}
 	r.o.Reset()
@@ -215,7 +212,7 @@ func (r *run) corrupted(c Corruption) error {
 		}
 		r.bad.tap(p, x)
 	}
-	seqs := nn.Pack(lengths...)
+	ids, seqs := text.Lay(texts...)
 	seqs.Past = r.bad.keys
 	final := lm.Forward[kernel.Matrix](r.o, r.m, ids, seqs, nil)
 	r.bad.keys.Advance(seqs.Rows())

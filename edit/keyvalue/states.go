@@ -5,6 +5,7 @@ import (
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/text"
 )
 
 // batchRows bounds the rows that are computed at once.
@@ -53,14 +54,14 @@ func States(m *lm.Model, o *eager.Ops, texts []Text, places ...nn.Place) ([]kern
 
 // packed lays texts one after another; at are the rows of the looked-up tokens.
 func packed(texts []Text) (ids *nn.IDs, s *nn.Sequences, at []int32) {
-	ids = &nn.IDs{}
-	lengths := make([]int, len(texts))
+	list := make([][]int32, len(texts))
+	row := 0
 	for i, t := range texts {
-		at = append(at, int32(len(ids.V)+t.At))
-		ids.V = append(ids.V, t.IDs...)
-		lengths[i] = len(t.IDs)
+		list[i], at = t.IDs, append(at, int32(row+t.At))
+		row += len(t.IDs)
 	}
-	return ids, nn.Pack(lengths...), at
+	ids, s = text.Lay(list...)
+	return ids, s, at
 }
 
 // Mean is the mean of rows [from, x.Rows) of x in float64, [width].

@@ -14,6 +14,7 @@ import (
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/text"
 )
 
 // Config says how much of a text to go over.
@@ -220,12 +221,8 @@ func (p *pass) interrupted(ctx context.Context, saved *time.Time) error {
 
 // add runs texts as one batch and adds the inputs of all sites.
 func (p *pass) add(texts [][]int32) error {
-	ids, last := &nn.IDs{}, 0
-	lengths := make([]int, 0, len(texts))
-	for _, t := range texts {
-		ids.V = append(ids.V, t...)
-		lengths = append(lengths, len(t))
-	}
+	ids, s := text.Lay(texts...)
+	last := 0
 	if len(ids.V) == 0 {
 		return nil
 	}
@@ -240,7 +237,6 @@ func (p *pass) add(texts [][]int32) error {
 			m.Add(p.o.Engine(), x)
 		}
 	}
-	s := nn.Pack(lengths...)
 	lm.Blocks[kernel.Matrix](p.o, p.m, lm.Embed[kernel.Matrix](p.o, p.m, ids, s), 0, last+1, s, nil)
 	p.o.OnLinear = nil
 	for _, m := range p.moments {

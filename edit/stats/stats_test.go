@@ -21,8 +21,8 @@ import (
 	"keyhole.example/keyhole/lm/tokenizer"
 )
 
-// text has lines enough for a few hundred tokens.
-func text() string {
+// sampleText has lines enough for a few hundred tokens.
+func sampleText() string {
 	words := strings.Fields("the cat sat on a mat in city of old river and new bridge near town while rain fell over green hills")
 	rng := rand.New(rand.NewPCG(5, 6))
 	var b strings.Builder
@@ -37,7 +37,7 @@ func text() string {
 
 func tinyModel(t *testing.T, seed uint64) *lm.Model {
 	t.Helper()
-	words, err := tokenizer.Train([]string{text()}, 300, []string{"<|endoftext|>"})
+	words, err := tokenizer.Train([]string{sampleText()}, 300, []string{"<|endoftext|>"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func small() Config {
 
 func collect(t *testing.T, m *lm.Model, threads int, dir string) []*Moment {
 	t.Helper()
-	out, err := Collect(t.Context(), m, lmtest.Engine(t, threads), downSites(t, m), TextCorpus("test", text()), small(), Options{Dir: dir})
+	out, err := Collect(t.Context(), m, lmtest.Engine(t, threads), downSites(t, m), TextCorpus("test", sampleText()), small(), Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestAnInterruptedRunGoesOnToTheSameBytes(t *testing.T) {
 	for {
 		ctx, cancel := context.WithCancel(t.Context())
 		seen := 0
-		got, err := Collect(ctx, m, lmtest.Engine(t, 2), downSites(t, m), TextCorpus("test", text()), small(), Options{
+		got, err := Collect(ctx, m, lmtest.Engine(t, 2), downSites(t, m), TextCorpus("test", sampleText()), small(), Options{
 			Dir: dir, Progress: func(done, _ int) {
 				if seen++; seen == 3 {
 					cancel()
@@ -174,7 +174,7 @@ func TestTooFewTokensAreAnErrorThatSaysHowManyAreNeeded(t *testing.T) {
 		"budget": func() error {
 			c := small()
 			c.Tokens = 39
-			_, err := Collect(t.Context(), m, lmtest.Engine(t, 1), downSites(t, m), TextCorpus("test", text()), c, Options{})
+			_, err := Collect(t.Context(), m, lmtest.Engine(t, 1), downSites(t, m), TextCorpus("test", sampleText()), c, Options{})
 			return err
 		},
 		"corpus": func() error {
@@ -238,7 +238,7 @@ func TestARidgeIsAddedOnlyWhereItMustBe(t *testing.T) {
 func TestCorporaMayBeCompressed(t *testing.T) {
 	dir := t.TempDir()
 	plain, packed := filepath.Join(dir, "a.txt"), filepath.Join(dir, "a.txt.gz")
-	if err := os.WriteFile(plain, []byte(text()), 0o666); err != nil {
+	if err := os.WriteFile(plain, []byte(sampleText()), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Create(packed)
@@ -246,14 +246,14 @@ func TestCorporaMayBeCompressed(t *testing.T) {
 		t.Fatal(err)
 	}
 	z := gzip.NewWriter(f)
-	if _, err := z.Write([]byte(text())); err != nil {
+	if _, err := z.Write([]byte(sampleText())); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(z.Close(), f.Close()); err != nil {
 		t.Fatal(err)
 	}
 	var seen []measured
-	for _, c := range []Corpus{FileCorpus(plain), FileCorpus(packed), TextCorpus("x", text())} {
+	for _, c := range []Corpus{FileCorpus(plain), FileCorpus(packed), TextCorpus("x", sampleText())} {
 		m, err := c.measure()
 		if err != nil {
 			t.Fatal(err)

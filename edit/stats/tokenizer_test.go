@@ -18,7 +18,7 @@ func TestStatisticsBelongToATokenizer(t *testing.T) {
 	first := collect(t, m, 1, dir)
 	other := tinyModel(t, 1)
 	var err error
-	if other.Tokenizer, err = tokenizer.Train([]string{text()}, 290, []string{"<|endoftext|>"}); err != nil {
+	if other.Tokenizer, err = tokenizer.Train([]string{sampleText()}, 290, []string{"<|endoftext|>"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := first[0].Check(other, downSites(t, other)[0]); err == nil || !strings.Contains(err.Error(), "tokenizer") {

@@ -38,11 +38,11 @@ func newTrainer(m *lm.Model, k *kernel.Engine, site lm.Site, cfg Config, texts [
 	}
 	w := site.Linear.W
 	t := &trainer{k: k, site: site, cfg: cfg, start: base, mask: mask, weight: nn.NewParam("side", w.Rows, w.Cols, slices.Clone(weight))}
-	ids, lengths := &nn.IDs{}, []int{}
+	list := make([][]int32, len(texts))
+	first := 0
 	want, labels := &nn.RowSet{}, &graph.Labels{}
 	t.margins = &margins{cfg: cfg, kind: m.Config.Activation, k: k}
 	for i, x := range texts {
-		first := len(ids.V)
 		n := x.Wanted()
 		if cfg.Compat == CompatReference {
 			n++ // the published mask begins one position early, at a label without loss
@@ -53,11 +53,13 @@ func newTrainer(m *lm.Model, k *kernel.Engine, site lm.Site, cfg Config, texts [
 				labels.Weight = append(labels.Weight, 1/float32(n*(len(texts)-1)))
 			}
 		}
-		ids.V, lengths = append(ids.V, x.IDs...), append(lengths, len(x.IDs))
+		list[i] = x.IDs
 		t.margins.rows = append(t.margins.rows, nn.Range{Lo: first, Hi: first + len(x.IDs)})
+		first += len(x.IDs)
 	}
 	want.Cap = len(want.V)
-	o, seq := eager.New(k), nn.Pack(lengths...)
+	o := eager.New(k)
+	ids, seq := text.Lay(list...)
 	o.OnLinear = func(l *nn.Linear, _, y kernel.Matrix) {
 		if l == site.Linear {
 			t.margins.before = kernel.Mat(slices.Clone(y.Data[:y.Rows*y.Cols]), y.Rows, y.Cols)
