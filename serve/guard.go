@@ -157,21 +157,14 @@ type patient struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	limit   time.Duration
-	status  int
 }
 
 func (p *patient) WriteHeader(status int) {
-	if p.status == 0 {
-		p.status = status
-	}
 	_ = p.control.SetWriteDeadline(time.Now().Add(p.limit)) // an answer without a body is written behind the handler
 	p.ResponseWriter.WriteHeader(status)
 }
 
 func (p *patient) Write(b []byte) (int, error) {
-	if p.status == 0 {
-		p.status = http.StatusOK
-	}
 	if err := p.control.SetWriteDeadline(time.Now().Add(p.limit)); err != nil {
 		return 0, err
 	}

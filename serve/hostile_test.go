@@ -289,6 +289,31 @@ func TestTimeToTakeAnAnswerBeginsAnew(t *testing.T) {
 	s.call("GET", "/healthz", "", 200, nil)
 }
 
+// A client that takes nothing of a large answer is hung up on.
+func TestAnswersAreTaken(t *testing.T) {
+	s := begin(t, nil, func(l *limits) { l.write = 300 * time.Millisecond })
+	s.keep(s.try("lora")[0])
+	var e exportBody
+	s.job("/api/v1/export", `{"format": "hf"}`, &e)
+	addr := strings.TrimPrefix(s.base, "http://")
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", e.Download, addr)
+	time.Sleep(1500 * time.Millisecond)
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	n, err := io.Copy(io.Discard, c)
+	if ne, ok := err.(net.Error); ok && ne.Timeout() || n >= e.Bytes {
+		t.Errorf("%d of %d bytes came after the time to take them: %v", n, e.Bytes, err)
+	}
+	// who takes it, if slowly, gets all of it
+	if raw := s.call("GET", e.Download, "", 200, nil); int64(len(raw)) != e.Bytes {
+		t.Errorf("%d of %d bytes", len(raw), e.Bytes)
+	}
+}
+
 // While an evaluation runs, short requests are answered, and do not disturb it.
 func TestLongWorkMakesPauses(t *testing.T) {
 	s := begin(t, nil, nil)

@@ -52,7 +52,7 @@ func (m *metrics) count(mux *http.ServeMux, next http.Handler) http.Handler {
 		if _, p, ok := strings.Cut(route, " "); ok {
 			route = p
 		}
-		seen := &patient{ResponseWriter: w, control: http.NewResponseController(w), limit: time.Hour}
+		seen := &noted{ResponseWriter: w}
 		next.ServeHTTP(seen, r)
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -63,6 +63,20 @@ func (m *metrics) count(mux *http.ServeMux, next http.Handler) http.Handler {
 		m.took.sum += seconds
 	})
 }
+
+// noted remembers an answer's status.
+type noted struct {
+	http.ResponseWriter
+	status int
+}
+
+func (n *noted) WriteHeader(status int) {
+	n.status = cmp.Or(n.status, status)
+	n.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (n *noted) Unwrap() http.ResponseWriter { return n.ResponseWriter }
 
 // methodOf is the method, or "other": clients do not choose how many there are.
 func methodOf(r *http.Request) string {
