@@ -20,7 +20,8 @@ type Layout struct {
 const (
 	between  = 2  // columns between columns
 	narrow   = 12 // no text is folded to fewer
-	smallest = 4
+	word     = 24 // nor to fewer than its longest word, if that has no more
+	smallest = 4  // but where nothing else helps
 )
 
 // WriteText writes the table in aligned columns. Where it is wider than the
@@ -90,11 +91,11 @@ func (t *Table) fold(width int) *folded {
 		return f
 	}
 	f.tight = true
-	for f.measure(); f.total() > width && !f.squeeze(narrow) && len(f.shown) > 1; f.measure() {
+	for f.measure(); f.total() > width && !f.squeeze(false) && len(f.shown) > 1; f.measure() {
 		f.leave()
 	}
 	if f.total() > width {
-		f.squeeze(smallest)
+		f.squeeze(true)
 	}
 	return f
 }
@@ -130,13 +131,37 @@ func (f *folded) total() int {
 	return n
 }
 
+// least is how narrow a column of texts may become.
+func (f *folded) least(c int) int {
+	longest := 0
+	for _, row := range f.Rows {
+		for rest, state := row[c].Text, -1; rest != ""; {
+			var w string
+			w, rest, _, state = uniseg.FirstLineSegmentInString(rest, state)
+			longest = max(longest, uniseg.StringWidth(strings.TrimRight(w, " ")))
+		}
+	}
+	return max(narrow, min(longest, word))
+}
+
 // squeeze narrows the columns of texts, the widest first, until all fits; false
-// if it does not, though none is wider than least.
-func (f *folded) squeeze(least int) bool {
+// if it does not though none can be narrower. hard: every column, whatever breaks.
+func (f *folded) squeeze(hard bool) bool {
+	least := make([]int, len(f.Columns))
+	for _, c := range f.shown {
+		switch {
+		case hard:
+			least[c] = smallest
+		case f.Columns[c].Right:
+			least[c] = f.widths[c]
+		default:
+			least[c] = f.least(c)
+		}
+	}
 	for over := f.total() - f.width; over > 0; over-- {
 		widest := -1
 		for _, c := range f.shown {
-			if (!f.Columns[c].Right || least == smallest) && f.widths[c] > least && (widest < 0 || f.widths[c] > f.widths[widest]) {
+			if f.widths[c] > least[c] && (widest < 0 || f.widths[c] > f.widths[widest]) {
 				widest = c
 			}
 		}
@@ -208,8 +233,8 @@ func (f *folded) note(b *strings.Builder, text string) {
 	}
 }
 
-// wrapped is a text in lines of at most width columns, cut between words where
-// that is possible.
+// wrapped is a text in lines of at most width columns, cut where lines may end by
+// Unicode's rules (UAX 14) as far as that is possible.
 func wrapped(text string, width int) []string {
 	if uniseg.StringWidth(text) <= width {
 		return []string{text}
@@ -217,18 +242,20 @@ func wrapped(text string, width int) []string {
 	var out []string
 	line := ""
 	end := func() {
-		if line != "" {
+		if line = strings.TrimRight(line, " "); line != "" {
 			out = append(out, line)
 		}
 		line = ""
 	}
-	for _, word := range strings.Fields(text) {
-		if line != "" && uniseg.StringWidth(line+" "+word) <= width {
-			line += " " + word
+	for left, at := text, -1; left != ""; {
+		var word string
+		word, left, _, at = uniseg.FirstLineSegmentInString(left, at)
+		if line != "" && uniseg.StringWidth(line+strings.TrimRight(word, " ")) <= width {
+			line += word
 			continue
 		}
 		end()
-		for uniseg.StringWidth(word) > width {
+		for uniseg.StringWidth(strings.TrimRight(word, " ")) > width {
 			cut := 0
 			for rest, state := word, -1; rest != ""; {
 				var cluster string
