@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
