@@ -124,7 +124,7 @@ func follow(t *testing.T, dir, name string, c goldenCase, run goldenRun) {
 			t.Fatal(err)
 		}
 		lmtest.Near(t, key("query"), a.query, firsts[i*in:(i+1)*in], 1e-5, 0)
-		if j, delta := nearest(book.pairs, a.query); want.Distance != nil && (j != want.Nearest || math.Abs(delta-*want.Distance) > 1e-4) {
+		if j, delta := nearest(book.pairs, a.query); want.Distance != nil && (j != want.Nearest || math.Abs(delta-*want.Distance) > 1e-5*math.Max(1, *want.Distance)) {
 			t.Errorf("edit %d: nearest key %d at %v, want %d at %v", i, j, delta, want.Nearest, *want.Distance)
 		}
 		starts := g.Floats(key("values_start"))
@@ -154,7 +154,7 @@ func follow(t *testing.T, dir, name string, c goldenCase, run goldenRun) {
 		if want.Within {
 			start := starts[want.Trained*out : (want.Trained+1)*out]
 			mostly(t, key("values_1"), first, g.Floats(key("values_1"))[want.Trained*out:(want.Trained+1)*out], start, 1e-4)
-			lmtest.Near(t, key("losses"), narrow(step.losses), g.Floats(key("losses")), 1e-3, 1e-4)
+			lmtest.Near(t, key("losses"), narrow(step.losses), g.Floats(key("losses")), 1e-3, 0)
 			mostly(t, key("values"), book.pairs[want.Trained].value, g.Floats(key("values"))[want.Trained*out:(want.Trained+1)*out], start, 5e-3)
 		}
 		var keys []float32
@@ -175,7 +175,7 @@ func follow(t *testing.T, dir, name string, c goldenCase, run goldenRun) {
 		for _, p := range book.pairs {
 			mine = append(mine, float32(distance(p.key, q)))
 		}
-		lmtest.Near(t, fmt.Sprintf("distances of query %d", i), mine, distances[i*len(mine):(i+1)*len(mine)], 1e-5, 1e-5)
+		lmtest.Near(t, fmt.Sprintf("distances of query %d", i), mine, distances[i*len(mine):(i+1)*len(mine)], 1e-5, 1e-6)
 		logits = append(logits, lastLogits(t, m, k, book, ids)...)
 	}
 	lmtest.Near(t, name+".epsilons", radii(book), g.Floats(name+".epsilons"), 1e-5, 0)

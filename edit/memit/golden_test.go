@@ -51,7 +51,7 @@ func TestGoldenRuns(t *testing.T) {
 					closedForm(t, s.(*system), i, sites[i].Linear.In, m.Config.Width, len(requests), g, fmt.Sprintf("layer%d.", l))
 				}
 				lmtest.Near(t, "first keys", spreadtest.Keys(t, c, m, e, h.Layers[0], requests), g.Floats(fmt.Sprintf("layer%d.K", h.Layers[0])), 1e-5, 0)
-				lmtest.Near(t, "logits before", spreadtest.LastLogits(t, c, m, e), g.Floats("logits_before"), 1e-4, 0)
+				lmtest.Near(t, "logits before", spreadtest.LastLogits(t, c, m, e), g.Floats("logits_before"), 1e-5, 0)
 				out, err := ed.Apply(t.Context(), m, requests)
 				if err != nil {
 					t.Fatal(err)
