@@ -40,6 +40,20 @@ func (m *Model) Param(name string) (*nn.Param, bool) {
 	return p, ok
 }
 
+// AsBase takes every edit of the weights back for a while; again ends that. What
+// is known of the model under its Hash is known of the base model.
+func (m *Model) AsBase() (again func()) {
+	var ends []func()
+	for _, p := range m.params {
+		ends = append(ends, p.AsBase())
+	}
+	return func() {
+		for _, end := range ends {
+			end()
+		}
+	}
+}
+
 // Parameters is the number of elements of all weights.
 func (m *Model) Parameters() int {
 	n := 0

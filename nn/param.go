@@ -21,6 +21,10 @@ type Param struct {
 	mu     sync.Mutex
 	data   []float32
 	stream bool
+
+	replaced   int       // by Replace, and not yet put back
+	base       []float32 // what stood before the first of them; nil: in the source
+	baseStream bool
 }
 
 // NewParam returns a weight whose values lie in data, which it keeps.
@@ -121,12 +125,33 @@ func (p *Param) Replace(data []float32) (restore func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old, stream := p.data, p.stream
+	if p.replaced == 0 {
+		p.base, p.baseStream = old, stream
+	}
+	p.replaced++
 	p.data, p.stream = data, false
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		p.replaced--
 		p.data, p.stream = old, stream
 	}, nil
+}
+
+// AsBase puts back, for a while, what stood before any Replace; again ends that.
+func (p *Param) AsBase() (again func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.replaced == 0 {
+		return func() {}
+	}
+	now, stream := p.data, p.stream
+	p.data, p.stream = p.base, p.baseStream
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.data, p.stream = now, stream
+	}
 }
 
 // Linear is y = x·Wᵀ + b, with W stored [out, in], or [in, out] if InOut (the

@@ -67,6 +67,7 @@ func Collect(ctx context.Context, m *lm.Model, e *kernel.Engine, sites []lm.Site
 	if err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
+	defer m.AsBase()() // statistics are filed under the base model's hash
 	p := &pass{m: m, o: eager.New(e), sites: sites, corpus: corpus, cfg: c, opts: o}
 	if err := p.prepare(seen); err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)

@@ -103,6 +103,45 @@ func TestEqualRunsGiveEqualBytesOnAnyNumberOfThreads(t *testing.T) {
 	}
 }
 
+// TestStatisticsAreThoseOfTheBaseModel, whatever edits stand in it at the time,
+// which stand there afterwards.
+func TestStatisticsAreThoseOfTheBaseModel(t *testing.T) {
+	m := tinyModel(t, 1)
+	want := collect(t, m, 1, "")
+	p := downSites(t, m)[0].Linear.W
+	var undo []func()
+	for range 2 { // one edit on top of another
+		old, err := p.Values()
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := make([]float32, len(old))
+		for i := range now {
+			now[i] = old[i] + 0.5
+		}
+		u, err := p.Replace(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		undo = append(undo, u)
+	}
+	edited, err := p.Values()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range collect(t, m, 1, "") {
+		sameMoment(t, want[i], got)
+	}
+	if now, err := p.Values(); err != nil || &now[0] != &edited[0] {
+		t.Error("the edits are gone")
+	}
+	undo[1]()
+	undo[0]()
+	for i, got := range collect(t, m, 1, "") {
+		sameMoment(t, want[i], got)
+	}
+}
+
 func TestAnInterruptedRunGoesOnToTheSameBytes(t *testing.T) {
 	m, dir := tinyModel(t, 1), t.TempDir()
 	want := collect(t, m, 2, "")
