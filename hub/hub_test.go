@@ -270,7 +270,7 @@ func TestDatasets(t *testing.T) {
 	}
 	// one whose address is unknown says so
 	b.env["KEYHOLE_DATA"] = ""
-	if _, err := b.client(t).Data(t.Context(), "qaedit"); err == nil || !strings.Contains(err.Error(), "no public address that is known") {
+	if _, err := b.client(t).Data(t.Context(), "wikifactdiff"); err == nil || !strings.Contains(err.Error(), "no public address that is known") {
 		t.Error(err)
 	}
 }

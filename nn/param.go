@@ -130,12 +130,31 @@ func (p *Param) Replace(data []float32) (restore func(), err error) {
 	}
 	p.replaced++
 	p.data, p.stream = data, false
+	undone := false
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.replaced--
+		if !undone { // it may be called again
+			undone = true
+			p.replaced--
+		}
 		p.data, p.stream = old, stream
 	}, nil
+}
+
+// Assign makes data the weight's values for good: they are the base that edits
+// stand on.
+func (p *Param) Assign(data []float32) error {
+	if len(data) != p.Len() {
+		return fmt.Errorf("weight %s: %d values for shape [%d, %d]", p.Name, len(data), p.Rows, p.Cols)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.replaced > 0 {
+		return fmt.Errorf("weight %s: an edit stands on it", p.Name)
+	}
+	p.data, p.stream = data, false
+	return nil
 }
 
 // AsBase puts back, for a while, what stood before any Replace; again ends that.

@@ -184,6 +184,7 @@ func (f *traceFlags) run(c *cobra.Command, b *workbench.Bench, cfg trace.Config)
 	if f.chat {
 		f.how.Join = data.JoinNone // the template says how answers begin
 	}
+	_, missing := os.Stat(f.out)
 	if err := os.MkdirAll(f.out, 0o777); err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
@@ -191,7 +192,12 @@ func (f *traceFlags) run(c *cobra.Command, b *workbench.Bench, cfg trace.Config)
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
-	defer held.Unlock()
+	defer func() {
+		_ = held.Unlock()
+		if missing != nil {
+			_ = os.Remove(f.out) // if nothing was written
+		}
+	}()
 	for _, restore := range f.restores {
 		cfg.Restore = restore
 		var err error

@@ -61,7 +61,7 @@ func TinyModel(t testing.TB, arch string) *lm.Model {
 		for i := range grown {
 			grown[i] *= larger
 		}
-		if _, err := p.Replace(grown); err != nil {
+		if err := p.Assign(grown); err != nil {
 			t.Fatal(err)
 		}
 	}

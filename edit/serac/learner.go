@@ -95,7 +95,7 @@ func New(cfg Config, p Parts) (*Learner, error) {
 			}
 			own := l.flat[at : at+x.Len() : at+x.Len()]
 			copy(own, values)
-			if _, err := x.Replace(own); err != nil {
+			if err := x.Assign(own); err != nil {
 				return nil, err
 			}
 			l.inputs = append(l.inputs, x)

@@ -137,6 +137,7 @@ func TestStatisticsAreThoseOfTheBaseModel(t *testing.T) {
 	}
 	undo[1]()
 	undo[0]()
+	undo[0]() // once more changes nothing
 	for i, got := range collect(t, m, 1, "") {
 		sameMoment(t, want[i], got)
 	}
