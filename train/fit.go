@@ -17,7 +17,7 @@ const leastRank = 8
 
 // knobs are in the order in which they harm: first those that change no result,
 // then those that change the last digits, then those that make the network
-// smaller.
+// smaller, and a step's edits fewer.
 func (l *Loop) knobs() []knob {
 	if l.SERAC != nil {
 		return seracKnobs()
@@ -45,6 +45,8 @@ func (l *Loop) knobs() []knob {
 		}, func(c *Config, v any) { c.Train.Batch = v.(int) }},
 		{"hypernet.rank", func(c Config, _ int64) []any { return halves(c.Hypernet.Rank, leastRank) },
 			func(c *Config, v any) { c.Hypernet.Rank = v.(int) }},
+		{"train.accumulate", func(c Config, _ int64) []any { return halves(c.Train.Accumulate, 1) },
+			func(c *Config, v any) { c.Train.Accumulate = v.(int) }},
 		{"model.blocks", func(c Config, _ int64) []any {
 			var out []any
 			for b := min(c.Model.Blocks, l.Model.Config.Layers) - 1; b > 0 && len(c.Model.Sites) == 0; b-- {
