@@ -45,7 +45,7 @@ func accessible(p *tab) {
 
 // picture keeps what the whole page looks like, if that is wanted.
 func (p *tab) picture(name string) {
-	dir := os.Getenv("KEYHOLE_SCREENSHOTS")
+	dir := os.Getenv("PAGE_SCREENSHOTS")
 	if dir == "" {
 		return
 	}
@@ -63,9 +63,9 @@ func (p *tab) picture(name string) {
 
 // axe has axe-core look at the page, where there is one.
 func (p *tab) axe(theme string) {
-	path := os.Getenv("KEYHOLE_AXE")
+	path := os.Getenv("PAGE_AXE")
 	if path == "" {
-		p.Log("KEYHOLE_AXE is not set: axe-core has not looked at the page")
+		p.Log("PAGE_AXE is not set: axe-core has not looked at the page")
 		return
 	}
 	script, err := os.ReadFile(path)

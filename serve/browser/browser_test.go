@@ -1,8 +1,8 @@
 // Package browser_test tries the page of keyhole serve in a real browser: Chromium,
 // driven over its DevTools protocol. Without one the tests are skipped.
 //
-// KEYHOLE_CHROMIUM names the browser, KEYHOLE_SCREENSHOTS a folder for pictures of
-// the page, KEYHOLE_AXE a file of axe-core's that looks for what keeps people out.
+// PAGE_CHROMIUM names the browser, PAGE_SCREENSHOTS a folder for pictures of
+// the page, PAGE_AXE a file of axe-core's that looks for what keeps people out.
 package browser_test
 
 import (
@@ -40,7 +40,7 @@ func chromium(t *testing.T) string {
 	if testing.Short() {
 		t.Skip("a browser takes long")
 	}
-	if path := os.Getenv("KEYHOLE_CHROMIUM"); path != "" {
+	if path := os.Getenv("PAGE_CHROMIUM"); path != "" {
 		return path
 	}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
@@ -48,7 +48,7 @@ func chromium(t *testing.T) string {
 			return path
 		}
 	}
-	t.Skip("no Chromium is installed; apt-get install chromium, or set KEYHOLE_CHROMIUM to one")
+	t.Skip("no Chromium is installed; apt-get install chromium, or set PAGE_CHROMIUM to one")
 	return ""
 }
 
