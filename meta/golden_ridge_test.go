@@ -285,7 +285,7 @@ func (b bench) setPooled(g *recorded, prefix string) {
 // with gradients, if it is asked for them.
 func (b bench) keeping(t Task, gradients bool) (*graph.Machine, error) {
 	b.Mode.Training = true
-	if err := b.prepare([]Task{t}); err != nil {
+	if err := b.prepare([]Task{t}, true); err != nil {
 		return nil, err
 	}
 	g := b.g

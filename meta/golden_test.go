@@ -494,7 +494,7 @@ func (b bench) onEdge(g *recorded, prefix string, tasks []Task, before []hyperne
 
 // stepKeeping and scoreKeeping run with the factors among the outputs.
 func (b bench) stepKeeping(tasks []Task) ([]Outcome, error) {
-	if err := b.prepare(tasks); err != nil {
+	if err := b.prepare(tasks, true); err != nil {
 		return nil, err
 	}
 	g := b.g
@@ -508,7 +508,7 @@ func (b bench) stepKeeping(tasks []Task) ([]Outcome, error) {
 }
 
 func (b bench) scoreKeeping(tasks []Task) ([]Outcome, error) {
-	if err := b.prepare(tasks); err != nil {
+	if err := b.prepare(tasks, true); err != nil {
 		return nil, err
 	}
 	g := b.g
@@ -519,13 +519,6 @@ func (b bench) scoreKeeping(tasks []Task) ([]Outcome, error) {
 	}
 	g.scoring = m
 	return b.Score(tasks)
-}
-
-func (b bench) prepare(tasks []Task) error {
-	if err := b.pack(tasks, true); err != nil {
-		return err
-	}
-	return b.ensure()
 }
 
 func TestGoldenVariants(t *testing.T) {

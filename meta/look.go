@@ -65,14 +65,13 @@ func (o *Objective) look(g *built, site []change, step int) {
 		g.innerS = loss
 	}
 	for at, grp := range o.Net.At(step) {
-		layout := &hypernet.Layout{}
 		if step == 0 {
+			layout := &hypernet.Layout{}
 			z0 := hypernet.Gather(b, grp, of(grp, raw), layout, &o.Share, &o.Mode)
 			g.layouts, g.gathered = append(g.layouts, layout), append(g.gathered, z0)
 			g.values, g.factors = append(g.values, o.Net.Transform(b, grp, z0, layout, &o.Mode)), append(g.factors, nil)
 		} else {
-			z := hypernet.Regather(b, grp, of(grp, raw), g.layouts[at], layout, &o.Share, &o.Mode)
-			g.values[at] = b.Add(g.values[at], o.Net.Transform(b, grp, z, layout, &o.Mode))
+			g.values[at] = b.Add(g.values[at], o.more(b, grp, raw, g.layouts[at]))
 		}
 		first := g.layouts[at]
 		g.factors[at] = o.Net.Update(b, grp, g.gathered[at], g.values[at], first)
@@ -90,6 +89,14 @@ func (o *Objective) look(g *built, site []change, step int) {
 	if step == 0 {
 		g.first = append(g.first, g.factors...)
 	}
+}
+
+// more adds what a later step's network makes of its look's factors, row by row
+// where first has those of the first step.
+func (o *Objective) more(b *graph.Builder, grp *hypernet.Group, raw []hypernet.Raw, first *hypernet.Layout) graph.Node {
+	layout := &hypernet.Layout{}
+	z := hypernet.Regather(b, grp, of(grp, raw), first, layout, &o.Share, &o.Mode)
+	return o.Net.Transform(b, grp, z, layout, &o.Mode)
 }
 
 // of picks a group's sites.
@@ -117,9 +124,7 @@ func (o *Objective) buildAgain(step int) (*again, error) {
 		if b.Err() != nil {
 			break
 		}
-		layout := &hypernet.Layout{}
-		z := hypernet.Regather(b, grp, of(grp, raw), o.g.layouts[at], layout, &o.Share, &o.Mode)
-		a.values = append(a.values, o.Net.Transform(b, grp, z, layout, &o.Mode))
+		a.values = append(a.values, o.more(b, grp, raw, o.g.layouts[at]))
 	}
 	if err := b.Err(); err != nil {
 		return nil, err
@@ -161,7 +166,7 @@ func (o *Objective) Again(step int) ([][]kernel.Matrix, error) {
 				return nil, err
 			}
 			for _, q := range o.g.layouts[gi].Tasks[m] {
-				v := copyDelta(a.machine.Value(a.values[gi]), q, grp.In, grp.Out, 1).D
+				v := copyColumns(a.machine.Value(a.values[gi]), q, grp.In, grp.In+grp.Out)
 				o.e.Scale(v.Data, o.Sign()*rate[0])
 				out[i] = append(out[i], v)
 			}

@@ -164,6 +164,14 @@ func Bucket(n int) int {
 	return (n + step - 1) / step * step
 }
 
+// prepare lays the tasks out and makes the graph that serves them.
+func (o *Objective) prepare(tasks []Task, withRest bool) error {
+	if err := o.pack(tasks, withRest); err != nil {
+		return err
+	}
+	return o.ensure()
+}
+
 // ensure makes a graph that is large enough for what pack laid out.
 func (o *Objective) ensure() error {
 	want := bounds{o.inner.Seq.Rows(), len(o.inner.Want.V), o.allRows, o.allWanted, o.rest.Seq.Rows(), len(o.rest.Want.V), len(o.outerRows.V), len(o.locRows.V)}
@@ -252,10 +260,7 @@ func (o *Objective) Step(tasks []Task, grads []float32, accumulate bool) ([]Outc
 // step is Step, with or without an update of the normaliser.
 func (o *Objective) step(tasks []Task, grads []float32, accumulate, update bool) ([]Outcome, error) {
 	o.Mode.Training = update
-	if err := o.pack(tasks, true); err != nil {
-		return nil, err
-	}
-	if err := o.ensure(); err != nil {
+	if err := o.prepare(tasks, true); err != nil {
 		return nil, err
 	}
 	g := o.g
@@ -281,10 +286,7 @@ func (o *Objective) step(tasks []Task, grads []float32, accumulate, update bool)
 // gradients.
 func (o *Objective) Score(tasks []Task) ([]Outcome, error) {
 	o.Mode.Training = false
-	if err := o.pack(tasks, true); err != nil {
-		return nil, err
-	}
-	if err := o.ensure(); err != nil {
+	if err := o.prepare(tasks, true); err != nil {
 		return nil, err
 	}
 	g := o.g

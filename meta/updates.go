@@ -30,10 +30,7 @@ func (o *Objective) First(tasks []Task) ([][]Rows, error) {
 
 func (o *Objective) rows(tasks []Task, first bool) ([][]Rows, error) {
 	o.Mode.Training = false
-	if err := o.pack(tasks, false); err != nil {
-		return nil, err
-	}
-	if err := o.ensure(); err != nil {
+	if err := o.prepare(tasks, false); err != nil {
 		return nil, err
 	}
 	g := o.g
@@ -68,7 +65,7 @@ func (o *Objective) rows(tasks []Task, first bool) ([][]Rows, error) {
 			for t, q := range layout.Tasks[m] {
 				r := Rows{Delta: copyDelta(z, q, grp.In, grp.Out, o.Sign()*rate[0])}
 				if solved {
-					r.Keys = copyDelta(done.Value(g.gathered[gi]), q, grp.In, grp.Out, 1).U
+					r.Keys = copyColumns(done.Value(g.gathered[gi]), q, 0, grp.In)
 					r.Stay = kernel.Mat(nil, 0, grp.In)
 				}
 				if o.stay != nil {
@@ -83,12 +80,16 @@ func (o *Objective) rows(tasks []Task, first bool) ([][]Rows, error) {
 }
 
 func copyDelta(z kernel.Matrix, q nn.Range, in, out int, scale float32) nn.Delta {
-	n := q.Hi - q.Lo
-	d := nn.Delta{U: kernel.Mat(make([]float32, n*in), n, in), D: kernel.Mat(make([]float32, n*out), n, out), Scale: scale}
+	return nn.Delta{U: copyColumns(z, q, 0, in), D: copyColumns(z, q, in, in+out), Scale: scale}
+}
+
+// copyColumns is columns [lo, hi) of rows q of z, in memory of its own.
+func copyColumns(z kernel.Matrix, q nn.Range, lo, hi int) kernel.Matrix {
+	n, w := q.Hi-q.Lo, hi-lo
+	out := kernel.Mat(make([]float32, n*w), n, w)
 	for i := range n {
 		row := z.Data[(q.Lo+i)*z.Cols:]
-		copy(d.U.Data[i*in:(i+1)*in], row[:in])
-		copy(d.D.Data[i*out:(i+1)*out], row[in:in+out])
+		copy(out.Data[i*w:(i+1)*w], row[lo:hi])
 	}
-	return d
+	return out
 }

@@ -116,11 +116,19 @@ func (p *Param) Row(dst []float32, row int) error {
 	return nil
 }
 
+// fits reports data of another size.
+func (p *Param) fits(data []float32) error {
+	if len(data) != p.Len() {
+		return fmt.Errorf("weight %s: %d values for shape [%d, %d]", p.Name, len(data), p.Rows, p.Cols)
+	}
+	return nil
+}
+
 // Replace makes data the weight's values and returns a function that puts the
 // old ones back, to the bit.
 func (p *Param) Replace(data []float32) (restore func(), err error) {
-	if len(data) != p.Len() {
-		return nil, fmt.Errorf("weight %s: %d values for shape [%d, %d]", p.Name, len(data), p.Rows, p.Cols)
+	if err := p.fits(data); err != nil {
+		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -145,8 +153,8 @@ func (p *Param) Replace(data []float32) (restore func(), err error) {
 // Assign makes data the weight's values for good: they are the base that edits
 // stand on.
 func (p *Param) Assign(data []float32) error {
-	if len(data) != p.Len() {
-		return fmt.Errorf("weight %s: %d values for shape [%d, %d]", p.Name, len(data), p.Rows, p.Cols)
+	if err := p.fits(data); err != nil {
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -60,11 +60,16 @@ func (e *Editor) Apply(ctx context.Context, m *lm.Model, requests []edit.Request
 
 // ApplyEach makes one independent edit of each request in one run.
 func (e *Editor) ApplyEach(ctx context.Context, m *lm.Model, requests []edit.Request) ([]*edit.Edited, error) {
+	return e.run(ctx, m, singles(requests))
+}
+
+// singles are groups of one request each.
+func singles(requests []edit.Request) [][]edit.Request {
 	groups := make([][]edit.Request, len(requests))
 	for i := range requests {
 		groups[i] = requests[i : i+1 : i+1]
 	}
-	return e.run(ctx, m, groups)
+	return groups
 }
 
 // tasks are the texts of edits, one for each group.
@@ -110,52 +115,15 @@ func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) 
 	if e.o.Net.Config.Update.Rule == hypernet.Solve {
 		return e.solved(ctx, m, groups)
 	}
-	tasks, err := e.tasks(ctx, m, groups)
+	rows, err := e.rows(ctx, m, groups, 0)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]*edit.Edited, 0, len(groups))
-	for lo := 0; lo < len(tasks); {
-		n := inOnePass(tasks[lo:])
-		rows, err := e.o.Rows(tasks[lo : lo+n])
-		if err != nil {
-			return nil, fmt.Errorf("editor %s: %w", e.name, err)
-		}
-		out = append(out, e.each(groups[lo:lo+n], rows)...)
-		lo += n
-	}
-	return out, nil
-}
-
-// runRows bounds the rows of the edits that are computed in one run, however
-// long they are.
-const runRows = 2048
-
-// inOnePass is how many of the first tasks share a run, at least one.
-func inOnePass(tasks []meta.Task) int {
-	rows := 0
-	for n, t := range tasks {
-		for _, x := range t.Inner {
-			rows += len(x.IDs)
-		}
-		if n > 0 && rows > runRows {
-			return n
-		}
-	}
-	return len(tasks)
-}
-
-// each are the edits of groups, whose rows are given by site and group.
-func (e *Editor) each(groups [][]edit.Request, rows [][]meta.Rows) []*edit.Edited {
 	out := make([]*edit.Edited, len(groups))
 	for t, g := range groups {
-		one := make([]meta.Rows, len(rows))
-		for i := range rows {
-			one[i] = rows[i][t]
-		}
-		out[t] = e.edited(g, one)
+		out[t] = e.edited(g, rows[t])
 	}
-	return out
+	return out, nil
 }
 
 // solved makes an edit of each group, with the rows of its requests solved for
@@ -169,30 +137,27 @@ func (e *Editor) solved(ctx context.Context, m *lm.Model, groups [][]edit.Reques
 			single = append(single, g...)
 		}
 	}
-	rows, err := e.alone(ctx, m, single)
+	rows, err := e.rows(ctx, m, singles(single), e.o.Net.Config.Update.Reach)
 	if err != nil {
 		return nil, err
 	}
 	var out []*edit.Edited
 	for _, g := range groups {
-		var one, whole []meta.Rows
+		var own [][]meta.Rows
 		if jointly(g) {
-			one, err = e.together(ctx, m, g)
-			whole = e.join([][]meta.Rows{one})
+			if own, err = e.rows(ctx, m, [][]edit.Request{g}, 0); err != nil {
+				return nil, err
+			}
 		} else {
-			whole = e.join(rows[:len(g)])
-			one, err = e.solve(rows[:len(g)], whole)
-			rows = rows[len(g):]
+			own, rows = rows[:len(g)], rows[len(g):]
 		}
+		whole := e.join(own)
+		one, err := e.solve(own, whole)
 		if err != nil {
 			return nil, err
 		}
 		d := e.edited(g, one)
-		h := &memory{}
-		for i, s := range e.o.Net.Sites {
-			h.names, h.keys, h.values = append(h.names, s.Name), append(h.keys, whole[i].Keys), append(h.values, whole[i].D)
-		}
-		if err := e.keepRows(d, h); err != nil {
+		if err := e.keepRows(d, whole, nil); err != nil {
 			return nil, err
 		}
 		out = append(out, d)

@@ -11,13 +11,27 @@ import (
 	"keyhole.example/keyhole/nn"
 )
 
-// alone computes the rows of each request by itself, [request][site], with the
-// scale that the config asks for.
-func (e *Editor) alone(ctx context.Context, m *lm.Model, requests []edit.Request) ([][]meta.Rows, error) {
-	groups := make([][]edit.Request, len(requests))
-	for i := range requests {
-		groups[i] = requests[i : i+1 : i+1]
+// runRows bounds the rows of the edits that are computed in one run, however
+// long they are.
+const runRows = 2048
+
+// inOnePass is how many of the first tasks share a run, at least one.
+func inOnePass(tasks []meta.Task) int {
+	rows := 0
+	for n, t := range tasks {
+		for _, x := range t.Inner {
+			rows += len(x.IDs)
+		}
+		if n > 0 && rows > runRows {
+			return n
+		}
 	}
+	return len(tasks)
+}
+
+// rows computes the rows of each group, whose requests are looked at together,
+// [group][site]; with a reach, scaled until each group's targets have it.
+func (e *Editor) rows(ctx context.Context, m *lm.Model, groups [][]edit.Request, reach float64) ([][]meta.Rows, error) {
 	tasks, err := e.tasks(ctx, m, groups)
 	if err != nil {
 		return nil, err
@@ -30,7 +44,7 @@ func (e *Editor) alone(ctx context.Context, m *lm.Model, requests []edit.Request
 			return nil, fmt.Errorf("editor %s: %w", e.name, err)
 		}
 		lo += n
-		if reach := e.o.Net.Config.Update.Reach; reach > 0 {
+		if reach > 0 {
 			scales, err := e.o.Scales(made, reach)
 			if err != nil {
 				return nil, fmt.Errorf("editor %s: %w", e.name, err)
@@ -41,32 +55,21 @@ func (e *Editor) alone(ctx context.Context, m *lm.Model, requests []edit.Request
 				}
 			}
 		}
-		for t := range n {
-			one := make([]meta.Rows, len(made))
-			for i := range made {
-				one[i] = made[i][t]
-			}
-			out = append(out, one)
-		}
+		out = append(out, byGroup(made, n)...)
 	}
 	return out, nil
 }
 
-// together computes the rows of requests that are looked at together, by site.
-func (e *Editor) together(ctx context.Context, m *lm.Model, requests []edit.Request) ([]meta.Rows, error) {
-	tasks, err := e.tasks(ctx, m, [][]edit.Request{requests})
-	if err != nil {
-		return nil, err
+// byGroup are the rows of n groups, [site][group], as [group][site].
+func byGroup(made [][]meta.Rows, n int) [][]meta.Rows {
+	out := make([][]meta.Rows, n)
+	for t := range out {
+		out[t] = make([]meta.Rows, len(made))
+		for i := range made {
+			out[t][i] = made[i][t]
+		}
 	}
-	made, err := e.o.Rows(tasks)
-	if err != nil {
-		return nil, fmt.Errorf("editor %s: %w", e.name, err)
-	}
-	out := make([]meta.Rows, len(made))
-	for i := range made {
-		out[i] = made[i][0]
-	}
-	return out, nil
+	return out
 }
 
 // solve makes one edit of the rows of several, [request][site], and of whole,

@@ -105,11 +105,11 @@ func (e *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, r
 		return nil, err
 	}
 	looks := e.o.Net.Config.Update.Steps
-	var alone [][]meta.Rows
+	var alone [][]meta.Rows // [request][site]
 	if looks > 1 {
 		alone, err = e.begin(ctx, m, requests)
 	} else {
-		alone, err = e.alone(ctx, m, requests)
+		alone, err = e.rows(ctx, m, singles(requests), e.o.Net.Config.Update.Reach)
 	}
 	now.restore()
 	if err != nil {
@@ -122,11 +122,7 @@ func (e *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, r
 			return nil, err
 		}
 		if step >= looks {
-			h := &memory{before: before}
-			for i, s := range e.o.Net.Sites {
-				h.names, h.keys, h.values = append(h.names, s.Name), append(h.keys, whole[i].Keys), append(h.values, whole[i].D)
-			}
-			return d, e.keepRows(d, h)
+			return d, e.keepRows(d, whole, before)
 		}
 		if err := e.lookAgain(m, d, alone, step); err != nil {
 			return nil, err
@@ -155,11 +151,7 @@ func (e *Editor) onto(now *lifted, post []*hypernet.Posterior, requests []edit.R
 
 // begin is the first look at requests, [request][site].
 func (e *Editor) begin(ctx context.Context, m *lm.Model, requests []edit.Request) ([][]meta.Rows, error) {
-	groups := make([][]edit.Request, len(requests))
-	for i := range requests {
-		groups[i] = requests[i : i+1 : i+1]
-	}
-	tasks, err := e.tasks(ctx, m, groups)
+	tasks, err := e.tasks(ctx, m, singles(requests))
 	if err != nil {
 		return nil, err
 	}
@@ -167,13 +159,7 @@ func (e *Editor) begin(ctx context.Context, m *lm.Model, requests []edit.Request
 	if err != nil {
 		return nil, fmt.Errorf("editor %s: %w", e.name, err)
 	}
-	out := make([][]meta.Rows, len(tasks))
-	for t := range out {
-		for i := range made {
-			out[t] = append(out[t], made[i][t])
-		}
-	}
-	return out, nil
+	return byGroup(made, len(tasks)), nil
 }
 
 // lookAgain adds to rows, [request][site], what a later look sees in the model
@@ -316,17 +302,20 @@ func (l *lifted) lack(o *meta.Objective, site int, keys, values kernel.Matrix) k
 	return out
 }
 
-// keepRows gives an edit its memory, and its changes the rows that they were
-// solved from.
-func (e *Editor) keepRows(d *edit.Edited, h *memory) error {
-	d.Memory = h
-	for i := range d.Changes {
-		v, ridge, err := e.o.Net.Whitened(e.o.Engine(), i, h.keys[i])
+// keepRows gives an edit its memory, which is whole, its rows by site, behind those
+// before it, and its changes the rows that they were solved from.
+func (e *Editor) keepRows(d *edit.Edited, whole []meta.Rows, before *memory) error {
+	h := &memory{before: before}
+	for i, s := range e.o.Net.Sites {
+		keys, values := whole[i].Keys, whole[i].D
+		h.names, h.keys, h.values = append(h.names, s.Name), append(h.keys, keys), append(h.values, values)
+		v, ridge, err := e.o.Net.Whitened(e.o.Engine(), i, keys)
 		if err != nil {
 			return fmt.Errorf("editor %s: %w", e.name, err)
 		}
-		d.Changes[i].Rows = &edit.Rows{Keys: h.keys[i], Solved: v, Values: h.values[i], Ridge: ridge}
+		d.Changes[i].Rows = &edit.Rows{Keys: keys, Solved: v, Values: values, Ridge: ridge}
 	}
+	d.Memory = h
 	return nil
 }
 

@@ -138,7 +138,7 @@ func sequenceIsOneSolve(t *testing.T, negatives int) {
 func TestScaledEditsAreThoseAlone(t *testing.T) {
 	m, _, e := solver(t, 0)
 	scales := func() float64 {
-		rows, err := e.alone(context.Background(), m, requests(2))
+		rows, err := e.rows(context.Background(), m, singles(requests(2)), e.o.Net.Config.Update.Reach)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -329,7 +329,7 @@ func TestTheLookInTheEditedModelIsThatOfTheGraph(t *testing.T) {
 		c.Update.Rule, c.Update.Ridge, c.Update.Steps = hypernet.Solve, 0.01, 2
 	}, func(*Editor) {})
 	list := requests(1)
-	want, err := e.alone(context.Background(), m, list)
+	want, err := e.rows(context.Background(), m, singles(list), e.o.Net.Config.Update.Reach)
 	if err != nil {
 		t.Fatal(err)
 	}
