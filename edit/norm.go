@@ -3,9 +3,6 @@ package edit
 import (
 	"fmt"
 	"math"
-
-	"keyhole.example/keyhole/internal/kernel"
-	"keyhole.example/keyhole/nn"
 )
 
 // checkNorm compares the changes with the norm that the editor reported. Edit
@@ -29,31 +26,10 @@ func (e *Edited) checkNorm() error {
 			return nil
 		}
 		seen[c.Weight] = true
-		square += squaredNorm(*c.Delta)
+		square += c.Delta.SquaredNorm()
 	}
 	if got := math.Sqrt(square); math.Abs(got-want) > tolerance*want {
 		return fmt.Errorf("the changes have the norm %v, its report says %v: it is damaged", got, want)
 	}
 	return nil
-}
-
-// squaredNorm is ‖Scale·Dᵀ·U‖² in Frobenius' norm, from the two Gram matrices:
-// Σ_ij (u_i·u_j)(d_i·d_j).
-func squaredNorm(d nn.Delta) float64 {
-	sum := 0.0
-	for i := range d.U.Rows {
-		for j := range d.U.Rows {
-			sum += rowDot(d.U, i, j) * rowDot(d.D, i, j)
-		}
-	}
-	return sum * float64(d.Scale) * float64(d.Scale)
-}
-
-// rowDot is the product of two rows.
-func rowDot(m kernel.Matrix, i, j int) float64 {
-	sum := 0.0
-	for k := range m.Cols {
-		sum += float64(m.Data[i*m.Stride+k]) * float64(m.Data[j*m.Stride+k])
-	}
-	return sum
 }

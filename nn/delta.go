@@ -16,3 +16,24 @@ func (d Delta) AddTo(e *kernel.Engine, y, x, s kernel.Matrix) {
 	e.Scale(s.Data[:s.Rows*s.Cols], d.Scale)
 	e.Gemm(y, kernel.Product{A: s, B: d.D, Accumulate: true})
 }
+
+// SquaredNorm is ‖Scale·Dᵀ·U‖² in Frobenius' norm, from the two Gram matrices:
+// Σ_ij (u_i·u_j)(d_i·d_j).
+func (d Delta) SquaredNorm() float64 {
+	sum := 0.0
+	for i := range d.U.Rows {
+		for j := range d.U.Rows {
+			sum += rowDot(d.U, i, j) * rowDot(d.D, i, j)
+		}
+	}
+	return sum * float64(d.Scale) * float64(d.Scale)
+}
+
+// rowDot is the product of two rows.
+func rowDot(m kernel.Matrix, i, j int) float64 {
+	sum := 0.0
+	for k := range m.Cols {
+		sum += float64(m.Data[i*m.Stride+k]) * float64(m.Data[j*m.Stride+k])
+	}
+	return sum
+}

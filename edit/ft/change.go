@@ -56,8 +56,7 @@ func (e *Editor) outcome(m *lm.Model, requests []edit.Request, t *trainer, steps
 	return d, nil
 }
 
-// lowRank is a layer's pair of factors as a change, and its squared Frobenius
-// norm, Scale²·Σ_ij (u_i·u_j)(d_i·d_j).
+// lowRank is a layer's pair of factors as a change, and its squared norm.
 func (e *Editor) lowRank(l *layer) (edit.Change, float64, error) {
 	u, err := l.u.param.Values()
 	if err != nil {
@@ -67,21 +66,7 @@ func (e *Editor) lowRank(l *layer) (edit.Change, float64, error) {
 	if err != nil {
 		return edit.Change{}, 0, err
 	}
-	in, out, scale := l.site.Linear.In, l.site.Linear.Out, e.scale()
-	sum := 0.0
-	for i := range e.cfg.Rank {
-		for j := range e.cfg.Rank {
-			sum += dot(u[i*in:(i+1)*in], u[j*in:(j+1)*in]) * dot(d[i*out:(i+1)*out], d[j*out:(j+1)*out])
-		}
-	}
-	delta := &nn.Delta{U: kernel.Mat(u, e.cfg.Rank, in), D: kernel.Mat(d, e.cfg.Rank, out), Scale: scale}
-	return edit.Change{Weight: l.site.Name, Delta: delta}, sum * float64(scale) * float64(scale), nil
-}
-
-func dot(a, b []float32) float64 {
-	sum := 0.0
-	for i, v := range a {
-		sum += float64(v) * float64(b[i])
-	}
-	return sum
+	in, out := l.site.Linear.In, l.site.Linear.Out
+	delta := &nn.Delta{U: kernel.Mat(u, e.cfg.Rank, in), D: kernel.Mat(d, e.cfg.Rank, out), Scale: e.scale()}
+	return edit.Change{Weight: l.site.Name, Delta: delta}, delta.SquaredNorm(), nil
 }

@@ -17,7 +17,6 @@ import (
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tokenizer"
 	"keyhole.example/keyhole/meta"
-	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/text"
 )
 
@@ -172,33 +171,12 @@ func (e *Editor) edited(requests []edit.Request, rows []meta.Rows) *edit.Edited 
 	for i, s := range e.o.Net.Sites {
 		delta := rows[i].Delta
 		d.Changes = append(d.Changes, edit.Change{Weight: s.Name, Delta: &delta})
-		norm += squaredNorm(delta)
+		norm += delta.SquaredNorm()
 		rank = max(rank, delta.U.Rows)
 	}
 	d.Add("rank", rank)
 	d.Add("update_norm", math.Sqrt(norm))
 	return d
-}
-
-// squaredNorm is ‖Scale·Dᵀ·U‖² in Frobenius' norm, from the two Gram matrices:
-// Σ_ij (u_i·u_j)(d_i·d_j).
-func squaredNorm(d nn.Delta) float64 {
-	sum := 0.0
-	for i := range d.U.Rows {
-		for j := range d.U.Rows {
-			sum += dot(d.U.Data[i*d.U.Stride:], d.U.Data[j*d.U.Stride:], d.U.Cols) *
-				dot(d.D.Data[i*d.D.Stride:], d.D.Data[j*d.D.Stride:], d.D.Cols)
-		}
-	}
-	return sum * float64(d.Scale) * float64(d.Scale)
-}
-
-func dot(a, b []float32, n int) float64 {
-	sum := 0.0
-	for i := range n {
-		sum += float64(a[i]) * float64(b[i])
-	}
-	return sum
 }
 
 // Fingerprint identifies what the editor computes: its network's values, its

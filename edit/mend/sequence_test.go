@@ -275,7 +275,10 @@ func TestNegativesAreSpared(t *testing.T) {
 func movedBy(d nn.Delta, x kernel.Matrix) float64 {
 	out := make([]float64, d.D.Cols)
 	for i := range d.U.Rows {
-		a := dot(d.U.Data[i*d.U.Stride:], x.Data, d.U.Cols)
+		a := 0.0
+		for j, v := range d.U.Data[i*d.U.Stride : i*d.U.Stride+d.U.Cols] {
+			a += float64(v) * float64(x.Data[j])
+		}
 		for j := range out {
 			out[j] += a * float64(d.D.Data[i*d.D.Stride+j])
 		}

@@ -36,13 +36,8 @@ type lowRankOf struct {
 	rows *[]nn.Range
 }
 
-// each calls fn for every task with its rows r of the input and q of z.
-func (f lowRankOf) each(z kernel.Matrix, fn func(r, q nn.Range, u, d kernel.Matrix)) {
-	f.tasks(z, func(_ int, r, q nn.Range, u, d kernel.Matrix) { fn(r, q, u, d) })
-}
-
-// tasks is each with the task's number.
-func (f lowRankOf) tasks(z kernel.Matrix, fn func(t int, r, q nn.Range, u, d kernel.Matrix)) {
+// each calls fn for every task t that both have rows of: r of the input, q of z.
+func (f lowRankOf) each(z kernel.Matrix, fn func(t int, r, q nn.Range, u, d kernel.Matrix)) {
 	for t, r := range *f.rows {
 		q := (*f.Tasks)[t]
 		if r.Hi == r.Lo || q.Hi == q.Lo {
@@ -65,7 +60,7 @@ var lowRank = &Kind{
 	Name: "lowrank", Alias: true,
 	Host: With(func(c *Ctx, f lowRankOf, out *kernel.Matrix, in []kernel.Matrix) error {
 		x, z, scale := in[1], in[2], f.Sign*in[3].Data[0]
-		f.each(z, func(r, _ nn.Range, u, d kernel.Matrix) {
+		f.each(z, func(_ int, r, _ nn.Range, u, d kernel.Matrix) {
 			s := kernel.Mat(c.Scratch((r.Hi-r.Lo)*u.Rows), r.Hi-r.Lo, u.Rows)
 			nn.Delta{U: u, D: d, Scale: scale}.AddTo(c.Engine, r.Of(*out), r.Of(x), s)
 		})
@@ -88,7 +83,7 @@ var lowRankInput = &Kind{
 	Host: With(func(c *Ctx, f lowRankOf, out *kernel.Matrix, in []kernel.Matrix) error {
 		g, z, scale := in[0], in[1], f.Sign*in[2].Data[0]
 		clear(out.Data[:out.Rows*out.Cols])
-		f.each(z, func(r, _ nn.Range, u, d kernel.Matrix) {
+		f.each(z, func(_ int, r, _ nn.Range, u, d kernel.Matrix) {
 			p := kernel.Mat(c.Scratch((r.Hi-r.Lo)*u.Rows), r.Hi-r.Lo, u.Rows)
 			c.Engine.Gemm(p, kernel.Product{A: r.Of(g), B: d, TransB: true})
 			c.Engine.Scale(p.Data, scale)
@@ -111,7 +106,7 @@ var lowRankFactors = &Kind{
 		g, x, z, scale := in[0], in[1], in[2], f.Sign*in[3].Data[0]
 		out.Rows = z.Rows
 		clear(out.Data[f.Block.Lo*out.Cols : f.Block.Hi*out.Cols])
-		f.each(z, func(r, q nn.Range, u, d kernel.Matrix) {
+		f.each(z, func(_ int, r, q nn.Range, u, d kernel.Matrix) {
 			n, k := r.Hi-r.Lo, u.Rows
 			gr, xr := r.Of(g), r.Of(x)
 			du, dd := f.split(*out, q)
@@ -134,7 +129,7 @@ var lowRankAlpha = &Kind{
 	Host: With(func(c *Ctx, f lowRankOf, out *kernel.Matrix, in []kernel.Matrix) error {
 		g, x, z := in[0], in[1], in[2]
 		sums := make([]float64, len(*f.rows))
-		f.tasks(z, func(t int, r, _ nn.Range, u, d kernel.Matrix) {
+		f.each(z, func(t int, r, _ nn.Range, u, d kernel.Matrix) {
 			n, k := r.Hi-r.Lo, u.Rows
 			buf := c.Scratch(2 * n * k)
 			s, p := kernel.Mat(buf[:n*k], n, k), kernel.Mat(buf[n*k:], n, k)
