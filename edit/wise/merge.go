@@ -56,12 +56,6 @@ func mergeNames() string {
 	return strings.Join(append(names, slerpName), ", ")
 }
 
-// ties merges by TIES.
-func ties(changes [][]float32, weights []float64, density float64) []float32 {
-	a, _ := find(tiesName)
-	return a.merge(changes, weights, density, nil)
-}
-
 // merge makes one change of several; rng draws entries where that is asked for.
 func (a algorithm) merge(changes [][]float32, weights []float64, density float64, rng *rand.Rand) []float32 {
 	n := len(changes[0])

@@ -239,3 +239,9 @@ func TestSideMemoriesOfAnotherOrderAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// ties merges by TIES.
+func ties(changes [][]float32, weights []float64, density float64) []float32 {
+	a, _ := find(tiesName)
+	return a.merge(changes, weights, density, nil)
+}
