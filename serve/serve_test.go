@@ -10,7 +10,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,22 +18,10 @@ import (
 
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/workbench"
+	"keyhole.example/keyhole/workbench/workbenchtest"
 )
 
-// TestMain gives all tests one cache, in which the embedded model is unpacked once.
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "keyhole-serve")
-	if err == nil {
-		err = os.Setenv("XDG_CACHE_HOME", dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	status := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(status)
-}
+func TestMain(m *testing.M) { workbenchtest.Main(m) }
 
 // started is a server that listens.
 type started struct {

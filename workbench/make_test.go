@@ -2,8 +2,6 @@ package workbench_test
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"slices"
 	"testing"
 
@@ -11,23 +9,10 @@ import (
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/workbench"
+	"keyhole.example/keyhole/workbench/workbenchtest"
 )
 
-// TestMain gives all tests one cache: the statistics of a layer are collected
-// once.
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "keyhole-workbench")
-	if err == nil {
-		err = os.Setenv("XDG_CACHE_HOME", dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	status := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(status)
-}
+func TestMain(m *testing.M) { workbenchtest.Main(m) }
 
 func open(t *testing.T, editor string, set ...string) *workbench.Bench {
 	t.Helper()
