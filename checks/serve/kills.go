@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"keyhole.example/keyhole/edit"
 )
 
 // item is an edit of the list, as far as this check looks at it.
@@ -42,7 +45,7 @@ func (k *killing) all(n int) (string, error) {
 			return "", fmt.Errorf("after %d kills: %w", i, err)
 		}
 		var have struct{ Edits []item }
-		if _, err := s.ask("GET", "/api/v1/edits", nil, &have); err != nil {
+		if err := s.must(http.StatusOK, "GET", "/api/v1/edits", nil, &have); err != nil {
 			return "", errors.Join(err, s.kill())
 		}
 		switch {
@@ -137,8 +140,16 @@ func (k *killing) files(list []item) error {
 	if err != nil {
 		return err
 	}
-	if len(entries) != len(list) {
-		return fmt.Errorf("there are %d files of %d edits", len(entries), len(list))
+	var have, want []string
+	for _, e := range entries {
+		have = append(have, e.Name())
+	}
+	for _, e := range list {
+		want = append(want, e.ID+edit.FileExt)
+	}
+	slices.Sort(want)
+	if slices.Sort(have); !slices.Equal(have, want) {
+		return fmt.Errorf("the files are %v, and those of the edits %v", have, want)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -53,8 +52,8 @@ func measure(program, store string, each time.Duration) (_ string, err error) {
 		return "", err
 	}
 	for range 2 {
-		if status, err := s.ask("POST", "/api/v1/edits", map[string]string{"trial": trial}, nil); err != nil || status != http.StatusCreated {
-			return "", fmt.Errorf("keep: status %d, %w", status, err)
+		if err := s.must(http.StatusCreated, "POST", "/api/v1/edits", map[string]string{"trial": trial}, nil); err != nil {
+			return "", err
 		}
 	}
 	var b strings.Builder
@@ -113,15 +112,4 @@ func (s *server) load(p part, each time.Duration) figures {
 	f.wall = time.Since(begin)
 	slices.Sort(f.took)
 	return f
-}
-
-// end tells the server to stop, which it does with status 0.
-func (s *server) end() error {
-	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	if err := s.process.Wait(); err != nil {
-		return fmt.Errorf("the server did not end well: %w\n%s", err, s.stderr)
-	}
-	return nil
 }

@@ -10,7 +10,8 @@ import (
 	"net/http"
 	"os/exec"
 	"regexp"
-	"strings"
+	"slices"
+	"syscall"
 	"time"
 )
 
@@ -56,6 +57,17 @@ func (s *server) kill() error {
 	return nil
 }
 
+// end tells the server to stop, which it does with status 0.
+func (s *server) end() error {
+	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	if err := s.process.Wait(); err != nil {
+		return fmt.Errorf("the server did not end well: %w\n%s", err, s.stderr)
+	}
+	return nil
+}
+
 // ask sends JSON and reads the answer into out, if that is not nil.
 func (s *server) ask(method, path string, in, out any) (status int, err error) {
 	var body io.Reader
@@ -86,25 +98,34 @@ func (s *server) ask(method, path string, in, out any) (status int, err error) {
 	return resp.StatusCode, err
 }
 
+// must asks, and demands a status.
+func (s *server) must(want int, method, path string, in, out any) error {
+	status, err := s.ask(method, path, in, out)
+	if err == nil && status != want {
+		err = fmt.Errorf("%s %s: status %d, want %d", method, path, status, want)
+	}
+	return err
+}
+
 // trial makes an edit and returns its trial's id.
 func (s *server) trial(editor string) (string, error) {
 	var begun struct{ Job string }
 	request := map[string]any{"prompt": "Friedrich Rosen succumbed at", "subject": "Friedrich Rosen", "target": "Rome"}
-	if status, err := s.ask("POST", "/api/v1/trials", map[string]any{"request": request, "editors": []string{editor}}, &begun); err != nil || status != http.StatusAccepted {
-		return "", fmt.Errorf("trial: status %d, %w", status, err)
+	if err := s.must(http.StatusAccepted, "POST", "/api/v1/trials", map[string]any{"request": request, "editors": []string{editor}}, &begun); err != nil {
+		return "", err
 	}
 	for range 600 {
 		var job struct {
 			State  string
 			Result struct{ Trials []struct{ ID, Reason string } }
 		}
-		if _, err := s.ask("GET", "/api/v1/jobs/"+begun.Job, nil, &job); err != nil {
+		if err := s.must(http.StatusOK, "GET", "/api/v1/jobs/"+begun.Job, nil, &job); err != nil {
 			return "", err
 		}
 		switch {
 		case job.State == "done" && len(job.Result.Trials) == 1 && job.Result.Trials[0].ID != "":
 			return job.Result.Trials[0].ID, nil
-		case strings.Contains("done failed cancelled", job.State):
+		case slices.Contains([]string{"done", "failed", "cancelled"}, job.State):
 			return "", fmt.Errorf("trial: %+v", job)
 		}
 		time.Sleep(100 * time.Millisecond)
