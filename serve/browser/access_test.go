@@ -36,7 +36,7 @@ func accessible(p *tab) {
 			}
 			p.picture(fmt.Sprintf("%s-%d.png", theme, width))
 		}
-		p.axe(theme)
+		p.step("axe, "+theme, axe)
 	}
 	p.names()
 	p.walk()
@@ -62,11 +62,10 @@ func (p *tab) picture(name string) {
 }
 
 // axe has axe-core look at the page, where there is one.
-func (p *tab) axe(theme string) {
+func axe(p *tab) {
 	path := os.Getenv("PAGE_AXE")
 	if path == "" {
-		p.Log("PAGE_AXE is not set: axe-core has not looked at the page")
-		return
+		p.Skip("set PAGE_AXE to axe-core's axe.min.js to have it look at the page")
 	}
 	script, err := os.ReadFile(path)
 	if err != nil {
@@ -74,7 +73,7 @@ func (p *tab) axe(theme string) {
 	}
 	eval[bool](p, string(script)+"; true")
 	for _, text := range p.list(`axe.run().then((r) => r.violations.map((v) => v.impact + ": " + v.id + ", " + v.help + ": " + v.nodes.map((n) => n.html.slice(0, 120)).join(" | ")))`) {
-		p.Errorf("axe, %s: %s", theme, text)
+		p.Error(text)
 	}
 }
 

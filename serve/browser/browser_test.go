@@ -38,7 +38,7 @@ const patience = 3 * time.Minute
 func chromium(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("a browser takes long")
+		t.Skip("-short is set, and this needs minutes: run it without")
 	}
 	if path := os.Getenv("PAGE_CHROMIUM"); path != "" {
 		return path
@@ -133,6 +133,16 @@ func open(t *testing.T, address string) *tab {
 		}
 	})
 	return p
+}
+
+// step is a test of its own with the tab as it is.
+func (p *tab) step(name string, do func(*tab)) bool {
+	return p.Run(name, func(t *testing.T) {
+		whole := p.T
+		p.T = t
+		defer func() { p.T = whole }()
+		do(p)
+	})
 }
 
 // heed takes down what is wrong.

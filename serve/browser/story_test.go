@@ -35,12 +35,7 @@ func TestPage(t *testing.T) {
 		{"for everybody", accessible},
 		{"still", still},
 	} {
-		if !t.Run(step.name, func(t *testing.T) {
-			whole := p.T
-			p.T = t
-			defer func() { p.T = whole }()
-			step.do(p)
-		}) {
+		if !p.step(step.name, step.do) {
 			return // the next steps begin where this one ends
 		}
 	}
