@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"math"
@@ -169,15 +170,7 @@ func best(logits []float32, top int) []likely {
 	for _, v := range logits {
 		sum += math.Exp(float64(v) - most)
 	}
-	slices.SortStableFunc(order, func(a, b int32) int {
-		switch {
-		case logits[a] > logits[b]:
-			return -1
-		case logits[a] < logits[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(logits[b], logits[a]) })
 	out := make([]likely, min(top, len(order)))
 	for i := range out {
 		out[i] = likely{token{ID: order[i]}, finite(math.Exp(float64(logits[order[i]])-most) / sum)}

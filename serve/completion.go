@@ -117,7 +117,7 @@ func chatKind() kind {
 
 // complete answers a request for completions.
 func (s *Server) complete(w http.ResponseWriter, r *http.Request, q *sampling, k kind, list []asking) error {
-	c := completion{ID: k.prefix + newTrialID(), Object: k.whole, Created: time.Now().Unix(), Model: s.opts.Name}
+	c := completion{ID: k.prefix + secretID(), Object: k.whole, Created: time.Now().Unix(), Model: s.opts.Name}
 	work := func(ctx context.Context, j *job) (any, error) { return s.writeAll(ctx, j, list) }
 	if q.Stream {
 		c.Object = k.chunk

@@ -10,7 +10,6 @@ import (
 	"keyhole.example/keyhole/lm/chat"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
-	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -265,6 +264,3 @@ func firstWord(answer string) string {
 	}
 	return ""
 }
-
-// saysAlready reports whether an answer begins with the target.
-func saysAlready(answer, target string) bool { return text.Begins(answer, target) }

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -39,28 +40,19 @@ type opened struct {
 	made   catalog.Made
 }
 
-// offers are the editors of a bench: those of the catalogue, and the trained ones
-// in runs by name. Those that chosen names, or one of the folders that it names,
+// offers are the editors of a bench: the trained ones in runs by name, and those of
+// the catalogue. Those that chosen names, or one of the folders that it names,
 // are the default ones.
 func offers(b *workbench.Bench, runs map[string]string, chosen []string, threads int) ([]*offer, error) {
 	var out []*offer
+	for _, name := range slices.Sorted(maps.Keys(runs)) {
+		out = append(out, fromRun(b, name, runs[name], threads))
+	}
 	for _, e := range catalog.Entries() {
 		if e.Name != catalog.None {
 			out = append(out, fromCatalogue(b, e))
 		}
 	}
-	for name, dir := range runs {
-		out = append(out, fromRun(b, name, dir, threads))
-	}
-	slices.SortStableFunc(out, func(x, y *offer) int { // the learned ones first
-		switch {
-		case x.Learned == y.Learned:
-			return 0
-		case x.Learned:
-			return -1
-		}
-		return 1
-	})
 	for _, name := range chosen {
 		at := slices.IndexFunc(out, func(o *offer) bool { return o.Name == name })
 		if at < 0 {

@@ -19,6 +19,24 @@ func (s *Server) edits(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
+// on are the edits of a list that are on.
+func on(list []*kept) []*kept {
+	var out []*kept
+	for _, k := range list {
+		if k.On {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// edited is the list as it is now.
+func (s *Server) edited() []*kept {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.list
+}
+
 // maxEdits bounds the list.
 const maxEdits = 1000
 

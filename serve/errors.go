@@ -49,21 +49,22 @@ func statusOf(err error) (status int, field string) {
 	return http.StatusInternalServerError, ""
 }
 
-// errorBody is what the API answers with in place of what was asked for.
+// errorBody is an error as the API tells it, of a request or of a job.
 type errorBody struct {
-	Error struct {
-		Message string `json:"message"`
-		Field   string `json:"field"`
-	} `json:"error"`
+	Message string `json:"message"`
+	Field   string `json:"field"`
+}
+
+func errorOf(err error) *errorBody {
+	status, field := statusOf(err)
+	return &errorBody{messageOf(err, status), field}
 }
 
 // fail answers with an error.
 func fail(w http.ResponseWriter, err error) {
-	status, field := statusOf(err)
-	var body errorBody
-	body.Error.Message, body.Error.Field = messageOf(err, status), field
+	status, _ := statusOf(err)
 	later(w, status)
-	reply(w, status, body)
+	reply(w, status, map[string]any{"error": errorOf(err)})
 }
 
 // later tells clients of a full server when to come again.

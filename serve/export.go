@@ -69,7 +69,7 @@ func (s *Server) export(w http.ResponseWriter, r *http.Request) error {
 
 // write makes an export in a folder of its own.
 func (s *Server) write(ctx context.Context, j *job, format string, list []*kept) (_ *file, err error) {
-	id := newTrialID()
+	id := secretID()
 	dir := filepath.Join(s.opts.Store, exportFolder, id)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("export: %w", err)

@@ -3,7 +3,6 @@ package serve
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -119,11 +118,8 @@ func (g *guard) ours(host string) bool {
 	if port != g.port {
 		return false
 	}
-	name = strings.ToLower(name)
-	if slices.Contains(g.hosts, name) {
-		return true
-	}
-	if name == "localhost" {
+	named := func(host string) bool { return strings.EqualFold(host, name) }
+	if named("localhost") || slices.ContainsFunc(g.hosts, named) {
 		return true
 	}
 	ip, err := netip.ParseAddr(name)
@@ -214,12 +210,4 @@ type guest struct {
 func (g *guest) Close() error {
 	defer g.leave()
 	return g.Conn.Close()
-}
-
-// quiet logs what net/http complains of, a line each.
-type quiet struct{ to *log.Logger }
-
-func (q quiet) Write(p []byte) (int, error) {
-	q.to.Printf("%s", p)
-	return len(p), nil
 }

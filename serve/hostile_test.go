@@ -14,7 +14,7 @@ import (
 )
 
 func TestGuard(t *testing.T) {
-	s := begin(t, func(o *Options) { o.Hosts = []string{"lab.example"} }, nil)
+	s := begin(t, func(o *Options) { o.Hosts = []string{"Lab.example"} }, nil)
 	port := s.base[strings.LastIndex(s.base, ":")+1:]
 	for _, c := range []struct {
 		method, path string

@@ -59,23 +59,12 @@ func newJob(ctx context.Context, kind, client string, work func(context.Context,
 
 // jobState is what the API tells of a job.
 type jobState struct {
-	ID       string    `json:"id"`
-	Kind     string    `json:"kind"`
-	State    string    `json:"state"`
-	Progress progress  `json:"progress"`
-	Result   any       `json:"result,omitempty"`
-	Error    *jobError `json:"error,omitempty"`
-}
-
-// jobError is why a job has no result.
-type jobError struct {
-	Message string `json:"message"`
-	Field   string `json:"field"`
-}
-
-func errorOf(err error) *jobError {
-	status, field := statusOf(err)
-	return &jobError{messageOf(err, status), field}
+	ID       string     `json:"id"`
+	Kind     string     `json:"kind"`
+	State    string     `json:"state"`
+	Progress progress   `json:"progress"`
+	Result   any        `json:"result,omitempty"`
+	Error    *errorBody `json:"error,omitempty"`
 }
 
 // snapshot is the job as it is now.

@@ -3,10 +3,10 @@ package serve
 import (
 	"bytes"
 	"cmp"
-	"crypto/rand"
-	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 
@@ -106,9 +106,7 @@ func (q *sampling) writing(tokens int) writing {
 	if q.Seed != nil {
 		w.Sampler.Seed = uint64(*q.Seed)
 	} else {
-		var raw [8]byte
-		_, _ = rand.Read(raw[:]) // never fails
-		w.Sampler.Seed = binary.LittleEndian.Uint64(raw[:])
+		w.Sampler.Seed = rand.Uint64()
 	}
 	return w
 }
@@ -163,7 +161,7 @@ func (c *content) UnmarshalJSON(raw []byte) error {
 		Text string `json:"text"`
 	}
 	if err := json.Unmarshal(raw, &parts); err != nil {
-		return fmt.Errorf("the content of a message is neither a text nor a list of parts")
+		return errors.New("the content of a message is neither a text nor a list of parts")
 	}
 	var b strings.Builder
 	for _, p := range parts {

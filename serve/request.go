@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -61,7 +62,7 @@ func (f *fact) check() error {
 	if f.Subject != "" {
 		prompt, where, err := text.Fill(f.Prompt, f.Subject)
 		if err == nil {
-			_, _, err = text.Find(prompt, f.Subject, firstOr(where))
+			_, _, err = text.Find(prompt, f.Subject, cmp.Or(where, text.First))
 		}
 		if err != nil {
 			return wrong("request.subject", "%v", err)
@@ -82,19 +83,11 @@ func (f *fact) check() error {
 	return nil
 }
 
-// firstOr is the place that is marked, or the first one.
-func firstOr(where text.Occurrence) text.Occurrence {
-	if where == "" {
-		return text.First
-	}
-	return where
-}
-
 // request is the fact as editors take it. check has found it good.
 func (f *fact) request(id string) edit.Request {
 	r := edit.Request{ID: id, Prompt: f.Prompt, Subject: f.Subject, Target: f.Target, True: f.TargetTrue, Occurrence: text.First}
 	if prompt, where, err := text.Fill(f.Prompt, f.Subject); err == nil {
-		r.Prompt, r.Occurrence = prompt, firstOr(where)
+		r.Prompt, r.Occurrence = prompt, cmp.Or(where, text.First)
 	}
 	return r
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -47,12 +48,10 @@ func (s *Server) folder(what, file, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, have := range list {
-		if have == name {
-			return filepath.Join(s.opts.Runs, have), nil
-		}
+	if !slices.Contains(list, name) {
+		return "", missing(what, name)
 	}
-	return "", missing(what, name)
+	return filepath.Join(s.opts.Runs, name), nil
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log"
@@ -33,7 +34,7 @@ type Options struct {
 	Version string            // of the program
 
 	Token   string   // that requests have to show; "": none
-	Hosts   []string // names, beside addresses, by which the server may be asked
+	Hosts   []string // names, beside addresses, by which the server may be asked, in any case
 	Waiting int      // jobs that may wait; 0: 32
 	Conns   int      // connections at once; 0: 256
 	Log     *log.Logger
@@ -77,6 +78,13 @@ func NewToken() string {
 	var raw [32]byte
 	_, _ = rand.Read(raw[:]) // never fails
 	return base64.RawURLEncoding.EncodeToString(raw[:])
+}
+
+// secretID is a name that cannot be guessed: who has it was told of what it names.
+func secretID() string {
+	var raw [8]byte
+	_, _ = rand.Read(raw[:]) // never fails
+	return hex.EncodeToString(raw[:])
 }
 
 // New opens the store, puts the edits that are on into the model, and starts the
@@ -227,7 +235,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		ReadTimeout:       s.slow.body,
 		IdleTimeout:       s.slow.idle,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          log.New(quiet{s.opts.Log}, "", 0),
+		ErrorLog:          s.opts.Log,
 		BaseContext:       func(net.Listener) context.Context { return s.ctx },
 	}
 	ended := make(chan error, 1)

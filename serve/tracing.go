@@ -1,13 +1,13 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 
 	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/trace"
-	"keyhole.example/keyhole/workbench"
 )
 
 // traceBody is where a fact lies: the probability of the answer when the state of a
@@ -46,7 +46,7 @@ func (s *Server) trace(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return wrong("prompt", "%v", err)
 	}
-	query := trace.Query{Prompt: prompt, Subject: q.Subject, Answer: q.Target, Occurrence: firstOr(where)}
+	query := trace.Query{Prompt: prompt, Subject: q.Subject, Answer: q.Target, Occurrence: cmp.Or(where, text.First)}
 	if _, _, err := text.Find(prompt, q.Subject, query.Occurrence); err != nil {
 		return wrong("subject", "%v", err)
 	}
@@ -87,33 +87,4 @@ func (d *desk) trace(ctx context.Context, j *job, q trace.Query, cfg trace.Confi
 		*k.to = r.Scores
 	}
 	return out, nil
-}
-
-// evaluate measures an editor on data, as keyhole eval does.
-func (s *Server) evaluate(w http.ResponseWriter, r *http.Request) error {
-	q := struct {
-		Data   string `json:"data"`
-		Limit  int    `json:"limit"`
-		Editor string `json:"editor"`
-	}{Limit: 20}
-	if err := read(w, r, &q, false); err != nil {
-		return err
-	}
-	const most = 1000
-	if q.Limit < 1 || q.Limit > most {
-		return wrong("limit", "limit has to be from 1 to %d", most)
-	}
-	path, ok := s.opts.Data[q.Data]
-	if q.Data == workbench.Embedded {
-		path, ok = workbench.Embedded, true
-	}
-	if !ok {
-		return wrong("data", "there are no data %q here; GET /api/v1/status lists them", q.Data)
-	}
-	if _, err := s.desk.offered(q.Editor); err != nil {
-		return err
-	}
-	return s.launch(w, r, "eval", func(ctx context.Context, j *job) (any, error) {
-		return s.desk.evaluate(ctx, j, path, q.Limit, q.Editor, s.pause)
-	})
 }

@@ -44,11 +44,16 @@ func TestTrainedEditor(t *testing.T) {
 	if err != nil || name != "first" {
 		t.Fatal(name, err)
 	}
-	s := begin(t, func(o *Options) { o.Runs, o.Trained, o.Threads = runs, map[string]string{name: dir}, 1 }, nil)
+	s := begin(t, func(o *Options) {
+		o.Runs, o.Trained, o.Threads = runs, map[string]string{"third": dir, name: dir, "second": dir}, 1
+	}, nil)
 	var status statusBody
 	s.call("GET", "/api/v1/status", "", 200, &status)
 	if first := status.Editors[0]; first.Name != "first" || !first.Learned || !first.Default {
 		t.Errorf("the first editor is %+v", first)
+	}
+	if b, c := status.Editors[1], status.Editors[2]; b.Name != "second" || c.Name != "third" || b.Default || c.Default {
+		t.Errorf("behind it stand %+v and %+v", b, c)
 	}
 	base := s.says(true)
 	x := s.try("first")[0]

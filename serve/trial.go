@@ -2,10 +2,7 @@ package serve
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -131,7 +128,7 @@ func (s *Server) tryAll(ctx context.Context, j *job, f fact, editors []string, l
 		if err != nil {
 			t.Reason = err.Error()
 		} else {
-			t.ID, t.made = newTrialID(), time.Now()
+			t.ID, t.made = secretID(), time.Now()
 			s.trials.add(t)
 		}
 		out = append(out, t)
@@ -142,13 +139,6 @@ func (s *Server) tryAll(ctx context.Context, j *job, f fact, editors []string, l
 
 // layered is the editor whose layer a trial may choose.
 const layered = "rome"
-
-// newTrialID cannot be guessed: who has it saw the trial.
-func newTrialID() string {
-	var raw [8]byte
-	_, _ = rand.Read(raw[:]) // never fails
-	return hex.EncodeToString(raw[:])
-}
 
 // measuring is a judge that has seen the model before an edit.
 type measuring struct {
@@ -198,7 +188,7 @@ func (d *desk) answerOf(ctx context.Context, n neighbor, e *edit.Edited) (string
 		return "", err
 	}
 	switch word := firstWord(w.Text); {
-	case n.Target != "" && saysAlready(w.Text, n.Target):
+	case n.Target != "" && text.Begins(w.Text, n.Target):
 		return n.Target, nil
 	case word != "":
 		return word, nil
@@ -270,30 +260,4 @@ func (d *desk) try(ctx context.Context, t *trial, list []*kept, m *measuring, as
 		t.edited.Add("drift_kl", t.Drift.KL)
 	}
 	return nil
-}
-
-// finite is v, or 0 where it is no number: JSON has no other.
-func finite(v float64) float64 {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return 0
-	}
-	return v
-}
-
-// on are the edits of a list that are on.
-func on(list []*kept) []*kept {
-	var out []*kept
-	for _, k := range list {
-		if k.On {
-			out = append(out, k)
-		}
-	}
-	return out
-}
-
-// edited is the list as it is now.
-func (s *Server) edited() []*kept {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.list
 }

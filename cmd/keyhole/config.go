@@ -1,8 +1,6 @@
 package main
 
 import (
-	"keyhole.example/keyhole/internal/regular"
-
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +13,7 @@ import (
 	"keyhole.example/keyhole/compare"
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/internal/mpi"
+	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/pretrain"
 	"keyhole.example/keyhole/train"
 )

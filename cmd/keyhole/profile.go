@@ -1,13 +1,13 @@
 package main
 
 import (
-	"keyhole.example/keyhole/internal/regular"
-
 	"fmt"
 	"os"
 	"runtime/pprof"
 
 	"github.com/spf13/cobra"
+
+	"keyhole.example/keyhole/internal/regular"
 )
 
 // profiled makes the commands below c write a CPU profile where --cpu-profile

@@ -77,7 +77,7 @@ func (f *serveFlags) run(c *cobra.Command, args []string) (err error) {
 	ip, err := netip.ParseAddr(host)
 	local := host == "localhost" || err == nil && ip.IsLoopback()
 	o := serve.Options{
-		Store: f.store, Runs: f.runs, Threads: *f.threads, Version: version(), Hosts: lowered(f.hosts), Waiting: f.waiting,
+		Store: f.store, Runs: f.runs, Threads: *f.threads, Version: version(), Hosts: f.hosts, Waiting: f.waiting,
 		Trained: map[string]string{}, Log: log.New(c.ErrOrStderr(), "", log.LstdFlags),
 	}
 	if f.token || !local {
@@ -176,12 +176,4 @@ func (f *serveFlags) offer(model string, o *serve.Options) error {
 		}
 	}
 	return nil
-}
-
-func lowered(list []string) []string {
-	var out []string
-	for _, s := range list {
-		out = append(out, strings.ToLower(s))
-	}
-	return out
 }
