@@ -9,11 +9,10 @@ if (!/(^|; )keyhole-client=/.test(document.cookie)) {
 }
 
 /** What the server refused, with the field of the request that it is about. */
-export class Refusal extends Error {
-  constructor(message, field, status) {
+class Refusal extends Error {
+  constructor(message, field) {
     super(message);
     this.field = field;
-    this.status = status;
   }
 }
 
@@ -33,7 +32,7 @@ async function send(method, path, body, signal) {
     if (err.name === "AbortError") {
       throw new Cancelled();
     }
-    throw new Refusal("The server does not answer. Is keyhole serve still running?", "", 0);
+    throw new Refusal("The server does not answer. Is keyhole serve still running?", "");
   }
   if (answer.status === 204) {
     return null;
@@ -44,7 +43,7 @@ async function send(method, path, body, signal) {
   }
   if (!answer.ok) {
     const error = value?.error ?? {};
-    throw new Refusal(error.message ?? `The server answered ${answer.status}.`, error.field ?? "", answer.status);
+    throw new Refusal(error.message ?? `The server answered ${answer.status}.`, error.field ?? "");
   }
   return value;
 }
@@ -102,11 +101,11 @@ function follow(id, hooks) {
     on("progress", (p) => hooks.progress?.(p));
     on("token", (t) => hooks.token?.(t.text));
     on("result", end(resolve));
-    on("failed", end((e) => reject(new Refusal(e.message, e.field ?? "", 0))));
+    on("failed", end((e) => reject(new Refusal(e.message, e.field ?? ""))));
     on("cancelled", end(() => reject(new Cancelled())));
     source.addEventListener("error", () => {
       if (source.readyState === EventSource.CLOSED) { // else it connects again
-        reject(new Refusal("The server no longer knows this job.", "", 0));
+        reject(new Refusal("The server no longer knows this job.", ""));
       }
     });
   });

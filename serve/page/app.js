@@ -28,7 +28,7 @@ function showModel() {
 }
 
 async function begin() {
-  store.setStatus(await get("status"));
+  store.status = await get("status");
   const { edits } = await get("edits");
   store.setEdits(edits);
   showModel();

@@ -1,19 +1,14 @@
 // What the rooms of the page share. A room that changes something says so by an
-// event of its name: "status", "edits", "kept" (one more), "fact", "layer".
+// event of its name: "edits", "kept" (one more), "fact", "layer".
 
 class Store extends EventTarget {
-  status = null; // what GET status tells
+  status = null; // what GET status told when the page was opened
   edits = []; // in the order in which they are applied
   fact = { prompt: "", subject: "", target: "" };
   layer = null; // the block that ROME shall edit; null: its own
 
   #say(name) {
     this.dispatchEvent(new Event(name));
-  }
-
-  setStatus(status) {
-    this.status = status;
-    this.#say("status");
   }
 
   setEdits(edits) {
