@@ -9,7 +9,6 @@ import (
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/golden"
-	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/lmtest"
 	"keyhole.example/keyhole/text"
@@ -44,10 +43,7 @@ func itoa(n int) string {
 }
 
 func benchStep(b *testing.B, m *lm.Model, set *data.Set, rank, threads int, warm bool) {
-	e, err := kernel.New(kernel.Options{Threads: threads})
-	if err != nil {
-		b.Fatal(err)
-	}
+	e := lmtest.Engine(b, threads)
 	sites := m.DefaultSites(3)
 	var ns []hypernet.Site
 	for _, s := range sites {

@@ -3,90 +3,32 @@ package meta
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"keyhole.example/keyhole/hypernet"
-	"keyhole.example/keyhole/internal/golden"
-	"keyhole.example/keyhole/internal/kernel"
-	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/train/optim"
 )
 
-// efkCases are the golden files of KE whose names match.
+// efkCases are the golden files of KE that match.
 func efkCases(t *testing.T, match func(g *recorded) bool, test func(t *testing.T, g *recorded)) {
 	t.Helper()
-	paths, err := filepath.Glob(golden.Path(t, "golden", "efk", "*.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, p := range paths {
-		g := openGolden(t, p)
-		if g.meta["inner_params"] == "" || !match(g) {
-			continue
-		}
-		n++
-		t.Run(strings.TrimSuffix(filepath.Base(p), ".safetensors"), func(t *testing.T) {
-			g.t = t
-			test(t, g)
-		})
-	}
-	if n == 0 {
-		t.Fatal("no golden case found")
-	}
+	eachGolden(t, "efk", func(_ string, g *recorded) bool { return g.meta["inner_params"] != "" && match(g) }, test)
 }
 
 func (g *recorded) setupEFK() bench {
 	g.t.Helper()
-	m, err := lm.Load(golden.Path(g.t, "golden", "mend", g.meta["model"]))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	var names []string
-	g.json("inner_params", &names)
-	sites, err := m.FindSites(names)
-	if err != nil {
-		g.t.Fatal(err)
-	}
 	cfg := hypernet.Default()
 	cfg.Kind, cfg.ConditionDim, cfg.ConditionHidden, cfg.MaxScale = "efk", int(g.number("condition_dim")), int(g.number("hidden_dim")), g.number("max_scale")
-	table, err := m.TokenTable().Values()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	words := &hypernet.Words{Table: table, Rows: m.TokenTable().Rows, Cols: m.TokenTable().Cols}
-	var ns []hypernet.Site
-	for _, s := range sites {
-		ns = append(ns, hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out})
-		words.InOut = append(words.InOut, s.Linear.InOut)
-	}
-	net, err := hypernet.NewReading(cfg, ns, words, rand.New(rand.NewPCG(1, 1)))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	e, err := kernel.New(kernel.Options{})
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	g.t.Cleanup(e.Close)
-	o, err := New(Config{CEdit: g.number("cedit"), CLoc: g.number("cloc"), DeltaScale: "batch_mean"}, m, sites, net, e, 0)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	o.Mode.Strict = true
-	b := bench{o, make([]float32, len(net.Flat))}
-	for _, p := range net.Params() {
-		if !g.Has("phi." + p.Name) {
-			if p.Name != "condition.embedding.weight" {
-				g.t.Fatalf("golden file lacks %s", p.Name)
-			}
-			continue
+	var names []string
+	g.json("inner_params", &names)
+	b := g.bench(cfg, Config{CEdit: g.number("cedit"), CLoc: g.number("cloc"), DeltaScale: "batch_mean"}, names)
+	b.Mode.Strict = true
+	for p, v := range b.params(b.Net.Flat) {
+		if g.Has("phi." + p.Name) {
+			copy(v, g.Floats("phi."+p.Name))
+		} else if p.Name != "condition.embedding.weight" {
+			g.t.Fatalf("golden file lacks %s", p.Name)
 		}
-		v, _ := p.Values()
-		copy(v, g.Floats("phi."+p.Name))
 	}
 	return b
 }
@@ -111,25 +53,15 @@ func (g *recorded) efkTask(prefix string) Task {
 func (b bench) changes(rows [][]Rows) [][]float32 {
 	out := make([][]float32, len(rows))
 	for i := range rows {
-		l, r := b.sites[i].Linear, rows[i][0]
-		w := make([]float32, l.In*l.Out)
-		b.e.Scale(r.D.Data, r.Scale)
-		if l.InOut {
-			b.e.Gemm(kernel.Mat(w, l.In, l.Out), kernel.Product{A: r.U, TransA: true, B: r.D})
-		} else {
-			b.e.Gemm(kernel.Mat(w, l.Out, l.In), kernel.Product{A: r.D, TransA: true, B: r.U})
-		}
-		out[i] = w
+		out[i] = b.update(rows[i][0].Delta, b.sites[i].Linear.InOut)
 	}
 	return out
 }
 
 func (b bench) compareEFK(g *recorded, prefix string, got []float32, tol float64, off func(got, want []float32) float64) int {
 	g.t.Helper()
-	at, seen := 0, 0
-	for _, p := range b.Net.Params() {
-		mine := got[at : at+p.Len()]
-		at += p.Len()
+	seen := 0
+	for p, mine := range b.params(got) {
 		if !g.Has(prefix + p.Name) {
 			continue
 		}
@@ -170,33 +102,12 @@ func TestGoldenEFKSteps(t *testing.T) {
 func TestGoldenEFKTraining(t *testing.T) {
 	efkCases(t, func(g *recorded) bool { return g.meta["batches"] != "" }, func(t *testing.T, g *recorded) {
 		b := g.setupEFK()
-		accumulate := int(g.number("accumulate_bs"))
-		outer := optim.Outer{LR: g.number("lr"), RateLR: g.number("lr"), Divisor: accumulate, Clip: g.number("grad_clip")}
-		state := optim.NewState(len(b.Net.Flat))
-		var edit, norms []float32
-		window := accumulate + 1 // the reference's first
-		for at := 0; at < int(g.number("batches")); {
-			var tasks []Task
-			for ; len(tasks) < window && at < int(g.number("batches")); at++ {
-				tasks = append(tasks, g.efkTask(fmt.Sprintf("in%d.", at)))
-			}
-			out, err := b.Step(tasks, b.grads, false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, o := range out {
-				edit = append(edit, float32(o.Edit))
-			}
-			if len(tasks) < window {
-				break
-			}
-			window = accumulate
-			norm := outer.Norm(b.e, b.grads)
-			norms = append(norms, float32(norm))
-			outer.Step(b.e, b.Net.Flat, b.grads, norm, &state)
-			b.compareEFK(g, fmt.Sprintf("params_after_step%d.", state.Steps), b.Net.Flat, 1e-3, settled)
-		}
-		g.near("curve.loss_edit", edit, g.Floats("curve.loss_edit"), 1e-3)
+		outer := optim.Outer{LR: g.number("lr"), RateLR: g.number("lr"), Divisor: int(g.number("accumulate_bs")), Clip: g.number("grad_clip")}
+		window := outer.Divisor + 1 // the reference's first
+		out, norms := b.train(g, outer, window, func(batch int) Task { return g.efkTask(fmt.Sprintf("in%d.", batch)) }, func(step int) {
+			b.compareEFK(g, fmt.Sprintf("params_after_step%d.", step), b.Net.Flat, 1e-3, settled)
+		})
+		g.near("curve.loss_edit", curve(out, func(o Outcome) float64 { return o.Edit }), g.Floats("curve.loss_edit"), 1e-3)
 		g.near("grad_norm", norms, g.Floats("grad_norm"), 1e-3)
 	})
 }
@@ -212,16 +123,7 @@ func TestGoldenEFKSequence(t *testing.T) {
 			for i, dw := range b.changes(rows) {
 				name := fmt.Sprintf("turn%d.w.%s.dW", turn, b.sites[i].Name)
 				g.near(name, dw, g.Floats(name), 5e-4)
-				p, _ := b.model.Param(b.sites[i].Name)
-				v, err := p.Values()
-				if err != nil {
-					t.Fatal(err)
-				}
-				next := append([]float32(nil), v...)
-				b.e.AddTo(next, dw)
-				if _, err := p.Replace(next); err != nil {
-					t.Fatal(err)
-				}
+				b.install(t, i, dw)
 			}
 			nll := g.Floats(fmt.Sprintf("turn%d.nll", turn))
 			for k := range nll { // of the edits so far, in the model as it is now

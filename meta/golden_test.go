@@ -1,105 +1,17 @@
 package meta
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
-	"math/rand/v2"
-	"path/filepath"
-	"sort"
 	"strings"
 	"testing"
 
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/golden"
-	"keyhole.example/keyhole/internal/kernel"
-	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/lmtest"
 	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/train/optim"
 )
-
-// recorded is one file of golden/mend.
-type recorded struct {
-	lmtest.Tensors
-	t    *testing.T
-	meta map[string]string
-}
-
-func openGolden(t *testing.T, path string) *recorded {
-	t.Helper()
-	g := lmtest.Open(t, path, "")
-	return &recorded{g, t, g.File().Metadata()}
-}
-
-// cases lists the golden files that match, without .safetensors.
-func cases(t *testing.T, match func(name string) bool) []string {
-	paths, err := filepath.Glob(golden.Path(t, "golden", "mend", "*.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for _, p := range paths {
-		if name := strings.TrimSuffix(filepath.Base(p), ".safetensors"); match(name) {
-			out = append(out, name)
-		}
-	}
-	if len(out) == 0 {
-		t.Fatal("no golden case found")
-	}
-	sort.Strings(out)
-	return out
-}
-
-func (g *recorded) ints(name string) (v []int64, shape []int) {
-	g.t.Helper()
-	x, ok := g.File().Tensor(name)
-	if !ok {
-		g.t.Fatalf("golden file lacks %s", name)
-	}
-	v, err := x.Int64()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return v, x.Shape
-}
-
-func (g *recorded) json(key string, into any) {
-	g.t.Helper()
-	if err := json.Unmarshal([]byte(g.meta[key]), into); err != nil {
-		g.t.Fatalf("metadata %s: %v", key, err)
-	}
-}
-
-func (g *recorded) number(key string) (v float64) { g.json(key, &v); return v }
-
-// worst is the largest difference over the golden array's largest magnitude.
-func worst(got, want []float32) float64 {
-	if len(got) != len(want) {
-		return math.Inf(1)
-	}
-	m, d := 0.0, 0.0
-	for i := range want {
-		m = math.Max(m, math.Abs(float64(want[i])))
-		if e := math.Abs(float64(got[i]) - float64(want[i])); e > d || math.IsNaN(e) {
-			d = e
-		}
-	}
-	return d / math.Max(m, 1e-12)
-}
-
-func (g *recorded) near(name string, got, want []float32, tol float64) {
-	g.t.Helper()
-	if w := worst(got, want); !(w <= tol) {
-		g.t.Errorf("%s: off by %.2e of the largest magnitude, allowed %.0e (%d values, wanted %d)", name, w, tol, len(got), len(want))
-	}
-}
-
-// bench is the objective of a golden case.
-type bench struct {
-	*Objective
-	grads []float32
-}
 
 // mendSwitches are the reference's names of the switches.
 type mendSwitches struct {
@@ -117,40 +29,16 @@ type mendSwitches struct {
 // setup builds the objective of a case under `compat: reference`.
 func (g *recorded) setup(phi *recorded) bench {
 	g.t.Helper()
-	m, err := lm.Load(golden.Path(g.t, "golden", "mend", g.meta["model"]))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	var names []string
-	g.json("inner_params", &names)
-	sites, err := m.FindSites(names)
-	if err != nil {
-		g.t.Fatal(err)
-	}
 	var sw mendSwitches
 	g.json("mend", &sw)
 	cfg := hypernet.Config{Kind: "mend", Combine: sw.Combine, OneSided: sw.OneSided, XOnly: sw.XOnly, DOnly: sw.DeltaOnly,
 		Norm: sw.Norm, Shared: sw.Shared, Hidden: sw.Hidden, Rank: sw.Rank, Init: sw.Init, EditLR: g.number("edit_lr")}
-	var ns []hypernet.Site
-	for _, s := range sites {
-		ns = append(ns, hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out})
-	}
-	net, err := hypernet.New(cfg, ns, rand.New(rand.NewPCG(1, 1)))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	e, err := kernel.New(kernel.Options{})
-	if err != nil {
-		g.t.Fatal(err)
-	}
 	oc := Config{CEdit: g.number("cedit"), CLoc: g.number("cloc"), DeltaScale: "batch_mean", Descent: g.meta["variant"] == "descent"}
-	o, err := New(oc, m, sites, net, e, 0)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	o.Mode.Strict = true
-	net.SetExact(true)
-	b := bench{o, make([]float32, len(net.Flat))}
+	var names []string
+	g.json("inner_params", &names)
+	b := g.bench(cfg, oc, names)
+	b.Mode.Strict = true
+	b.Net.SetExact(true)
 	b.load(phi)
 	return b
 }
@@ -186,39 +74,12 @@ func (b bench) load(phi *recorded) {
 }
 
 // phiFor finds the file with the parameters of a case.
-func (g *recorded) phiFor(name string) *recorded {
+func (g *recorded) phiFor() *recorded {
 	if tensors := g.File().Names(); strings.Contains(strings.Join(tensors, " "), "phi.") {
 		return g
 	}
 	model, kind := g.meta["model"], g.meta["phi"]
 	return openGolden(g.t, golden.Path(g.t, "golden", "mend", model+"_"+kind+"_phi.safetensors"))
-}
-
-// texts reads a part of a case: right-padded ids, mask and labels.
-func (g *recorded) texts(prefix string, all bool) []text.Text {
-	ids, shape := g.ints(prefix + "input_ids")
-	mask, _ := g.ints(prefix + "attention_mask")
-	labels, _ := g.ints(prefix + "labels")
-	var out []text.Text
-	for r := range shape[0] {
-		var t text.Text
-		for c := range shape[1] {
-			if mask[r*shape[1]+c] == 0 {
-				continue
-			}
-			t.IDs = append(t.IDs, int32(ids[r*shape[1]+c]))
-			l := int32(-1)
-			if c+1 < shape[1] && labels[r*shape[1]+c+1] >= 0 {
-				l = int32(labels[r*shape[1]+c+1])
-			}
-			if all {
-				l = 0
-			}
-			t.Labels = append(t.Labels, l)
-		}
-		out = append(out, t)
-	}
-	return out
 }
 
 func (g *recorded) task(prefix string) Task {
@@ -272,14 +133,6 @@ func (b bench) checkNorm(g *recorded, prefix string, tol float64) {
 	}
 }
 
-func narrow(x []float64) []float32 {
-	y := make([]float32, len(x))
-	for i, v := range x {
-		y[i] = float32(v)
-	}
-	return y
-}
-
 // checkFactors compares kept rows, u, δ, ũ, δ̃ and ΔW of the last run.
 func (b bench) checkFactors(g *recorded, prefix string, tol float64) {
 	m := b.g.training
@@ -304,14 +157,8 @@ func (b bench) checkFactors(g *recorded, prefix string, tol float64) {
 			}
 			if g.Has(w + "dW") {
 				rate, _ := b.Net.Rates[i].Values()
-				dw := make([]float32, grp.In*grp.Out)
-				b.e.Scale(new.D.Data, b.Sign()*rate[0])
-				if site.Linear.InOut {
-					b.e.Gemm(kernel.Mat(dw, grp.In, grp.Out), kernel.Product{A: new.U, TransA: true, B: new.D})
-				} else {
-					b.e.Gemm(kernel.Mat(dw, grp.Out, grp.In), kernel.Product{A: new.D, TransA: true, B: new.U})
-				}
-				g.near(w+"dW", dw, g.Floats(w+"dW"), tol)
+				new.Scale = b.Sign() * rate[0]
+				g.near(w+"dW", b.update(new, site.Linear.InOut), g.Floats(w+"dW"), tol)
 			}
 		}
 	}
@@ -336,12 +183,9 @@ func (b bench) compareGrads(g *recorded, prefix string, tol float64) (faults []s
 			faults = append(faults, fmt.Sprintf("%s: off by %.2e of the largest magnitude, allowed %.0e", name, w, tol))
 		}
 	}
-	at := 0
 	var rates []float32
-	for i, p := range b.Net.Params() {
-		got := b.grads[at : at+p.Len()]
-		at += p.Len()
-		if i >= len(b.Net.Params())-b.Net.NumRates() {
+	for p, got := range b.params(b.grads) {
+		if strings.HasPrefix(p.Name, "edit_lrs") {
 			rates = append(rates, got...)
 			continue
 		}
@@ -366,10 +210,7 @@ func (b bench) checkLosses(g *recorded, prefix string, r Outcome, tol float64) {
 	g.near(prefix+"out.loss_total", []float32{float32(r.Total)}, g.Floats(prefix+"out.loss_total"), tol)
 	g.near(prefix+"out.edit_acc", []float32{float32(r.Right)}, g.Floats(prefix+"out.edit_acc"), tol)
 	g.near(prefix+"out.edit_prob", []float32{float32(r.Prob)}, g.Floats(prefix+"out.edit_prob"), tol)
-	want := float64(g.Floats(prefix + "out.loss_loc")[0])
-	if d := math.Abs(r.Loc - want); d > 1e-6+tol*want {
-		g.t.Errorf("%sout.loss_loc: %g, wanted %g", prefix, r.Loc, want)
-	}
+	g.nearKL(prefix+"out.loss_loc", r.Loc, float64(g.Floats(prefix + "out.loss_loc")[0]), tol)
 }
 
 // overlay returns phi completed by the V of full.
@@ -391,31 +232,25 @@ func (full *recorded) overlay(phi *recorded, b bench) *recorded {
 }
 
 func TestGoldenSingleSteps(t *testing.T) {
-	for _, name := range cases(t, func(n string) bool {
-		return !strings.Contains(n, "train") && (strings.Contains(n, "_init_") || strings.Contains(n, "_pert_"))
-	}) {
-		if strings.HasSuffix(name, "_phi") {
-			continue
+	eachGolden(t, "mend", func(n string, _ *recorded) bool {
+		return !strings.Contains(n, "train") && !strings.HasSuffix(n, "_phi") && (strings.Contains(n, "_init_") || strings.Contains(n, "_pert_"))
+	}, func(t *testing.T, g *recorded) {
+		b := g.setupStep()
+		b.setNorm(g, "norm_before.")
+		var training bool
+		g.json("training", &training)
+		if seen := b.runCase(g, "", training); training && seen == 0 {
+			t.Error("no gradient was compared")
 		}
-		t.Run(name, func(t *testing.T) {
-			g := openGolden(t, golden.Path(t, "golden", "mend", name+".safetensors"))
-			b := g.setupStep(name)
-			b.setNorm(g, "norm_before.")
-			var training bool
-			g.json("training", &training)
-			if seen := b.runCase(g, "", training); training && seen == 0 {
-				t.Error("no gradient was compared")
-			}
-		})
-	}
+	})
 }
 
 // setupStep is setup for cases whose parameters lie in files of their own.
-func (g *recorded) setupStep(name string) bench {
+func (g *recorded) setupStep() bench {
 	full := openGolden(g.t, golden.Path(g.t, "golden", "mend", g.meta["model"]+"_pert_phi.safetensors"))
 	b := g.setup(full)
 	if g.meta["phi"] == "init" {
-		full.overlay(g.phiFor(name), b)
+		full.overlay(g.phiFor(), b)
 	}
 	return b
 }
@@ -494,56 +329,39 @@ func (b bench) onEdge(g *recorded, prefix string, tasks []Task, before []hyperne
 
 // stepKeeping and scoreKeeping run with the factors among the outputs.
 func (b bench) stepKeeping(tasks []Task) ([]Outcome, error) {
-	if err := b.prepare(tasks, true); err != nil {
-		return nil, err
-	}
-	g := b.g
-	out := append(append(append(g.gathered[:0:0], g.gathered...), g.factors...), g.innerS.Rows, g.outerS.Rows, g.locS.Rows)
-	m, err := g.b.CompileIn(&b.memory, append(out, g.grads...)...)
+	m, err := b.keepAll(tasks, true)
 	if err != nil {
 		return nil, err
 	}
-	g.training = m
+	b.g.training = m
 	return b.Step(tasks, b.grads, false)
 }
 
 func (b bench) scoreKeeping(tasks []Task) ([]Outcome, error) {
-	if err := b.prepare(tasks, true); err != nil {
-		return nil, err
-	}
-	g := b.g
-	out := append(append(append(g.gathered[:0:0], g.gathered...), g.factors...), g.innerS.Rows, g.outerS.Rows, g.locS.Rows)
-	m, err := g.b.CompileIn(&b.memory, out...)
+	m, err := b.keepAll(tasks, false)
 	if err != nil {
 		return nil, err
 	}
-	g.scoring = m
+	b.g.scoring = m
 	return b.Score(tasks)
 }
 
 func TestGoldenVariants(t *testing.T) {
-	for _, name := range cases(t, func(n string) bool { return strings.Contains(n, "_variant_") }) {
-		t.Run(name, func(t *testing.T) {
-			g := openGolden(t, golden.Path(t, "golden", "mend", name+".safetensors"))
-			b := g.setup(g)
-			seen := 0
-			for _, step := range []string{"step1.", "step2."} {
-				seen += b.runCase(g, step, true)
-			}
-			if seen == 0 {
-				t.Error("no gradient was compared")
-			}
-		})
-	}
+	eachGolden(t, "mend", func(n string, _ *recorded) bool { return strings.Contains(n, "_variant_") }, func(t *testing.T, g *recorded) {
+		b := g.setup(g)
+		seen := 0
+		for _, step := range []string{"step1.", "step2."} {
+			seen += b.runCase(g, step, true)
+		}
+		if seen == 0 {
+			t.Error("no gradient was compared")
+		}
+	})
 }
 
 func TestGoldenMetrics(t *testing.T) {
-	for _, name := range cases(t, func(n string) bool { return n == "metrics" || strings.HasPrefix(n, "metrics") }) {
-		g := openGolden(t, golden.Path(t, "golden", "mend", name+".safetensors"))
-		e, err := kernel.New(kernel.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+	eachGolden(t, "mend", func(n string, _ *recorded) bool { return strings.HasPrefix(n, "metrics") }, func(t *testing.T, g *recorded) {
+		e := lmtest.Engine(t, 0)
 		x, _ := g.File().Tensor("kl.pre")
 		rows, vocab := x.Shape[0]*x.Shape[1], x.Shape[2]
 		kl, p, q := make([]float32, rows), make([]float32, rows), make([]float32, rows)
@@ -577,7 +395,7 @@ func TestGoldenMetrics(t *testing.T) {
 		}
 		g.near("all.nll", []float32{float32(sum / n)}, g.Floats("all.nll"), 1e-4)
 		g.near("all.n_tokens", []float32{float32(n)}, g.Floats("all.n_tokens"), 0)
-	}
+	})
 }
 
 // edits reads the rows of the synthetic edits.
@@ -620,45 +438,27 @@ func trainingTask(get func(string, int) []int32, i, n int) Task {
 	return t
 }
 
-// settled is worst without the 0.1 % of values that differ most: Adam turns a
-// gradient of about zero into a step of plus or minus the rate.
-func settled(got, want []float32) float64 {
-	d, m := make([]float64, len(want)), 0.0
-	for i := range want {
-		m = math.Max(m, math.Abs(float64(want[i])))
-		d[i] = math.Abs(float64(got[i]) - float64(want[i]))
-	}
-	sort.Float64s(d)
-	return d[int(0.999*float64(len(d)-1))] / math.Max(m, 1e-12)
-}
-
 func TestGoldenTraining(t *testing.T) {
 	get := edits(t)
-	for _, name := range cases(t, func(n string) bool { return strings.Contains(n, "_train") }) {
-		t.Run(name, func(t *testing.T) {
-			g := openGolden(t, golden.Path(t, "golden", "mend", name+".safetensors"))
-			var b bench
-			if phi := g.phiFor(name); phi == g {
-				b = g.setup(g)
-			} else {
-				b = g.setupStep(name)
-			}
-			g.train(b, get)
-		})
-	}
+	eachGolden(t, "mend", func(n string, _ *recorded) bool { return strings.Contains(n, "_train") }, func(_ *testing.T, g *recorded) {
+		if g.phiFor() == g {
+			g.train(g.setup(g), get)
+		} else {
+			g.train(g.setupStep(), get)
+		}
+	})
 }
 
 // train repeats a golden run and compares curves, norms and parameters.
 func (g *recorded) train(b bench, get func(string, int) []int32) {
 	const tol = 1e-4
-	n, batches, accumulate := int(g.number("n_edits")), int(g.number("batches")), int(g.number("accumulate_bs"))
-	outer := optim.Outer{LR: g.number("lr"), RateLR: g.number("lr"), Rates: b.Net.NumRates(), Divisor: accumulate, Clip: g.number("grad_clip")}
+	n, window := int(g.number("n_edits")), int(g.number("accumulate_bs"))
+	outer := optim.Outer{LR: g.number("lr"), RateLR: g.number("lr"), Rates: b.Net.NumRates(), Divisor: window, Clip: g.number("grad_clip")}
 	var fixed bool
 	g.json("patched_lr_order", &fixed)
 	if fixed {
 		outer.RateLR = g.number("lr_lr")
 	}
-	window := accumulate
 	if g.number("first_global_iter") == 0 {
 		window++ // the reference's first window
 	}
@@ -666,51 +466,22 @@ func (g *recorded) train(b bench, get func(string, int) []int32) {
 	if outer.LR > 1e-4 {
 		slack = 5e-4
 	}
-	state := optim.NewState(len(b.Net.Flat))
-	var edit, loc, total, norms []float32
-	for at := 0; at < batches; {
-		var tasks []Task
-		for ; len(tasks) < window && at < batches; at++ {
-			tasks = append(tasks, trainingTask(get, at, n))
-		}
-		out, err := b.Step(tasks, b.grads, false)
-		if err != nil {
-			g.t.Fatal(err)
-		}
-		for _, o := range out {
-			edit, loc, total = append(edit, float32(o.Edit)), append(loc, float32(o.Loc)), append(total, float32(o.Total))
-		}
-		if len(tasks) < window {
-			break
-		}
-		window = accumulate
-		norm := outer.Norm(b.e, b.grads)
-		norms = append(norms, float32(norm))
-		outer.Step(b.e, b.Net.Flat, b.grads, norm, &state)
-		b.checkParams(g, fmt.Sprintf("params_after_step%d", state.Steps), slack)
-		b.checkNorm(g, fmt.Sprintf("norm_after_step%d.", state.Steps), tol)
-	}
-	g.near("curve.loss_edit", edit, g.Floats("curve.loss_edit"), tol)
-	g.near("curve.loss_loc", loc, g.Floats("curve.loss_loc"), math.Max(tol, 1e-6/float64(maxOf(g.Floats("curve.loss_loc")))))
-	g.near("curve.loss_total", total, g.Floats("curve.loss_total"), tol)
+	out, norms := b.train(g, outer, window, func(batch int) Task { return trainingTask(get, batch, n) }, func(step int) {
+		b.checkParams(g, fmt.Sprintf("params_after_step%d", step), slack)
+		b.checkNorm(g, fmt.Sprintf("norm_after_step%d.", step), tol)
+	})
+	loc := g.Floats("curve.loss_loc")
+	g.near("curve.loss_edit", curve(out, func(o Outcome) float64 { return o.Edit }), g.Floats("curve.loss_edit"), tol)
+	g.near("curve.loss_loc", curve(out, func(o Outcome) float64 { return o.Loc }), loc, math.Max(tol, 1e-6/float64(largest(loc))))
+	g.near("curve.loss_total", curve(out, func(o Outcome) float64 { return o.Total }), g.Floats("curve.loss_total"), tol)
 	g.near("grad_norm", norms, g.Floats("grad_norm"), tol)
 }
 
-func maxOf(x []float32) float32 {
-	m := x[0]
-	for _, v := range x {
-		m = max(m, v)
-	}
-	return m
-}
-
 func (b bench) checkParams(g *recorded, prefix string, tol float64) {
-	at, seen := 0, 0
+	seen := 0
 	var rates []float32
-	for i, p := range b.Net.Params() {
-		got := b.Net.Flat[at : at+p.Len()]
-		at += p.Len()
-		if i >= len(b.Net.Params())-b.Net.NumRates() {
+	for p, got := range b.params(b.Net.Flat) {
+		if strings.HasPrefix(p.Name, "edit_lrs") {
 			rates = append(rates, got...)
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/lm/lmtest"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/text"
 )
@@ -36,11 +37,7 @@ func tiny(t testing.TB, arch string, threads int, change func(*hypernet.Config, 
 			v[i] += float32(0.3 * rng.NormFloat64())
 		}
 	}
-	e, err := kernel.New(kernel.Options{Threads: threads})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
+	e := lmtest.Engine(t, threads)
 	sites := m.DefaultSites(2)
 	var ns []hypernet.Site
 	for _, s := range sites {
