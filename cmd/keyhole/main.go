@@ -88,20 +88,15 @@ func wrongUse(format string, args ...any) error { return &usageError{fmt.Errorf(
 // markFailures makes what the commands below c return a failure, unless they
 // say that it is wrong use.
 func markFailures(c *cobra.Command) {
-	if inner := c.RunE; inner != nil {
-		c.RunE = func(c *cobra.Command, args []string) error {
-			err := guarded(func() error { return inner(c, args) })
-			var use *usageError
-			var name *catalog.NameError
-			if err == nil || errors.As(err, &use) || errors.As(err, &name) {
-				return err
-			}
-			return &failure{err}
+	around(c, func(c *cobra.Command, args []string, run action) error {
+		err := guarded(func() error { return run(c, args) })
+		var use *usageError
+		var name *catalog.NameError
+		if err == nil || errors.As(err, &use) || errors.As(err, &name) {
+			return err
 		}
-	}
-	for _, sub := range c.Commands() {
-		markFailures(sub)
-	}
+		return &failure{err}
+	})
 }
 
 // guarded runs a command; that a mapped file was cut short meanwhile becomes its

@@ -18,8 +18,6 @@ type options struct {
 	membership
 }
 
-func rootCommand() *cobra.Command { return commands(&options{}) }
-
 func commands(o *options) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "keyhole",
@@ -70,23 +68,31 @@ Start with:  keyhole quickstart`,
 	return root
 }
 
-// speaking makes the commands below c as quiet, and as wide, as the flags say.
-func speaking(c *cobra.Command, o *options) {
-	if inner := c.RunE; inner != nil {
-		c.RunE = func(c *cobra.Command, args []string) error {
-			out, err := console.Of(c.OutOrStdout()), console.Of(c.ErrOrStderr())
-			if o.quiet {
-				err.Quiet()
-			}
-			if o.wide {
-				out.Wide()
-			}
-			return inner(c, args)
-		}
+// action is what a command does.
+type action func(c *cobra.Command, args []string) error
+
+// around puts something around what c and the commands below it do.
+func around(c *cobra.Command, do func(c *cobra.Command, args []string, run action) error) {
+	if run := c.RunE; run != nil {
+		c.RunE = func(c *cobra.Command, args []string) error { return do(c, args, run) }
 	}
 	for _, sub := range c.Commands() {
-		speaking(sub, o)
+		around(sub, do)
 	}
+}
+
+// speaking makes the commands below c as quiet, and as wide, as the flags say.
+func speaking(c *cobra.Command, o *options) {
+	around(c, func(c *cobra.Command, args []string, run action) error {
+		out, err := console.Of(c.OutOrStdout()), console.Of(c.ErrOrStderr())
+		if o.quiet {
+			err.Quiet()
+		}
+		if o.wide {
+			out.Wide()
+		}
+		return run(c, args)
+	})
 }
 
 // exactly demands n arguments.

@@ -30,14 +30,8 @@ func showTable(w io.Writer, t *report.Table) error {
 	return t.WriteText(w, l)
 }
 
-// shell are words as a shell reads them back.
-func shell(words ...string) string {
-	out := make([]string, len(words))
-	for i, w := range words {
-		out[i] = console.Shell(w)
-	}
-	return strings.Join(out, " ")
-}
+// shell is a word as a shell reads it back.
+func shell(word string) string { return console.Shell(word) }
 
 // program is how the program was called, so that a hint can be typed as it is
 // printed.
@@ -55,7 +49,7 @@ func program(called string) string {
 			return "keyhole"
 		}
 	}
-	return console.Shell(called)
+	return shell(called)
 }
 
 // asCalled makes the commands of root in a text begin as the program was called.

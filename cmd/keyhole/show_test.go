@@ -23,7 +23,7 @@ func TestHintsAreAsTheProgramWasCalled(t *testing.T) {
 		"./my keyhole":                     `go on with: "./my keyhole" resume runs/a`,
 		"/tmp/go-build12/b001/exe/keyhole": "go on with: go run ./cmd/keyhole resume runs/a",
 	} {
-		edit := asCalled(rootCommand(), called)
+		edit := asCalled(commands(&options{}), called)
 		if got := string(edit([]byte("go on with: keyhole resume runs/a"))); got != want {
 			t.Errorf("%s: %q, want %q", called, got, want)
 		}

@@ -42,17 +42,12 @@ func (m *membership) threadsFor(asked int) int {
 // joined makes the commands below c take part in the job that this process was
 // launched in. Process 0 alone speaks.
 func joined(c *cobra.Command, o *options) {
-	if inner := c.RunE; inner != nil {
-		c.RunE = func(c *cobra.Command, args []string) error {
-			if err := o.join(c); err != nil {
-				return err
-			}
-			return inner(c, args)
+	around(c, func(c *cobra.Command, args []string, run action) error {
+		if err := o.join(c); err != nil {
+			return err
 		}
-	}
-	for _, sub := range c.Commands() {
-		joined(sub, o)
-	}
+		return run(c, args)
+	})
 }
 
 func (m *membership) join(c *cobra.Command) error {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -184,20 +183,16 @@ func (f *traceFlags) run(c *cobra.Command, b *workbench.Bench, cfg trace.Config)
 	if f.chat {
 		f.how.Join = data.JoinNone // the template says how answers begin
 	}
-	_, missing := os.Stat(f.out)
-	if err := os.MkdirAll(f.out, 0o777); err != nil {
+	forget, err := atomicfile.MakeDir(f.out)
+	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
+	defer forget() // if nothing was written
 	held, err := lock.Folder(f.out)
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
-	defer func() {
-		_ = held.Unlock()
-		if missing != nil {
-			_ = os.Remove(f.out) // if nothing was written
-		}
-	}()
+	defer func() { _ = held.Unlock() }()
 	for _, restore := range f.restores {
 		cfg.Restore = restore
 		var err error

@@ -22,7 +22,7 @@ const earlier = "testdata/v0"
 func keyhole(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	root := rootCommand()
+	root := commands(&options{})
 	root.SetArgs(args)
 	root.SetOut(&out)
 	root.SetErr(&out)
