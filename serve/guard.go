@@ -70,12 +70,10 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, p)
 		return
 	}
-	if r.Method == http.MethodGet && r.URL.Path == "/" && g.closed && r.URL.Query().Has("token") {
-		if g.right(r.URL.Query().Get("token")) {
-			http.SetCookie(w, &http.Cookie{Name: cookie, Value: r.URL.Query().Get("token"), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
-			http.Redirect(w, r, "/", http.StatusSeeOther)
-			return
-		}
+	if token := r.URL.Query().Get("token"); g.closed && r.Method == http.MethodGet && r.URL.Path == "/" && g.right(token) {
+		http.SetCookie(w, &http.Cookie{Name: cookie, Value: token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
 	}
 	if g.closed && r.URL.Path != "/healthz" && !g.shown(r) {
 		g.refused("token")
