@@ -2,6 +2,7 @@ package edit
 
 import (
 	"context"
+	"slices"
 
 	"keyhole.example/keyhole/lm"
 )
@@ -74,4 +75,21 @@ func Follows(last, e *Edited) error {
 		return f.Follows(nil)
 	}
 	return f.Follows(last.Memory)
+}
+
+// Astray is the first edit of before that does not stand in its place at the
+// beginning of now, unless later edits of the same prompt took its place; -1: none.
+func Astray[T any](now, before []T, same func(a, b T) bool, prompt func(T) string) int {
+	at := 0
+	for i, e := range before {
+		if at < len(now) && same(now[at], e) {
+			at++
+			continue
+		}
+		anew := slices.ContainsFunc(now, func(x T) bool { return prompt(x) == prompt(e) })
+		if !anew || slices.ContainsFunc(now, func(x T) bool { return same(x, e) }) {
+			return i
+		}
+	}
+	return -1
 }

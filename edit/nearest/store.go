@@ -117,13 +117,8 @@ func (s *Store) Follows(last edit.Memory) error {
 		return fmt.Errorf("the edit before has a memory of kind %q, no store", last.Kind())
 	}
 	same := func(a, b Entry) bool { return a.ID == b.ID && a.Prompt == b.Prompt && a.Target == b.Target }
-	at := 0
-	for _, e := range before.Entries {
-		if at < len(s.Entries) && same(s.Entries[at], e) {
-			at++
-		} else if slices.ContainsFunc(s.Entries, func(x Entry) bool { return same(x, e) }) || !s.has(e.Prompt) {
-			return fmt.Errorf("its store does not go on from the one before: edit %s stands elsewhere, or is missing", e.ID)
-		}
+	if i := edit.Astray(s.Entries, before.Entries, same, func(e Entry) string { return e.Prompt }); i >= 0 {
+		return fmt.Errorf("its store does not go on from the one before: edit %s stands elsewhere, or is missing", before.Entries[i].ID)
 	}
 	return nil
 }

@@ -162,18 +162,22 @@ func (g *built) run(l *Learner, grads []float32) error {
 
 // ask lays the queries out for the counterfactual model.
 func (g *built) ask(l *Learner) {
-	g.ids.V, g.want.V = g.ids.V[:0], g.want.V[:0]
 	var lengths []int
-	for _, q := range l.step.asked {
-		for _, r := range q.rows {
-			g.want.V = append(g.want.V, int32(len(g.ids.V))+r)
-		}
-		g.ids.V = append(g.ids.V, q.ids...)
-		lengths = append(lengths, len(q.ids))
-	}
+	g.ids.V, g.want.V, lengths = lay(g.ids.V[:0], g.want.V[:0], l.step.asked)
 	g.seq.Set(lengths)
 	g.want.Tasks = []nn.Range{{Lo: 0, Hi: len(g.want.V)}}
 	g.at.V = l.Counterfactual.PositionRows(g.at.V[:0], &g.seq)
+}
+
+// lay appends the queries' tokens to ids, and to want their rows that are asked for.
+func lay(ids, want []int32, queries []query) (laid, wanted []int32, lengths []int) {
+	for _, q := range queries {
+		for _, r := range q.rows {
+			want = append(want, int32(len(ids))+r)
+		}
+		ids, lengths = append(ids, q.ids...), append(lengths, len(q.ids))
+	}
+	return ids, want, lengths
 }
 
 // rowPairs are the pairs that decide about the rows.

@@ -162,13 +162,9 @@ func (m *Memory) Follows(last edit.Memory) error {
 	if err != nil {
 		return fmt.Errorf("the edit before has another memory: %w", err)
 	}
-	at := 0
-	for _, e := range before.Edits {
-		if at < len(m.Edits) && m.Edits[at] == e {
-			at++
-		} else if slices.Contains(m.Edits, e) || !slices.ContainsFunc(m.Edits, func(x element) bool { return x.Prompt == e.Prompt }) {
-			return fmt.Errorf("its memory does not go on from that of the edit before: edit %s stands elsewhere, or is missing", e.ID)
-		}
+	same := func(a, b element) bool { return a == b }
+	if i := edit.Astray(m.Edits, before.Edits, same, func(e element) string { return e.Prompt }); i >= 0 {
+		return fmt.Errorf("its memory does not go on from that of the edit before: edit %s stands elsewhere, or is missing", before.Edits[i].ID)
 	}
 	return nil
 }

@@ -106,12 +106,7 @@ func (l *Learner) logits(m *lm.Model, queries []query) ([]float32, error) {
 		var ids nn.IDs
 		var want nn.RowSet
 		var lengths []int
-		for _, q := range queries[:n] {
-			for _, r := range q.rows {
-				want.V = append(want.V, int32(len(ids.V))+r)
-			}
-			ids.V, lengths = append(ids.V, q.ids...), append(lengths, len(q.ids))
-		}
+		ids.V, want.V, lengths = lay(nil, nil, queries[:n])
 		l.ops.Reset()
 		x := m.Logits(l.ops, lm.Forward[kernel.Matrix](l.ops, m, &ids, nn.Pack(lengths...), &want))
 		if err := l.ops.Err(); err != nil {
