@@ -17,25 +17,25 @@ func OpenTrained(path, model string, threads int) (*Bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := Trained(e)
-	if e.SERAC != nil {
-		b.Editor = serac.NewEditor(e.SERAC, path)
-	}
-	return b, nil
+	return trained(e, path), nil
 }
 
 // Trained is a bench with a trained editor.
-func Trained(e *train.Editor) *Bench {
-	b := &Bench{
+func Trained(e *train.Editor) *Bench { return trained(e, "") }
+
+func trained(e *train.Editor, path string) *Bench {
+	return &Bench{
 		Base: cmp.Or(e.Config.Model.Path, Embedded), Model: e.Model, Engine: e.Engine, Config: e.Config, Notes: e.Notes,
-		closers: []func() error{e.Close},
+		Editor: editorOf(e, path), closers: []func() error{e.Close},
 	}
+}
+
+// editorOf is the editor of a run, whose folder is path where that is known.
+func editorOf(e *train.Editor, path string) edit.Editor {
 	if e.SERAC != nil {
-		b.Editor = serac.NewEditor(e.SERAC, "")
-		return b
+		return serac.NewEditor(e.SERAC, path)
 	}
-	b.Editor = mend.New(e.Objective, e.Config.Hypernet.Name(), e.TextOptions(), e.Model.Tokenizer)
-	return b
+	return mend.New(e.Objective, e.Config.Hypernet.Name(), e.TextOptions(), e.Model.Tokenizer)
 }
 
 // TrainedHere loads a trained editor from a run or checkpoint folder onto the
@@ -55,10 +55,7 @@ func (b *Bench) TrainedHere(path string, threads int) (edit.Editor, error) {
 		return nil, err
 	}
 	b.closers = append(b.closers, e.Close)
-	if e.SERAC != nil {
-		return serac.NewEditor(e.SERAC, path), nil
-	}
-	return Trained(e).Editor, nil
+	return editorOf(e, path), nil
 }
 
 // BaseModel changes the config of a trained editor: where the base model is
