@@ -116,8 +116,8 @@ func (g *guard) ours(host string) bool {
 	if port != g.port {
 		return false
 	}
-	named := func(host string) bool { return strings.EqualFold(host, name) }
-	if named("localhost") || slices.ContainsFunc(g.hosts, named) {
+	name = strings.ToLower(name) // folding would take ſ for s
+	if name == "localhost" || slices.ContainsFunc(g.hosts, func(host string) bool { return strings.ToLower(host) == name }) {
 		return true
 	}
 	ip, err := netip.ParseAddr(name)

@@ -77,6 +77,18 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// Names are compared letter by letter, whatever their case.
+func TestNamesOfTheServer(t *testing.T) {
+	g := &guard{port: "8765", loopback: true, hosts: []string{"Lab.example"}}
+	for host, want := range map[string]bool{
+		"localhost:8765": true, "LOCALHOST:8765": true, "lab.EXAMPLE:8765": true, "localho\u017ft:8765": false, "la\u0253.example:8765": false,
+	} {
+		if g.ours(host) != want {
+			t.Errorf("%q is ours: %v", host, !want)
+		}
+	}
+}
+
 func TestToken(t *testing.T) {
 	secret := NewToken()
 	if len(secret) != 43 || secret == NewToken() {
