@@ -117,12 +117,7 @@ func onePerPrompt(m *lm.Model, e *kernel.Engine, x *data.Edit, ed *edit.Edited) 
 		if err != nil {
 			return err
 		}
-		var want nn.RowSet
-		for i, l := range t.Labels {
-			if l >= 0 {
-				want.V = append(want.V, int32(i))
-			}
-		}
+		want := nn.RowSet{V: t.AppendRows(nil, 0)}
 		want.Tasks = []nn.Range{{Hi: len(want.V)}}
 		for _, d := range []map[string][]nn.Delta{nil, deltas} {
 			o.Reset()

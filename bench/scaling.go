@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -128,7 +127,7 @@ func plotPoints(dir string, points []Point) error {
 			}
 			f := report.Lines(y.name, report.Axis{Name: axis}, report.Axis{Name: y.unit}, []report.Series{line}, nil)
 			path := filepath.Join(dir, fmt.Sprintf("%d-%s.png", i+1, y.name))
-			if err := atomicfile.Write(path, func(w io.Writer) error { return f.WritePNG(w) }); err != nil {
+			if err := atomicfile.Write(path, f.WritePNG); err != nil {
 				return err
 			}
 		}

@@ -1,9 +1,7 @@
 package compare
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -52,13 +50,9 @@ func (m *Runner) figures(r *Result) ([]namedFigure, error) {
 func (m *Runner) bySequence(r *Result, metric string) ([]report.Series, error) {
 	var out []report.Series
 	for _, name := range r.Order {
-		f, err := os.Open(m.results(name))
+		res, err := eval.LoadResults(m.results(name))
 		if err != nil {
 			return nil, fmt.Errorf("compare: %w", err)
-		}
-		res, err := eval.ReadResults(f)
-		if err := errors.Join(err, f.Close()); err != nil {
-			return nil, fmt.Errorf("compare: %s: %w", m.results(name), err)
 		}
 		res.Lines = slices.DeleteFunc(res.Lines, func(l eval.Line) bool { return l.Asked != "" || l.Ability != nil })
 		s := report.Series{Name: name}

@@ -169,9 +169,8 @@ func (in *Input) Set(texts [][]int32) {
 
 // States is what e's network makes of packed texts, computed by o: the last
 // hidden states, [rows, Width].
-func States[T any](o nn.Ops[T], e *Encoder, in *Input) T { return states(o, e.net, in) }
-
-func states[T any](o nn.Ops[T], n *network, in *Input) T {
+func States[T any](o nn.Ops[T], e *Encoder, in *Input) T {
+	n := e.net
 	x := o.Scope(func() T {
 		x := o.Embed(n.words, &in.ids)
 		if n.types != nil {

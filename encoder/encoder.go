@@ -186,10 +186,6 @@ func (e *Encoder) PadRow() int { return e.shape.Pad }
 // Tokenizer is what texts are cut by.
 func (e *Encoder) Tokenizer() tokenizer.Tokenizer { return e.tok }
 
-// Tokens are the ids of a text, with the tokens that are added around it, cut to
-// MaxTokens.
-func (e *Encoder) Tokens(text string) []int32 { return e.tokens(text) }
-
 // Pooled is how a text's vector is made of its states: Mean, of Euclidean norm
 // 1, or First.
 func (e *Encoder) Pooled() string { return e.pool }
@@ -234,7 +230,7 @@ func (e *Encoder) Encode(ctx context.Context, texts []string) (kernel.Matrix, er
 		return nil
 	}
 	for _, text := range texts {
-		t := e.tokens(text)
+		t := e.Tokens(text)
 		if len(packed) > 0 && rows+len(t) > batchTokens {
 			if err := flush(); err != nil {
 				return kernel.Matrix{}, err
@@ -250,8 +246,9 @@ func (e *Encoder) Encode(ctx context.Context, texts []string) (kernel.Matrix, er
 	return out, nil
 }
 
-// tokens are the ids of a text, cut to the limit in front of [SEP].
-func (e *Encoder) tokens(text string) []int32 {
+// Tokens are the ids of a text, with the tokens that are added around it, cut to
+// MaxTokens in front of [SEP].
+func (e *Encoder) Tokens(text string) []int32 {
 	ids := e.tok.EncodeSpecial(text)
 	if len(ids) > e.limit {
 		last := ids[len(ids)-1]
@@ -264,7 +261,7 @@ func (e *Encoder) tokens(text string) []int32 {
 func (e *Encoder) batch(out kernel.Matrix, first int, texts [][]int32) error {
 	e.ops.Reset()
 	e.in.Set(texts)
-	x := states[kernel.Matrix](e.ops, e.net, &e.in)
+	x := States[kernel.Matrix](e.ops, e, &e.in)
 	if err := e.ops.Err(); err != nil {
 		return err
 	}

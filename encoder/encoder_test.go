@@ -145,7 +145,7 @@ func TestVectorsAreThoseOfBERTWrittenOut(t *testing.T) {
 		t.Fatalf("shape [%d, %d]", got.Rows, got.Cols)
 	}
 	for i, text := range someTexts {
-		for j, want := range embed(f, e.tokens(text)) {
+		for j, want := range embed(f, e.Tokens(text)) {
 			if v := float64(got.Data[i*encodertest.Width+j]); abs(v-want) > 1e-5 {
 				t.Errorf("%q, element %d: %g, want %g", text, j, v, want)
 			}
@@ -155,7 +155,7 @@ func TestVectorsAreThoseOfBERTWrittenOut(t *testing.T) {
 
 func TestLongTextsAreCutInFrontOfTheLastToken(t *testing.T) {
 	e := open(t, encodertest.Tiny().Write(t), 1)
-	ids := e.tokens(someTexts[4])
+	ids := e.Tokens(someTexts[4])
 	if e.MaxTokens() != encodertest.Positions || len(ids) != encodertest.Positions || ids[0] != 2 || ids[len(ids)-1] != 3 || ids[len(ids)-2] != 4 {
 		t.Errorf("limit %d, ids %v", e.MaxTokens(), ids)
 	}

@@ -1,19 +1,17 @@
 package encoder
 
 import (
-	"keyhole.example/keyhole/internal/regular"
-
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/regular"
 )
 
 // shape is what config.json says of a BERT.
@@ -165,17 +163,10 @@ func checkPooling(dir string) error {
 // readJSON reads a file into v; false without an error if there is none.
 func readJSON(path string, v any) (bool, error) {
 	const largest = 1 << 20 // bytes; these files have a few hundred
-	info, err := os.Stat(path)
+	text, err := regular.ReadFile(path, largest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	if info.Size() > largest {
-		return false, fmt.Errorf("%s: %d bytes are too many for a configuration, at most %d", path, info.Size(), largest)
-	}
-	text, err := regular.ReadFile(path, largest)
 	if err != nil {
 		return false, err
 	}

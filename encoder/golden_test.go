@@ -83,7 +83,7 @@ func checkGolden(t *testing.T, model string, texts []goldenText, want []float32)
 	defer e.Close()
 	var all []string
 	for i, g := range texts {
-		if ids := e.tokens(g.Text); !slices.Equal(ids, g.IDs) {
+		if ids := e.Tokens(g.Text); !slices.Equal(ids, g.IDs) {
 			t.Errorf("text %d %q: ids %v, want %v", i, g.Text, ids, g.IDs)
 		}
 		all = append(all, g.Text)

@@ -31,11 +31,7 @@ func (s *Scorer) adapted(j Job, first int) error {
 			lengths = append(lengths, t)
 			prompt := slices.IndexFunc(p.Text.Labels, func(l int32) bool { return l >= 0 }) + 1
 			spans = append(spans, edit.Span{Range: nn.Range{Lo: at, Hi: at + t}, Prompt: prompt})
-			for i, l := range p.Text.Labels {
-				if l >= 0 {
-					want = append(want, int32(at+i))
-				}
-			}
+			want = p.Text.AppendRows(want, at)
 			if len(p.base.states) != t*d {
 				return fmt.Errorf("the states of %q before block %d were not kept", p.Prompt, first)
 			}

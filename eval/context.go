@@ -71,12 +71,7 @@ func (s *Scorer) contextPass(l *layout, texts []text.Text, deltas map[string][]n
 	var finals [][]float32
 	at := 0
 	for _, t := range texts {
-		n := 0
-		for _, label := range t.Labels {
-			if label >= 0 {
-				n += x.Cols
-			}
-		}
+		n := t.Wanted() * x.Cols
 		finals = append(finals, slices.Clone(x.Data[at:at+n]))
 		at += n
 	}

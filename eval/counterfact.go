@@ -16,10 +16,10 @@ const plus = "Hoelscher-Obermaier et al. 2023 (CounterFact+)"
 func counterFact() family {
 	metric := func(name, about string, better int) Metric {
 		m := Metric{Name: name, About: about, Better: better, Match: "prob_compare", Locality: "ground_truth"}
-		switch {
-		case strings.HasPrefix(about, "P(new) −"), strings.HasPrefix(about, "P(true) −"):
+		switch name {
+		case "EM", "PM", "NM", "NM_plus":
 			m.Range = "−1 to 1"
-		case name == "forgetting":
+		case "forgetting":
 			m.Source = "Zheng et al. 2023 (IKE)"
 		}
 		if strings.HasSuffix(name, "_plus") {

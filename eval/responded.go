@@ -39,12 +39,7 @@ func (s *Scorer) answeredBy(a edit.Response, p *Probe) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	var want nn.RowSet
-	for i, l := range t.Labels {
-		if l >= 0 {
-			want.V = append(want.V, int32(i))
-		}
-	}
+	want := nn.RowSet{V: t.AppendRows(nil, 0)}
 	o := s.reset(nil)
 	x := a.Model.Logits(o, lm.Forward[kernel.Matrix](o, a.Model, &nn.IDs{V: t.IDs}, nn.Pack(len(t.IDs)), &want))
 	if err := o.Err(); err != nil {

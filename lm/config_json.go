@@ -1,8 +1,6 @@
 package lm
 
 import (
-	"keyhole.example/keyhole/internal/regular"
-
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -13,6 +11,7 @@ import (
 	"strings"
 
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/regular"
 )
 
 const (

@@ -45,7 +45,7 @@ func Bars(title string, x Axis, bars []Bar, palette *Palette) *Figure {
 	area := box{margin + left + 8, 34, s.width - margin, s.height - 46}
 	xs := x.fit(values, true)
 	xs.a, xs.z = area.x0, area.x1-right-8 // values stand behind the longest bar
-	f.horizontal(area, x, xs)
+	s.across(area, x.Name, xs, 50)
 	for i, b := range bars {
 		y := area.y0 + step*(float64(i)+0.5)
 		s.text(point{area.x0 - 6, y + 0.34*small}, shortened(b.Name, small, 160), small, 1)
@@ -62,22 +62,4 @@ func Bars(title string, x Axis, bars []Bar, palette *Palette) *Figure {
 		s.text(point{end + 4, y + 0.34*small}, text(b), small, 0)
 	}
 	return f
-}
-
-// horizontal draws the axis of bars.
-func (f *Figure) horizontal(area box, x Axis, xs scale) {
-	s := f.scene
-	free := area.x0 - 1e3
-	for _, t := range xs.ticks(int((xs.z - xs.a) / 50)) {
-		at := xs.at(t.value)
-		s.line(light, 0.6, point{at, area.y0}, point{at, area.y1})
-		half := textWidth(t.label, small, false) / 2
-		if t.label == "" || at-half < free+4 {
-			continue
-		}
-		free = at + half
-		s.text(point{at, area.y1 + 5 + small}, t.label, small, 0.5)
-	}
-	s.line(grey, 0.8, point{area.x0, area.y0}, point{area.x0, area.y1}, point{area.x1, area.y1})
-	s.text(point{(area.x0 + area.x1) / 2, area.y1 + 13 + small + axisSize}, x.Name, axisSize, 0.5)
 }

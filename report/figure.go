@@ -24,6 +24,12 @@ func newFigure(title string, width, height float64) *Figure {
 	return &Figure{Title: title, scene: s}
 }
 
+// resize gives the figure, and its ground, another height.
+func (f *Figure) resize(height float64) {
+	ground := f.scene.marks[0].points
+	f.scene.height, ground[2].y, ground[3].y = height, height, height
+}
+
 // frame is the ground of a plot: an area with its axes.
 type frame struct {
 	*scene
@@ -42,8 +48,19 @@ func (f *Figure) frame(area box, x, y Axis, xs, ys scale) *frame {
 			s.text(point{area.x0 - 5, at + 0.34*small}, t.label, small, 1)
 		}
 	}
+	s.across(area, x.Name, xs, 56)
+	if y.Name != "" {
+		m := s.text(point{margin + axisSize - 2, (area.y0 + area.y1) / 2}, y.Name, axisSize, 0.5)
+		m.turned = true
+	}
+	return &frame{s, area, xs, ys}
+}
+
+// across draws the axis along the bottom of an area, with a tick for about so many
+// points, and the line on the left.
+func (s *scene) across(area box, name string, xs scale, apart float64) {
 	free := area.x0 - 1e3 // up to where labels stand
-	for _, t := range xs.ticks(int((area.x1 - area.x0) / 56)) {
+	for _, t := range xs.ticks(int((xs.z - xs.a) / apart)) {
 		at := xs.at(t.value)
 		s.line(light, 0.6, point{at, area.y0}, point{at, area.y1})
 		half := textWidth(t.label, small, false) / 2
@@ -54,14 +71,9 @@ func (f *Figure) frame(area box, x, y Axis, xs, ys scale) *frame {
 		s.text(point{at, area.y1 + 5 + small}, t.label, small, 0.5)
 	}
 	s.line(grey, 0.8, point{area.x0, area.y0}, point{area.x0, area.y1}, point{area.x1, area.y1})
-	if x.Name != "" {
-		s.text(point{(area.x0 + area.x1) / 2, area.y1 + 13 + small + axisSize}, x.Name, axisSize, 0.5)
+	if name != "" {
+		s.text(point{(area.x0 + area.x1) / 2, area.y1 + 13 + small + axisSize}, name, axisSize, 0.5)
 	}
-	if y.Name != "" {
-		m := s.text(point{margin + axisSize - 2, (area.y0 + area.y1) / 2}, y.Name, axisSize, 0.5)
-		m.turned = true
-	}
-	return &frame{s, area, xs, ys}
 }
 
 // tickRoom is the width of the labels on the left.

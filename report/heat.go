@@ -107,7 +107,7 @@ func (h *HeatMap) cells(f *Figure, area box, low, top float64) {
 			}
 		}
 	}
-	s.line(grey, 0.8, point{area.x0, area.y0}, point{area.x1, area.y0}, point{area.x1, area.y1}, point{area.x0, area.y1}, point{area.x0, area.y0})
+	s.edge(area)
 	every := 1
 	for _, n := range []int{2, 5, 10, 20, 50, 100} {
 		if w*float64(every) > textWidth(strconv.Itoa(columns), small, false)+4 {
@@ -160,7 +160,7 @@ func (h *HeatMap) bar(f *Figure, b box, low, top float64) {
 		v := low + (top-low)*(float64(i)+0.5)/steps
 		s.rect(box{b.x0, b.y1 - tall*float64(i+1), b.x1, b.y1 - tall*float64(i) + 0.2}, h.shade(v, low, top), "")
 	}
-	s.line(grey, 0.8, point{b.x0, b.y0}, point{b.x1, b.y0}, point{b.x1, b.y1}, point{b.x0, b.y1}, point{b.x0, b.y0})
+	s.edge(b)
 	scale := scale{lo: low, hi: top, a: b.y1, z: b.y0}
 	for _, t := range scale.ticks(int((b.y1 - b.y0) / 36)) {
 		y := scale.at(t.value)

@@ -22,17 +22,14 @@ func (t *Table) WriteLaTeX(w io.Writer, caption, label string) error {
 	for _, row := range t.Rows {
 		var cells []string
 		for _, c := range row {
-			text := escapeLaTeX(c.Text)
+			text, behind := escapeLaTeX(c.Text), ""
 			if value, band, ok := strings.Cut(c.Text, " ±"); ok && c.Band > 0 {
-				text = escapeLaTeX(value)
-				if c.Best {
-					text = "\\textbf{" + text + "}"
-				}
-				text += " {\\scriptsize$\\pm$" + escapeLaTeX(band) + "}"
-			} else if c.Best {
+				text, behind = escapeLaTeX(value), " {\\scriptsize$\\pm$"+escapeLaTeX(band)+"}"
+			}
+			if c.Best {
 				text = "\\textbf{" + text + "}"
 			}
-			cells = append(cells, text)
+			cells = append(cells, text+behind)
 		}
 		b.WriteString(strings.Join(cells, " & ") + " \\\\\n")
 	}

@@ -47,8 +47,7 @@ func Panels(title string, x Axis, panels []Panel, palette *Palette) *Figure {
 	}
 	f := newFigure(title, 540, 0)
 	top := f.legend(42, names, palette)
-	f.scene.height = top + float64(len(panels))*(height+apart) - apart + 46
-	f.scene.marks[0].points[2].y, f.scene.marks[0].points[3].y = f.scene.height, f.scene.height
+	f.resize(top + float64(len(panels))*(height+apart) - apart + 46)
 	left := 0.0
 	scales := make([]scale, len(panels))
 	for i, p := range panels {

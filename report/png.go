@@ -8,7 +8,6 @@ import (
 	"image/png"
 	"io"
 	"math"
-	"strings"
 
 	"github.com/hajimehoshi/bitmapfont/v3"
 	xdraw "golang.org/x/image/draw"
@@ -127,12 +126,12 @@ func (r raster) bitmap(pen point, p run, size float64, c color.NRGBA) {
 // boxed stands for a character without a picture: its number in a box.
 func (r raster) boxed(pen point, c rune, size float64, ink color.NRGBA) {
 	b := box{pen.x + 0.06*size, pen.y - 0.78*size, pen.x + 0.94*size, pen.y + 0.14*size}
-	r.draw(&mark{kind: polygon, points: []point{{b.x0, b.y0}, {b.x1, b.y0}, {b.x1, b.y1}, {b.x0, b.y1}}, stroke: ink, width: 0.5})
+	r.draw(&mark{kind: polygon, points: b.corners(), stroke: ink, width: 0.5})
 	digits := fmt.Sprintf("%04X", c)
 	half := (len(digits) + 1) / 2
 	for i, row := range []string{digits[:half], digits[half:]} {
 		at := point{(b.x0 + b.x1) / 2, b.y0 + (0.4+0.45*float64(i))*size}
-		r.letters(&mark{points: []point{at}, text: strings.ToUpper(row), size: 0.4 * size, align: 0.5, fill: ink})
+		r.letters(&mark{points: []point{at}, text: row, size: 0.4 * size, align: 0.5, fill: ink})
 	}
 }
 

@@ -32,8 +32,7 @@ func Scatter(title string, x, y Axis, points []Point, palette *Palette) *Figure 
 	}
 	f = newFigure(title, 504, 396)
 	top := f.legend(42, names, palette)
-	f.scene.height += top - 34
-	f.scene.marks[0].points[2].y, f.scene.marks[0].points[3].y = f.scene.height, f.scene.height
+	f.resize(f.scene.height + top - 34)
 	f.scatter(top, x, y, x.fit(xs, false), y.fit(ys, false), points, palette, false)
 	return f
 }

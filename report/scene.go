@@ -28,6 +28,10 @@ func (b box) holds(o box) bool {
 	return b.x0 <= o.x0 && b.y0 <= o.y0 && o.x1 <= b.x1 && o.y1 <= b.y1
 }
 
+func (b box) corners() []point {
+	return []point{{b.x0, b.y0}, {b.x1, b.y0}, {b.x1, b.y1}, {b.x0, b.y1}}
+}
+
 // mark is one thing drawn: a polygon, an open line, a circle or a text.
 type mark struct {
 	kind   kind
@@ -71,8 +75,11 @@ func (s *scene) line(c color.NRGBA, width float64, points ...point) {
 
 // rect fills a box.
 func (s *scene) rect(b box, fill color.NRGBA, tip string) {
-	s.add(mark{kind: polygon, points: []point{{b.x0, b.y0}, {b.x1, b.y0}, {b.x1, b.y1}, {b.x0, b.y1}}, fill: fill, tip: tip})
+	s.add(mark{kind: polygon, points: b.corners(), fill: fill, tip: tip})
 }
+
+// edge draws the sides of a box.
+func (s *scene) edge(b box) { s.line(grey, 0.8, append(b.corners(), point{b.x0, b.y0})...) }
 
 // text writes a line whose letters stand on y.
 func (s *scene) text(at point, t string, size, align float64) *mark {

@@ -22,6 +22,16 @@ func (t Text) Wanted() int {
 	return n
 }
 
+// AppendRows appends the text's labelled rows, where its first row is row first.
+func (t Text) AppendRows(rows []int32, first int) []int32 {
+	for i, l := range t.Labels {
+		if l >= 0 {
+			rows = append(rows, int32(first+i))
+		}
+	}
+	return rows
+}
+
 // Wanted is the number of labelled rows of texts.
 func Wanted(texts []Text) int {
 	n := 0
@@ -61,11 +71,7 @@ func (p *Packed) Add(texts []Text, rows *int) (wanted nn.Range) {
 	wanted.Lo = len(p.Want.V)
 	for _, t := range texts {
 		p.Lengths = append(p.Lengths, len(t.IDs))
-		for i, l := range t.Labels {
-			if l >= 0 {
-				p.Want.V = append(p.Want.V, int32(*rows+i))
-			}
-		}
+		p.Want.V = t.AppendRows(p.Want.V, *rows)
 		*rows += len(t.IDs)
 	}
 	wanted.Hi = len(p.Want.V)

@@ -3,7 +3,6 @@ package trace
 import (
 	"fmt"
 	"image/color"
-	"io"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -115,9 +114,9 @@ func writeFigure(path string, f *report.Figure, err error) error {
 	}
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".png":
-		return atomicfile.Write(path, func(w io.Writer) error { return f.WritePNG(w) })
+		return atomicfile.Write(path, f.WritePNG)
 	case ".svg":
-		return atomicfile.Write(path, func(w io.Writer) error { return f.WriteSVG(w) })
+		return atomicfile.Write(path, f.WriteSVG)
 	}
 	return fmt.Errorf("heat map %s: the ending is neither .png nor .svg", path)
 }

@@ -99,10 +99,10 @@ func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
 	if err := cfg.Hypernet.Validate(); err != nil {
 		return nil, fmt.Errorf("hypernet: %w", err)
 	}
-	if err := refuseNetwork(cfg, ns, netWords(m, sites)); err != nil {
+	words := netWords(m, sites)
+	if err := refuseNetwork(cfg, ns, words); err != nil {
 		return nil, err
 	}
-	words := netWords(m, sites)
 	var err error
 	if hypernet.Reads(cfg.Hypernet) {
 		if words.Table, err = m.TokenTable().Values(); err != nil {

@@ -111,11 +111,13 @@ func (l *Loop) load(cfg Config, src Sources) error {
 	if err := l.checkMemory(); err != nil {
 		return err
 	}
-	names := meta.Names(l.Config.Seed, l.train.Edits)
-	if n := l.Config.Hypernet.Update.Negatives; n > 0 && len(names) < 2 {
-		return fmt.Errorf("hypernet.update.negatives is %d, but %s names %d subjects; it takes two and more", n, l.train.Name, len(names))
+	if n := l.Config.Hypernet.Update.Negatives; n > 0 {
+		names := meta.Names(l.Config.Seed, l.train.Edits)
+		if len(names) < 2 {
+			return fmt.Errorf("hypernet.update.negatives is %d, but %s names %d subjects; it takes two and more", n, l.train.Name, len(names))
+		}
+		l.Editor.setOthers(names)
 	}
-	l.Editor.setOthers(names)
 	l.maker = l.Editor.maker(l.train.Edits)
 	l.sampler = data.NewSampler(len(l.train.Edits), l.Config.Seed)
 	l.optim, l.grads = optim.NewState(len(l.Learner().Values())), make([]float32, len(l.Learner().Values()))

@@ -98,6 +98,9 @@ func (t *Task) Set(done int, facts ...string) {
 
 // Loses says what would be lost if the program were stopped now.
 func (t *Task) Loses(what func() string) {
+	if t == nil {
+		return
+	}
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
 	t.lost = what

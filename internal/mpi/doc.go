@@ -4,6 +4,5 @@
 //
 // Read launch.go (who started this process), library.go (finding a library and
 // telling its ABI), world.go (what it is asked to do), team.go (what processes
-// agree on). mpitest stands in for
-// them within one process.
+// agree on). mpitest stands in for them within one process.
 package mpi
