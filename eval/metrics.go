@@ -162,10 +162,8 @@ func (c *Case) generate(g Generation) *Generation {
 	return &g
 }
 
-// values scores the case after both models were asked.
-func (c *Case) values() Values { return c.score(nil).values }
-
-// score also keeps what was asked and answered, unless tok is nil.
+// score scores the case after both models were asked. It keeps what was asked and
+// answered, unless tok is nil.
 func (c *Case) score(tok tokenizer.Tokenizer) *scores {
 	v := &scores{values: Values{}, tok: tok, of: map[answered]*Said{}}
 	for _, s := range c.scorings {

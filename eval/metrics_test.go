@@ -43,7 +43,7 @@ func scored(t *testing.T, set *data.Set, i int, f family, answer func(prompt, an
 	for _, q := range c.Probes {
 		q.Base, q.Edited = answer(q.Prompt, q.Answer)
 	}
-	return c.values()
+	return c.score(nil).values
 }
 
 func wantValues(t *testing.T, got, want Values) {
@@ -284,7 +284,7 @@ func TestGeneratedAnswersByHand(t *testing.T) {
 			g.Edited = m.Tokenizer.Encode(" oslo. rome")
 		}
 	}
-	v := c.values()
+	v := c.score(nil).values
 	wantValues(t, v, Values{
 		"gen_exact": {1, 1}, "gen_contains": {1, 1}, "gen_tokens": {0, 1},
 		"gen_para_exact": {0, 2}, "gen_para_contains": {1, 2}, "gen_para_tokens": {1, 2},

@@ -9,6 +9,17 @@ import (
 	"testing"
 )
 
+// bounds is the room that a text takes.
+func (m *mark) bounds() box {
+	w := textWidth(m.text, m.size, m.bold)
+	up, down := 0.75*m.size, 0.25*m.size
+	at := m.points[0]
+	if m.turned {
+		return box{at.x - up, at.y - (1-m.align)*w, at.x + down, at.y + m.align*w}
+	}
+	return box{at.x - m.align*w, at.y - up, at.x + (1-m.align)*w, at.y + down}
+}
+
 // checkTexts fails if a text of the figure covers another or is cut off.
 func checkTexts(t *testing.T, what string, f *Figure) {
 	t.Helper()

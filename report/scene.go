@@ -87,17 +87,6 @@ func (s *scene) text(at point, t string, size, align float64) *mark {
 	return &s.marks[len(s.marks)-1]
 }
 
-// bounds is the room that a text takes.
-func (m *mark) bounds() box {
-	w := textWidth(m.text, m.size, m.bold)
-	up, down := 0.75*m.size, 0.25*m.size
-	at := m.points[0]
-	if m.turned {
-		return box{at.x - up, at.y - (1-m.align)*w, at.x + down, at.y + m.align*w}
-	}
-	return box{at.x - m.align*w, at.y - up, at.x + (1-m.align)*w, at.y + down}
-}
-
 // clip is the part of a line inside the box, in pieces.
 func clip(b box, points []point) [][]point {
 	var out [][]point
