@@ -2,6 +2,7 @@ package configs_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -103,6 +104,40 @@ func TestTheIdentityDoesNotChangeWithNewKeys(t *testing.T) {
 	now.Loop.Beta = 0.5
 	if other, err := configs.Identity(*now); err != nil || string(other) == string(got) {
 		t.Errorf("a key that is used does not count: %s, %v", other, err)
+	}
+}
+
+// around is a section that checks the one within it, as one that is used alone does.
+type around struct {
+	Within within `yaml:"within"`
+}
+
+type within struct {
+	Steps int `yaml:"steps"`
+}
+
+func (a *around) Validate() error {
+	if err := a.Within.Validate(); err != nil {
+		return fmt.Errorf("within.%w", err)
+	}
+	return nil
+}
+
+func (w *within) Validate() error {
+	if w.Steps < 1 {
+		return fmt.Errorf("steps: %d is below 1", w.Steps)
+	}
+	return nil
+}
+
+// TestAFaultIsSaidOnce, though the section and the one around it find it.
+func TestAFaultIsSaidOnce(t *testing.T) {
+	var c struct {
+		Outer around `yaml:"outer"`
+	}
+	_, err := configs.Read("x", []byte("outer: {within: {steps: 0}}\n"), &c, configs.Options{})
+	if err == nil || strings.Count(err.Error(), "steps: 0 is below 1") != 1 {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -56,6 +56,10 @@ type FieldError struct {
 	Origin  Origin
 }
 
+// says is the key and what is wrong with it: "a: b: …" of a section is what "a.b: …"
+// of the one within it is.
+func (e *FieldError) says() string { return join(e.Key, e.Problem) }
+
 // Error gives "file:line: key = value: problem; fix".
 func (e *FieldError) Error() string {
 	var b strings.Builder

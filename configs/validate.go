@@ -17,10 +17,11 @@ func (l *loader) validate(c reflect.Value, origins map[string]Origin) {
 	check := func(v reflect.Value, key string) {
 		for _, e := range fieldErrors(callValidate(v)) {
 			l.complete(e, c, key, origins)
-			if read.about(e.Key) && e.Key != "" || slices.ContainsFunc(l.file.faults.list, func(o *FieldError) bool {
-				return o.Key == e.Key && o.Problem == e.Problem
-			}) {
+			if read.about(e.Key) && e.Key != "" {
 				continue // it kept its default because it could not be read
+			}
+			if slices.ContainsFunc(l.file.faults.list, func(o *FieldError) bool { return o.says() == e.says() }) {
+				continue // a section and the one around it said so
 			}
 			l.file.faults.add(e)
 		}
