@@ -134,3 +134,12 @@ func printJSON(w io.Writer, v any) error {
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }
+
+// show prints what came of a command: v as JSON, if the flags ask for it, or else
+// what print writes.
+func (o *options) show(c *cobra.Command, v any, print func(io.Writer) error) error {
+	if o.json {
+		return printJSON(c.OutOrStdout(), v)
+	}
+	return print(c.OutOrStdout())
+}
