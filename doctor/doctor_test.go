@@ -1,30 +1,30 @@
 package doctor
 
 import (
-	"fmt"
+	"bytes"
 	"strings"
 	"testing"
 )
 
-// Ten lines are all that is said unasked, and none of the advice is lost silently.
-func TestPrintKeepsToTenLines(t *testing.T) {
-	d := &Diagnosis{CPU: "a processor", OpenBLAS: "not there"}
-	for i := range 9 {
-		d.Advice = append(d.Advice, fmt.Sprintf("advice %d", i))
-	}
-	lines := func(verbose bool) []string {
-		var b strings.Builder
-		if err := d.Print(&b, verbose); err != nil {
+func TestDoctorTakesTenLines(t *testing.T) {
+	d := &Diagnosis{CPU: "a processor", BLAS: "products", Features: []string{"AVX2"}, Products: []Product{{What: "one token"}}, OpenBLAS: "not used"}
+	for range 12 {
+		var short, long bytes.Buffer
+		if err := d.Print(&short, false); err != nil {
 			t.Fatal(err)
 		}
-		return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
-	}
-	few := lines(false)
-	if len(few) != short || few[short-1] != "  and 5 more: keyhole doctor -v" {
-		t.Errorf("%d lines: %q", len(few), few)
-	}
-	if all := lines(true); all[len(all)-1] != "  - advice 8" {
-		t.Errorf("verbose ends with %q", all[len(all)-1])
+		if n := strings.Count(short.String(), "\n"); n > 10 {
+			t.Errorf("%d lines with %d pieces of advice:\n%s", n, len(d.Advice), short.String())
+		}
+		if err := d.Print(&long, true); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range append([]string{"OpenBLAS: not used", "AVX2", "one token"}, d.Advice...) {
+			if !strings.Contains(long.String(), want) {
+				t.Errorf("-v lacks %q", want)
+			}
+		}
+		d.Advice = append(d.Advice, strings.Repeat("do this ", len(d.Advice)+1))
 	}
 }
 

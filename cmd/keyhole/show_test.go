@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -30,28 +28,6 @@ func TestHintsAreAsTheProgramWasCalled(t *testing.T) {
 		if text := "a keyhole in the door"; string(edit([]byte(text))) != text {
 			t.Errorf("%s: a text without a command became %q", called, edit([]byte(text)))
 		}
-	}
-}
-
-func TestDoctorTakesTenLines(t *testing.T) {
-	d := &diagnosis{CPU: "a processor", BLAS: "products", Features: []string{"AVX2"}, Products: []productSpeed{{What: "one token"}}, OpenBLAS: "not used"}
-	for range 12 {
-		var short, long bytes.Buffer
-		if err := d.print(&short, false); err != nil {
-			t.Fatal(err)
-		}
-		if n := strings.Count(short.String(), "\n"); n > 10 {
-			t.Errorf("%d lines with %d pieces of advice:\n%s", n, len(d.Advice), short.String())
-		}
-		if err := d.print(&long, true); err != nil {
-			t.Fatal(err)
-		}
-		for _, want := range append([]string{"OpenBLAS: not used", "AVX2", "one token"}, d.Advice...) {
-			if !strings.Contains(long.String(), want) {
-				t.Errorf("-v lacks %q", want)
-			}
-		}
-		d.Advice = append(d.Advice, strings.Repeat("do this ", len(d.Advice)+1))
 	}
 }
 
