@@ -136,10 +136,17 @@ func makeGRACE(_ context.Context, in Ingredients, config any, b *Built) error {
 	cfg := *config.(*grace.Config)
 	var pool []data.Edit
 	var err error
-	if cfg.Eps == 0 {
-		if pool, err = b.unrelated(in); err != nil {
-			return err
+	switch {
+	case cfg.Eps == 0:
+		pool, err = b.unrelated(in)
+	case in.Demos != nil: // only to refuse a radius that holds every prompt
+		var set *data.Set
+		if set, err = in.Demos(); err == nil {
+			pool = set.Edits
 		}
+	}
+	if err != nil {
+		return err
 	}
 	b.Editor, err = grace.New(cfg, in.Engine, pool)
 	return err

@@ -21,11 +21,15 @@ const Kind = "codebook"
 
 // Editor makes edits by GRACE. It is for one goroutine at a time.
 type Editor struct {
-	k    *kernel.Engine
-	cfg  Config
-	pool []data.Edit        // prompts between which distances are measured
-	unit map[string]float64 // median distance by layer
+	k     *kernel.Engine
+	cfg   Config
+	pool  []data.Edit          // prompts between which distances are measured
+	apart map[string]distances // by layer
 }
+
+// distances are what lies between prompts of the pool: the median from one to the
+// nearest other one, and the largest of all.
+type distances struct{ median, largest float64 }
 
 var (
 	_ edit.Continuer = (*Editor)(nil)
@@ -33,7 +37,8 @@ var (
 )
 
 // New returns an editor that computes with k. pool are edits whose prompts have
-// nothing to do with those to come; it is needed where cfg.Eps is 0.
+// nothing to do with those to come; it is needed where cfg.Eps is 0, and elsewhere
+// tells a radius that answers for everything.
 func New(cfg Config, k *kernel.Engine, pool []data.Edit) (*Editor, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("grace: %w", err)
@@ -41,7 +46,7 @@ func New(cfg Config, k *kernel.Engine, pool []data.Edit) (*Editor, error) {
 	if cfg.Eps == 0 && len(pool) < 2 {
 		return nil, errors.New("grace: there are no prompts to measure distances between; name edits for demonstrations, or set eps")
 	}
-	return &Editor{k: k, cfg: cfg, pool: pool, unit: map[string]float64{}}, nil
+	return &Editor{k: k, cfg: cfg, pool: pool, apart: map[string]distances{}}, nil
 }
 
 // Name implements edit.Editor.
@@ -123,12 +128,8 @@ func (ed *Editor) begin(m *lm.Model, site lm.Site, last *edit.Edited) (*Codebook
 		return nil, err
 	}
 	b := &Codebook{Model: hash, Layer: site.Name, Rules: rules{Eps: ed.cfg.Eps, Expand: ed.cfg.Expand, Replacement: ed.cfg.Replacement, Compat: ed.cfg.Compat}}
-	if b.Rules.Eps == 0 {
-		unit, err := ed.distanceUnit(m, site)
-		if err != nil {
-			return nil, err
-		}
-		b.Rules.Eps = ed.cfg.EpsShare * unit
+	if b.Rules.Eps, err = ed.radius(m, site); err != nil {
+		return nil, err
 	}
 	if last == nil {
 		return b, nil
@@ -209,11 +210,31 @@ func (ed *Editor) fresh(a *asked, id string, n int) []float32 {
 	return v
 }
 
-// distanceUnit is the median distance from a prompt of the pool to the nearest
-// other one, at the layer's input.
-func (ed *Editor) distanceUnit(m *lm.Model, site lm.Site) (float64, error) {
-	if u, ok := ed.unit[site.Name]; ok {
-		return u, nil
+// radius is that of a new key. One that holds any prompt from any other is refused,
+// but where published code is followed.
+func (ed *Editor) radius(m *lm.Model, site lm.Site) (float64, error) {
+	eps := ed.cfg.Eps
+	if eps > 0 && (len(ed.pool) < 2 || ed.cfg.Compat != CompatNone) {
+		return eps, nil
+	}
+	d, err := ed.distances(m, site)
+	if err != nil {
+		return 0, err
+	}
+	key, value := "eps", eps
+	if eps == 0 {
+		key, value, eps = "eps_share", ed.cfg.EpsShare, ed.cfg.EpsShare*d.median
+	}
+	if d.largest > 0 && !(eps < d.largest) {
+		return 0, fmt.Errorf("%s: %v keeps everything: a radius of %.4g holds any of the prompts that were compared from any other (no two are more than %.4g apart at %s, the nearest ones %.4g in the median); set a smaller one", key, value, eps, d.largest, site.Name, d.median)
+	}
+	return eps, nil
+}
+
+// distances compares prompts of the pool at the layer's input.
+func (ed *Editor) distances(m *lm.Model, site lm.Site) (distances, error) {
+	if d, ok := ed.apart[site.Name]; ok {
+		return d, nil
 	}
 	const most = 128
 	var queries [][]float32
@@ -228,15 +249,18 @@ func (ed *Editor) distanceUnit(m *lm.Model, site lm.Site) (float64, error) {
 		t := text.Text{IDs: ids, Labels: slices.Repeat([]int32{-1}, len(ids))}
 		a, err := read(m, ed.k, site, t)
 		if err != nil {
-			return 0, err
+			return distances{}, err
 		}
 		queries = append(queries, a.query)
 	}
+	var out distances
 	var gaps []float64
 	for i, q := range queries {
 		gap := -1.0
 		for j, p := range queries {
-			if d := distance(q, p); j != i && d > 0 && (gap < 0 || d < gap) {
+			d := distance(q, p)
+			out.largest = max(out.largest, d)
+			if j != i && d > 0 && (gap < 0 || d < gap) {
 				gap = d
 			}
 		}
@@ -244,12 +268,15 @@ func (ed *Editor) distanceUnit(m *lm.Model, site lm.Site) (float64, error) {
 			gaps = append(gaps, gap)
 		}
 	}
-	if len(gaps) == 0 {
-		return 0, errors.New("the prompts to measure distances between are all alike; set eps")
+	if len(gaps) == 0 && ed.cfg.Eps == 0 {
+		return out, errors.New("the prompts to measure distances between are all alike; set eps")
 	}
-	slices.Sort(gaps)
-	ed.unit[site.Name] = gaps[len(gaps)/2]
-	return gaps[len(gaps)/2], nil
+	if len(gaps) > 0 {
+		slices.Sort(gaps)
+		out.median = gaps[len(gaps)/2]
+	}
+	ed.apart[site.Name] = out
+	return out, nil
 }
 
 // Kind implements edit.Memory.

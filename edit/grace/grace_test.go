@@ -262,6 +262,9 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"eps":         func(c *Config) { c.Eps = -1 },
 		"eps_share":   func(c *Config) { c.EpsShare = 0 },
 		"layer":       func(c *Config) { c.Layer = "mlp.down" },
+
+		"eps: 1e+09 keeps everything":       func(c *Config) { c.Eps = 1e9 },
+		"eps_share: 1e+09 keeps everything": func(c *Config) { c.EpsShare = 1e9 },
 	} {
 		c := tiny()
 		set(&c)

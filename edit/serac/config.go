@@ -22,6 +22,7 @@ type Config struct {
 
 	Supervised bool    `yaml:"supervised" absent:"true" doc:"learn from the right edit and from pairs in and out of scope; false: from the mixture of both models"`
 	Negatives  string  `yaml:"negatives" absent:"all" doc:"pairs out of scope: own, each unrelated text with its own edit; all, texts and edits that do not belong together"`
+	Beginnings bool    `yaml:"beginnings" absent:"false" doc:"the first half of a prompt, or less, is out of scope too: a text that breaks off there does not ask for the answer yet"`
 	Soft       bool    `yaml:"soft" absent:"false" doc:"mix the two models' probabilities; false: one of them answers"`
 	Threshold  float64 `yaml:"threshold" absent:"0.5" doc:"a query is in scope where its similarity to the nearest edit is above it"`
 
@@ -38,7 +39,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		New:     encoder.Size{Layers: 2, Width: 128, Heads: 4, Positions: 64},
-		Context: "{edit} ", Supervised: true, Negatives: "all", Threshold: 0.5, Square: true, Heads: 1,
+		Context: "{edit} ", Supervised: true, Negatives: "all", Beginnings: true, Threshold: 0.5, Square: true, Heads: 1,
 	}
 }
 

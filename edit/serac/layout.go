@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/nn"
@@ -165,7 +166,7 @@ func (l *Learner) layTask(t meta.Task) error {
 	}
 	firstLoc := firstOuter + len(outer)
 	if l.cfg.Supervised {
-		l.layPairs(first, firstOuter, firstLoc, len(edits), outer, loc)
+		l.layPairs(first, firstOuter, firstLoc, len(edits), outer, loc, l.layBeginnings(slices.Concat(outer, loc)))
 		for _, x := range outer {
 			if err := l.ask(x, l.front(answered[x.of]), -1, false); err != nil {
 				return err
@@ -180,8 +181,40 @@ func (l *Learner) layTask(t meta.Task) error {
 	return nil
 }
 
+// layBeginnings adds how texts begin, each cut within its first half, and returns
+// the pairs with their edits. Where they are cut depends on the texts alone.
+func (l *Learner) layBeginnings(texts []said) []begun {
+	if !l.cfg.Beginnings || l.Reference {
+		return nil
+	}
+	s := &l.step
+	var key strings.Builder
+	for _, x := range texts {
+		key.WriteString(x.prompt + "\n")
+	}
+	tok := l.Base.Tokenizer
+	var out []begun
+	for i, x := range texts {
+		ids := text.Prompt(tok, x.prompt)
+		half := len(ids) / 2
+		if half == 0 {
+			continue
+		}
+		n := 1 + data.Choose(0, "beginning/"+key.String(), i, half)
+		if cut := tok.DecodeSkip(ids[:n]); strings.TrimSpace(cut) != "" {
+			out = append(out, begun{len(s.texts), x.of})
+			s.texts = append(s.texts, cut)
+		}
+	}
+	return out
+}
+
+// begun is a beginning, by its place among the texts, with the edit that it is told
+// apart from, counted within the task.
+type begun struct{ text, of int }
+
 // layPairs lists the pairs that the classifier learns from.
-func (l *Learner) layPairs(edits, outer, loc, n int, outers, locs []said) {
+func (l *Learner) layPairs(edits, outer, loc, n int, outers, locs []said, beginnings []begun) {
 	s := &l.step
 	begin := len(s.pairs)
 	for i, x := range outers {
@@ -200,6 +233,9 @@ func (l *Learner) layPairs(edits, outer, loc, n int, outers, locs []said) {
 				s.pairs = append(s.pairs, pair{text: outer + i, edit: edits + j})
 			}
 		}
+	}
+	for _, b := range beginnings {
+		s.pairs = append(s.pairs, pair{text: b.text, edit: edits + b.of})
 	}
 	in := 0
 	for _, p := range s.pairs[begin:] {

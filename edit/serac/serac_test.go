@@ -418,3 +418,36 @@ func TestTrainingLearns(t *testing.T) {
 		t.Errorf("a query about somebody else is answered by %+v", a)
 	}
 }
+
+// Each text but the edits also stands there cut within its first half, out of its
+// own edit's scope; the same texts are cut at the same places again.
+func TestBeginningsAreOutOfScope(t *testing.T) {
+	l := tiny(t, "gpt2", func(c *Config, _ *Parts) { c.Negatives = "own" })
+	without := tiny(t, "gpt2", func(c *Config, _ *Parts) { c.Negatives, c.Beginnings = "own", false })
+	example := tasks(t, l, 4)[:1]
+	for _, x := range []*Learner{l, without, l} {
+		if err := x.lay(example); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, plain := &l.step, &without.step
+	n := len(plain.texts)
+	if !slices.Equal(s.texts[:n], plain.texts) || len(s.texts) <= n {
+		t.Fatalf("%d texts, without beginnings %d; they do not stand behind them", len(s.texts), n)
+	}
+	tok := l.Base.Tokenizer
+	for _, p := range s.pairs[len(plain.pairs):] {
+		cut := s.texts[p.text]
+		whole := slices.IndexFunc(plain.pairs, func(q pair) bool {
+			x := plain.texts[q.text]
+			return q.edit == p.edit && strings.HasPrefix(x, cut) && 2*len(tok.Encode(cut)) <= len(text.Prompt(tok, x))
+		})
+		if p.in || whole < 0 {
+			t.Errorf("%q, in scope %v, is no first half of a text that is compared with %q", cut, p.in, s.texts[p.edit])
+		}
+	}
+	first := slices.Clone(s.texts)
+	if err := l.lay(example); err != nil || !slices.Equal(first, l.step.texts) {
+		t.Errorf("laid out again the texts are %q, want %q (%v)", l.step.texts, first, err)
+	}
+}

@@ -55,6 +55,8 @@ func (c *Config) Validate() error {
 		}
 	}
 	switch {
+	case c.ActRatio > 1:
+		return fmt.Errorf("act_ratio: %v keeps nothing: an edit's own prompt would have to lie further from the matrix than it does; use at most 1", c.ActRatio)
 	case c.Steps < 1:
 		return fmt.Errorf("n_iter: %d is not positive", c.Steps)
 	case !(c.MaskRatio > 0):

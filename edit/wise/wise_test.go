@@ -168,6 +168,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"save_freq":       func(c *Config) { c.Save = 0 },
 		"n_iter":          func(c *Config) { c.Steps = 0 },
 		"act_ratio":       func(c *Config) { c.ActRatio = 0 },
+		"keeps nothing":   func(c *Config) { c.ActRatio = 1.01 },
 		"norm_constraint": func(c *Config) { c.Clamp = -1 },
 		"compat":          func(c *Config) { c.Compat = "x" },
 		"merge_alg":       func(c *Config) { c.Algorithm = "x" },
