@@ -45,6 +45,8 @@ func architectures() []architecture {
 			edits: gated, ropeBase: "rope_theta"},
 		{modelType: "phi3", class: "Phi3ForCausalLM", read: readPhi3, write: writePhi3, build: newPhi3,
 			edits: []string{RoleGateUp, RoleDown}, ropeBase: "rope_theta", ropeShare: "partial_rotary_factor", gguf: phi3Dialect()},
+		{modelType: "gemma2", class: "Gemma2ForCausalLM", read: readGemma2, write: writeGemma2, build: newGemma,
+			edits: gated, ropeBase: "rope_theta", gguf: gemma2Dialect()},
 		{modelType: "gemma3_text", class: "Gemma3ForCausalLM", read: readGemma3, write: writeGemma3, build: newGemma,
 			edits: gated, gguf: gemma3Dialect()},
 		{modelType: "gptj", class: "GPTJForCausalLM", read: readGPTJ, write: writeGPTJ, build: newGPTJ, edits: plain},

@@ -123,7 +123,7 @@ func (c *Config) slides(i int) bool {
 
 // attention is the shape of attention in block i.
 func (c *Config) attention(i int) kernel.Attention {
-	a := kernel.Attention{Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: float32(1 / math.Sqrt(float64(c.HeadDim)))}
+	a := kernel.Attention{Heads: c.Heads, KVHeads: c.KVHeads, HeadDim: c.HeadDim, Scale: float32(1 / math.Sqrt(float64(c.HeadDim))), Cap: float32(c.AttnCap)}
 	if c.AttnScale > 0 {
 		a.Scale = float32(c.AttnScale)
 	}

@@ -34,12 +34,14 @@ type Config struct {
 
 	QKNorm     bool    // an RMS norm of each query and key head (Qwen3, Gemma 3)
 	AttnScale  float64 // of the scores; 0: 1/√HeadDim
+	AttnCap    float64 // scores s become AttnCap·tanh(s/AttnCap) (Gemma 2); 0: they stay
+	LogitCap   float64 // the same of the head's logits; 0: they stay
 	Sliding    []bool  // which blocks have the window; nil: all from WindowFrom on
 	NoRope     []bool  // which blocks do without rotary positions (SmolLM3); nil: none
 	LocalBase  float64 // rotary base of the blocks with the window (Gemma 3); 0: no other
 	EmbedScale float64 // of the token embeddings (Gemma); 0: 1
 	EmbedWidth int     // of the token embeddings (OPT-350m); 0: Width
-	NormAfter  bool    // norms behind attention and MLP, so that what the MLP gives is not just added (Gemma 3, OPT-350m)
+	NormAfter  bool    // norms behind attention and MLP, so that what the MLP gives is not just added (Gemma, OPT-350m)
 
 	BOS, EOS []int32 // start and end tokens that config.json names
 }
@@ -99,6 +101,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("layer types: %d and %d for %d blocks", len(c.Sliding), len(c.NoRope), c.Layers)
 	case !(c.AttnScale >= 0 && c.AttnScale < 1e6) || !(c.EmbedScale >= 0 && c.EmbedScale < 1e6):
 		return fmt.Errorf("scales of scores and embeddings: %v and %v are not in 0 to 1e6", c.AttnScale, c.EmbedScale)
+	case !(c.AttnCap >= 0 && c.AttnCap < 1e6) || !(c.LogitCap >= 0 && c.LogitCap < 1e6):
+		return fmt.Errorf("caps of scores and logits: %v and %v are not in 0 to 1e6", c.AttnCap, c.LogitCap)
 	case c.LocalBase != 0 && !(c.LocalBase > 1 && c.LocalBase < 1e12):
 		return fmt.Errorf("local rotary base: %v is not in 1 to 1e12", c.LocalBase)
 	case c.EmbedWidth < 0 || c.EmbedWidth > maxWidth:

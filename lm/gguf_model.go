@@ -167,6 +167,7 @@ func ggufConfig(file *gguf.File, arch *architecture) (Config, error) {
 	c.KVHeads = f.intOr("attention.head_count_kv", c.Heads)
 	c.Context = f.int("context_length")
 	c.Window = f.intOr("attention.sliding_window", 0)
+	c.AttnCap, c.LogitCap = f.floatOr("attn_logit_softcapping", 0), f.floatOr("final_logit_softcapping", 0)
 	c.Parallel = f.boolOr("use_parallel_residual", d.parallel)
 	if c.HeadDim = f.intOr("attention.key_length", 0); c.HeadDim == 0 && c.Heads > 0 {
 		c.HeadDim = c.Width / c.Heads

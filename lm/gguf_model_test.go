@@ -85,6 +85,10 @@ func ggufOf(t testing.TB, m *Model, d *dialect) *ggufBuilder {
 	} {
 		b.set(d.name+"."+key, v)
 	}
+	if c.AttnCap > 0 {
+		b.set(d.name+".attn_logit_softcapping", float32(c.AttnCap))
+		b.set(d.name+".final_logit_softcapping", float32(c.LogitCap))
+	}
 	if c.Rope.Scaling == scaleLinear {
 		b.set(d.name+".rope.scaling.type", scaleLinear)
 		b.set(d.name+".rope.scaling.factor", float32(c.Rope.Factor))

@@ -188,6 +188,7 @@ type Linear struct {
 	B       *Param // [1, out], or nil
 	In, Out int
 	InOut   bool
+	Cap     float32 // what comes out, y, becomes Cap·tanh(y/Cap): Gemma 2's head; 0: it stays
 }
 
 // Mat is W as a matrix over values, and whether a product x·op(W) has to

@@ -48,7 +48,7 @@ func (l *Loop) estimate(cfg Config, sites []lm.Site) Estimate {
 	e.Network = networkBytes * hypernet.Count(cfg.Hypernet, netSites(sites), netWords(l.Model, sites))
 	e.Network += hypernet.RememberedBytes(cfg.Hypernet, netSites(sites))
 	e.Model = l.modelBytes(cfg, first)
-	e.Graph = l.graphBytes(cfg, sites, first) + graph.HeadScratch(m.Width, m.Vocab)
+	e.Graph = l.graphBytes(cfg, sites, first) + graph.HeadScratch(l.Model.Head())
 	e.Cache = min(bounded(float64(cfg.Memory.Cache)*(1<<20)), l.cachedBytes(cfg))
 	// runtime, tokenizer, packing buffers; and a step's examples as tokens
 	e.Other = 64<<20 + bounded(taskBytes*float64(cfg.Train.Accumulate)*float64(cfg.Train.Edits))

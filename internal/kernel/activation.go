@@ -68,6 +68,31 @@ func (e *Engine) GatedSiLUGrad(dg, du, g, u, dy []float32) {
 	})
 }
 
+// SoftCap computes y = limit·tanh(x/limit). Both [n]; y may be x.
+func (e *Engine) SoftCap(y, x []float32, limit float32) {
+	e.forCuts(len(y), actGrain, func(lo, hi int) { softCap(y[lo:hi], x[lo:hi], limit) })
+}
+
+// SoftCapGrad computes dx = (1 - (y/limit)²)·dy, where y is what SoftCap gave.
+// All [n]; dx may be y or dy.
+func (e *Engine) SoftCapGrad(dx, y, dy []float32, limit float32) {
+	e.forCuts(len(dx), actGrain, func(lo, hi int) { softCapGrad(dx[lo:hi], y[lo:hi], dy[lo:hi], limit) })
+}
+
+func softCap(y, x []float32, limit float32) {
+	copy(y, x)
+	scale(y, 1/limit)
+	activate(Tanh, y, y)
+	scale(y, limit)
+}
+
+func softCapGrad(dx, y, dy []float32, limit float32) {
+	for i, v := range y[:len(dx)] {
+		t := v / limit
+		dx[i] = dy[i] * float32(1-float64(t)*float64(t))
+	}
+}
+
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
 func activateGo(kind Activation, y, x []float32) {

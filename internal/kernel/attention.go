@@ -15,6 +15,7 @@ type Segment struct{ Q, QLen, K, KLen int }
 type Attention struct {
 	Heads, KVHeads, HeadDim int
 	Scale                   float32 // of the scores, before the softmax
+	Cap                     float32 // scores s become Cap·tanh(s/Cap); 0: they stay
 	Window                  int     // sees that many last keys, its own included; 0: all
 	Full                    bool    // sees all keys of the segment, later ones too; Window is not used
 }
@@ -31,7 +32,7 @@ func (a Attention) visible(s Segment, i int) (lo, hi int) {
 	return lo, hi
 }
 
-// Attend computes softmax(Scale·q·kᵀ)·v for each segment and head. q, out:
+// Attend computes softmax(cap(Scale·q·kᵀ))·v for each segment and head. q, out:
 // [*, Heads*HeadDim]; k, v: [*, KVHeads*HeadDim]. Rows of out in no segment
 // stay as they are. A query's result does not depend on the other queries of
 // its segment.
@@ -109,6 +110,7 @@ type attendWork struct {
 	keys   int       // padded KLen, the row length of what follows
 	kt, vt []float32 // [HeadDim, keys], k and v transposed
 	p, dp  []float32 // [keys], or [queryBlock, keys] in backward
+	capped []float32 // the last query's scores, as far as they were computed; with Cap alone
 }
 
 func (w *attendWork) load(a Attention, s Segment, kvHead int) {
@@ -162,6 +164,11 @@ func (w *attendWork) probabilities(p, qrow []float32, lo, hi int) {
 	p = p[from:to]
 	combine(p, qrow, 1, w.kt[from:], w.keys, w.HeadDim, false)
 	scale(p, w.Scale)
+	if w.Cap > 0 {
+		softCap(p, p, w.Cap)
+		w.capped = resized(w.capped, len(p))
+		copy(w.capped, p)
+	}
 	ninf := float32(math.Inf(-1))
 	for j := from; j < lo; j++ {
 		p[j-from] = ninf
@@ -204,7 +211,8 @@ func (a Attention) seenBy(s Segment, j int) (lo, hi int) {
 
 // backward adds this segment's share of dk and dv and sets dq. With P the
 // probabilities, dP = dout·vᵀ and dS = P∘(dP - Σ P∘dP):
-// dq = Scale·dS·k, dk = Scale·dSᵀ·q, dv = Pᵀ·dout.
+// dq = Scale·dS·k, dk = Scale·dSᵀ·q, dv = Pᵀ·dout. With Cap, dS has the slope
+// of the capped scores besides.
 func (w *attendWork) backward(dq, dk, dv, q, k, v, dout []float32) {
 	w.kt = w.transposed(w.kt, k)
 	w.vt = w.transposed(w.vt, v)
@@ -245,6 +253,9 @@ func (w *attendWork) scoreGrad(p, dp, dq, q, k, dout []float32, i, g int) {
 	mean := dot(pv, dpv)
 	for j, pj := range pv {
 		dpv[j] = pj * (dpv[j] - mean) * w.Scale
+	}
+	if w.Cap > 0 {
+		softCapGrad(dpv, w.capped, dpv, w.Cap)
 	}
 	combine(dq[at:at+w.HeadDim], dp[lo:], 1, k[w.keyRow(lo):], w.ks, hi-lo, false)
 }

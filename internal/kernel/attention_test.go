@@ -28,7 +28,11 @@ func refAttend(q, k, v []float64, a Attention, segs []Segment) []float64 {
 					for d, x := range qrow {
 						score += x * k[(s.K+j)*ks+kv+d]
 					}
-					w := math.Exp(score * float64(a.Scale))
+					score *= float64(a.Scale)
+					if a.Cap > 0 {
+						score = float64(a.Cap) * math.Tanh(score/float64(a.Cap))
+					}
+					w := math.Exp(score)
 					total += w
 					weights, rows = append(weights, w), append(rows, s.K+j)
 				}
@@ -54,6 +58,8 @@ var attentionCases = []struct {
 	{"one query after many keys", Attention{Heads: 2, KVHeads: 1, HeadDim: 16}, []Segment{{0, 1, 0, 19}}, 1, 19},
 	{"window of 3", Attention{Heads: 1, KVHeads: 1, HeadDim: 16, Window: 3}, []Segment{{0, 20, 0, 20}}, 20, 20},
 	{"window of 18, more keys", Attention{Heads: 1, KVHeads: 1, HeadDim: 4, Window: 18}, []Segment{{0, 4, 0, 40}}, 4, 40},
+	{"window of 5, capped", Attention{Heads: 4, KVHeads: 2, HeadDim: 8, Window: 5, Cap: 0.7}, []Segment{{0, 20, 0, 20}}, 20, 20},
+	{"capped, later keys", Attention{Heads: 1, KVHeads: 1, HeadDim: 16, Cap: 2}, []Segment{{0, 3, 0, 37}}, 3, 37},
 	{"full", Attention{Heads: 2, KVHeads: 2, HeadDim: 4, Full: true}, []Segment{{0, 3, 0, 3}, {3, 2, 3, 6}}, 5, 9},
 	{"shared keys", Attention{Heads: 2, KVHeads: 1, HeadDim: 4}, []Segment{{4, 2, 0, 6}, {0, 4, 0, 4}, {6, 1, 5, 3}, {7, 1, 8, 1}}, 8, 9},
 	{"head of 64", Attention{Heads: 1, KVHeads: 1, HeadDim: 64}, []Segment{{0, 5, 0, 5}}, 5, 5},

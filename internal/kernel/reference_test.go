@@ -215,6 +215,28 @@ func TestActivationsAgreeWithReferenceAndDifferences(t *testing.T) {
 	})
 }
 
+func TestSoftCapAgreesWithReferenceAndDifferences(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		e := testEngine(t, 2)
+		rng := rand.New(rand.NewPCG(7, 8))
+		for _, n := range rowLengths {
+			x, dy := randomRow(rng, n, 5), randomRow(rng, n, 1)
+			f := func(x []float64) []float64 {
+				y := make([]float64, n)
+				for i := range y {
+					y[i] = 3 * math.Tanh(x[i]/3)
+				}
+				return y
+			}
+			y, dx := make([]float32, n), make([]float32, n)
+			e.SoftCap(y, x, 3)
+			e.SoftCapGrad(dx, y, dy, 3)
+			closeTo(t, "y", y, f(widened(x)), 1e-6)
+			closeTo(t, "dx", dx, slope(func(x []float64) float64 { return refDot(f(x), dy) }, x), 1e-6)
+		}
+	})
+}
+
 func TestGatedSiLUAgreesWithReferenceAndDifferences(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		e := testEngine(t, 2)

@@ -113,6 +113,9 @@ func (o *Ops) Linear(l *nn.Linear, x kernel.Matrix) kernel.Matrix {
 		o.e.AddBias(y, o.values(l.B))
 	}
 	o.addDeltas(l, x, y)
+	if l.Cap > 0 {
+		o.e.SoftCap(y.Data[:y.Rows*y.Cols], y.Data[:y.Rows*y.Cols], l.Cap)
+	}
 	if o.OnLinear != nil {
 		o.OnLinear(l, x, y)
 	}

@@ -40,6 +40,32 @@ var activateGrad = &Kind{
 	}),
 }
 
+// SoftCap is limit·tanh(x/limit).
+func (b *Builder) SoftCap(x Node, limit float32) Node {
+	return b.Apply(&Op{Kind: softCap, Attr: limit, Cols: width(x)}, x)
+}
+
+var softCap = &Kind{
+	Name: "softcap",
+	Host: With(func(c *Ctx, limit float32, out *kernel.Matrix, in []kernel.Matrix) error {
+		y, x := dense(out, in)
+		c.Engine.SoftCap(y, x[0], limit)
+		return nil
+	}),
+	Grad: func(b *Builder, p *Op, _ []Node, out, grad Node) []Node {
+		return []Node{b.Apply(&Op{Kind: softCapGrad, Attr: p.Attr, Cols: p.Cols}, grad, out)}
+	},
+}
+
+var softCapGrad = &Kind{
+	Name: "softcap.grad",
+	Host: With(func(c *Ctx, limit float32, out *kernel.Matrix, in []kernel.Matrix) error {
+		y, x := dense(out, in)
+		c.Engine.SoftCapGrad(y, x[1], x[0], limit)
+		return nil
+	}),
+}
+
 // Add implements nn.Ops.
 func (b *Builder) Add(x, y Node) Node { return b.Apply(&Op{Kind: add, Cols: width(x)}, x, y) }
 

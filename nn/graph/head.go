@@ -10,9 +10,18 @@ import (
 // in vain.
 const headChunk = 112
 
-// HeadScratch bounds the memory, in bytes, that the losses at a head of the
-// given widths compute in.
-func HeadScratch(width, vocab int) int64 { return 4 * headChunk * 2 * int64(width+vocab) }
+// HeadScratch bounds the memory, in bytes, that the losses at a head compute in.
+func HeadScratch(head *nn.Linear) int64 {
+	return 4 * headChunk * (2*int64(head.In+head.Out) + int64(roomForCap(head)))
+}
+
+// roomForCap is how many numbers are kept for each row besides its logits.
+func roomForCap(head *nn.Linear) int {
+	if head.Cap > 0 {
+		return head.Out
+	}
+	return 0
+}
 
 // RowLoss is a loss of the head's logits, row by row.
 type RowLoss interface {
@@ -58,6 +67,21 @@ type headLoss struct {
 	loss RowLoss
 }
 
+// score applies the cap, if there is one, to all logits of a chunk, of which the
+// loss's own are the last, and leads the gradient back behind it. capped has room
+// for the chunk's.
+func (h headLoss) score(e *kernel.Engine, ch *Chunk, all, capped []float32) {
+	if h.Cap == 0 {
+		h.loss.Score(e, ch)
+		return
+	}
+	e.SoftCap(all, all, h.Cap)
+	own := ch.Logits.Data[:len(capped)]
+	copy(capped, own)
+	h.loss.Score(e, ch)
+	e.SoftCapGrad(own, capped, own, h.Cap)
+}
+
 var headRows = &Kind{
 	Name: "head",
 	Host: With(func(c *Ctx, h headLoss, out *kernel.Matrix, in []kernel.Matrix) error {
@@ -77,6 +101,7 @@ var headRows = &Kind{
 		if len(in) > 1 {
 			perRow = 2 * (h.Out + d)
 		}
+		perRow += roomForCap(h.Linear)
 		chunks := (rows + headChunk - 1) / headChunk
 		scratch := c.Scratch(min(rows, headChunk) * perRow) // of one size for all longer inputs, so that it is made once
 		losses, hits := make([]float32, min(rows, headChunk)), make([]bool, min(rows, headChunk))
@@ -97,7 +122,7 @@ var headRows = &Kind{
 				c.Engine.AddBias(logits, bias)
 			}
 			ch.Logits = logits.Slice(logits.Rows-n, logits.Rows)
-			h.loss.Score(c.Engine, ch)
+			h.score(c.Engine, ch, logits.Data[:logits.Rows*h.Out], scratch[len(scratch)-n*h.Out:])
 			g := kernel.Matrix{Rows: n, Cols: d, Stride: out.Cols, Data: out.Data[lo*out.Cols+2:]}
 			c.Engine.Gemm(g, kernel.Product{A: ch.Logits, B: w, TransB: !trans})
 			for r := range n {

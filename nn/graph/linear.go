@@ -25,6 +25,9 @@ func (b *Builder) Linear(l *nn.Linear, x Node) Node {
 			y = b.AddBias(y, bias)
 		}
 	}
+	if l.Cap > 0 {
+		y = b.SoftCap(y, l.Cap)
+	}
 	if b.OnLinear != nil {
 		y = b.OnLinear(l, x, y)
 	}

@@ -78,6 +78,8 @@ func opCases() []opCase {
 		}
 	}
 	att := kernel.Attention{Heads: heads, KVHeads: heads, HeadDim: 4, Scale: 0.5}
+	capped := att
+	capped.Cap = 0.75
 	past := nn.NewKeys(1)
 	(&nn.Sequences{Past: past}).Seen(0, random(rand.New(rand.NewPCG(5, 6)), 3, width), random(rand.New(rand.NewPCG(7, 8)), 3, width), nil)
 	past.Advance(3)
@@ -99,6 +101,8 @@ func opCases() []opCase {
 		{"rotate", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Rotate(in[0], heads, rot, seq) }},
 		{"attend", []kernel.Matrix{x(), x(), x()}, func(b *Builder, in []Node) Node { return b.Attend(0, in[0], in[1], in[2], att, seq) }},
 		{"attend over keys kept, shared and at hand", []kernel.Matrix{x(), x(), x()}, func(b *Builder, in []Node) Node { return b.Attend(0, in[0], in[1], in[2], att, listed) }},
+		{"attend with capped scores", []kernel.Matrix{x(), x(), x()}, func(b *Builder, in []Node) Node { return b.Attend(0, in[0], in[1], in[2], capped, seq) }},
+		{"softcap", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.SoftCap(in[0], 1.5) }},
 		{"columns", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Columns(in[0], []int32{3, 1, 1, 7}) }},
 		{"concat", []kernel.Matrix{x(), random(rng, rows, 3)}, func(b *Builder, in []Node) Node { return b.Concat(in[0], in[1]) }},
 		{"rows", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Rows(in[0], picked) }},
@@ -117,6 +121,14 @@ func opCases() []opCase {
 		opCase{"cross entropy at the head", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.CrossEntropy(in[0], head, labels).Sum }},
 		opCase{"KL at the head", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node {
 			return b.KL(constant(b, base, in[0]), in[0], head, labels).Sum
+		}})
+	cappedHead := *head
+	cappedHead.Cap = 2
+	cases = append(cases,
+		opCase{"capped head", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.Linear(&cappedHead, in[0]) }},
+		opCase{"cross entropy at a capped head", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node { return b.CrossEntropy(in[0], &cappedHead, labels).Sum }},
+		opCase{"KL at a capped head", []kernel.Matrix{x()}, func(b *Builder, in []Node) Node {
+			return b.KL(constant(b, base, in[0]), in[0], &cappedHead, labels).Sum
 		}})
 	tasks, where, block := []nn.Range{{Lo: 0, Hi: 2}, {Lo: 2, Hi: 4}}, []nn.Range{{Lo: 0, Hi: 3}, {Lo: 3, Hi: 7}}, nn.Range{Hi: 4}
 	cases = append(cases, opCase{"low-rank edit", []kernel.Matrix{x(), random(rng, 4, width+5), random(rng, 1, 1)}, func(b *Builder, in []Node) Node {
