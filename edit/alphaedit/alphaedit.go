@@ -53,12 +53,18 @@ func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, 
 	if err != nil {
 		return nil, fmt.Errorf("alphaedit: %w", err)
 	}
+	earlier := 0
+	if last != nil {
+		if h, ok := last.Memory.(*spread.History); ok {
+			earlier = len(h.Facts)
+		}
+	}
 	var used *system
 	out, err := spread.Run(ctx, m, spread.Job{
 		Editor: ed.Name(), Engine: ed.e, Config: ed.cfg.Config, LossLayer: ed.cfg.LossLayer, Contexts: &ed.contexts, Sites: sites,
 		System: func(m *lm.Model, sites []lm.Site, report *edit.Edited) (spread.System, error) {
 			var err error
-			used, err = ed.system(m, sites, report, len(requests))
+			used, err = ed.system(m, sites, report, len(requests), earlier)
 			return used, err
 		},
 		History: true, Replace: ed.cfg.Replace,
@@ -87,7 +93,7 @@ func (ed *Editor) Open(ctx context.Context, m *lm.Model, p edit.Packed) (edit.Me
 }
 
 // system finds the kept directions of all sites.
-func (ed *Editor) system(m *lm.Model, sites []lm.Site, report *edit.Edited, requests int) (*system, error) {
+func (ed *Editor) system(m *lm.Model, sites []lm.Site, report *edit.Edited, requests, earlier int) (*system, error) {
 	s := &system{lambda: ed.cfg.L2}
 	for _, site := range sites {
 		moment, err := ed.moments(m, site)
@@ -101,7 +107,7 @@ func (ed *Editor) system(m *lm.Model, sites []lm.Site, report *edit.Edited, requ
 		if err != nil {
 			return nil, err
 		}
-		kept, err := ed.kept(spectrum, site, requests)
+		kept, err := ed.kept(spectrum, site, requests, earlier)
 		if err != nil {
 			return nil, err
 		}
@@ -120,8 +126,9 @@ func (ed *Editor) system(m *lm.Model, sites []lm.Site, report *edit.Edited, requ
 	return s, nil
 }
 
-// kept is the number of directions that the config keeps of a spectrum.
-func (ed *Editor) kept(s *stats.Spectrum, site lm.Site, requests int) (int, error) {
+// kept is the number of directions that the config keeps of a spectrum. Each edit
+// of a sequence takes one.
+func (ed *Editor) kept(s *stats.Spectrum, site lm.Site, requests, earlier int) (int, error) {
 	key, kept := "nullspace_share", s.Share(ed.cfg.Share)
 	if ed.cfg.Threshold > 0 {
 		key, kept = "nullspace_threshold", s.Below(ed.cfg.Threshold)
@@ -135,6 +142,8 @@ func (ed *Editor) kept(s *stats.Spectrum, site lm.Site, requests int) (int, erro
 		problem, way = fmt.Sprintf("keeps all %d directions of %s, so nothing is preserved there", n, site.Name), "smaller"
 	case kept < requests:
 		problem = fmt.Sprintf("keeps %d of the %d directions of %s, fewer than the %d requests", kept, n, site.Name, requests)
+	case kept < requests+earlier:
+		problem = fmt.Sprintf("keeps %d of the %d directions of %s, and the memory is full: it holds %d earlier edits, and %d more do not fit", kept, n, site.Name, earlier, requests)
 	}
 	if problem == "" || ed.cfg.Force {
 		return kept, nil

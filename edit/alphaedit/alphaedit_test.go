@@ -165,6 +165,29 @@ func TestThresholdsThatCannotWorkAreRefused(t *testing.T) {
 	}
 }
 
+func TestAFullMemoryIsRefused(t *testing.T) {
+	k, err := kernel.New(kernel.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(k.Close)
+	m := edittest.TinyModel(t, "gpt2")
+	ed, err := New(k, tiny(), edittest.Moments(t, k))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := ed.Apply(t.Context(), m, edittest.Requests()[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := *first.Memory.(*spread.History)
+	h.Facts = slices.Repeat(h.Facts, 1000)
+	_, err = ed.Continue(t.Context(), m, &edit.Edited{Editor: "alphaedit", Memory: &h}, edittest.Requests()[1:2])
+	if err == nil || !strings.Contains(err.Error(), "the memory is full: it holds 1000 earlier edits") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestASequenceGoesOnFromAFile(t *testing.T) {
 	k, err := kernel.New(kernel.Options{Threads: 1})
 	if err != nil {

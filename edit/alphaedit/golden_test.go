@@ -53,7 +53,7 @@ func golden(t *testing.T, c *keyvaluetest.Case, name string, run, base goldenRun
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := ed.system(m, sites, &edit.Edited{}, 1)
+	s, err := ed.system(m, sites, &edit.Edited{}, 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ type Config struct {
 	Algorithm string  `yaml:"merge_alg" absent:"ties" doc:"how side memories become one: ties, magnitude, magnitude_norm, sign, linear, dare_ties, dare_linear, slerp"`
 	Retrieve  bool    `yaml:"retrieve" doc:"look through all memories; else merges change the matrix's stand-in"`
 	Seed      uint64  `yaml:"seed" doc:"seed of masks and unrelated texts"`
+	Capacity  int     `yaml:"capacity" absent:"0" doc:"edits that the side memories hold at most; 0: any number"`
 	Compat    string  `yaml:"compat" doc:"follow published code where it goes astray: reference; empty: not"`
 
 	Contexts keyvalue.ContextConfig `yaml:"contexts" doc:"texts put in front of the prompt"`
@@ -57,6 +58,8 @@ func (c *Config) Validate() error {
 	switch {
 	case c.ActRatio > 1:
 		return fmt.Errorf("act_ratio: %v keeps nothing: an edit's own prompt would have to lie further from the matrix than it does; use at most 1", c.ActRatio)
+	case c.Capacity < 0:
+		return fmt.Errorf("capacity: %d is negative; 0 means any number", c.Capacity)
 	case c.Steps < 1:
 		return fmt.Errorf("n_iter: %d is not positive", c.Steps)
 	case !(c.MaskRatio > 0):

@@ -81,6 +81,9 @@ func (ed *Editor) apply(ctx context.Context, m *lm.Model, last *edit.Edited, req
 		if err := r.Validate(false); err != nil {
 			return nil, &edit.RequestError{ID: r.ID, Err: err}
 		}
+		if c := ed.cfg.Capacity; c > 0 && len(memory.Requests) >= c {
+			return nil, &edit.RequestError{ID: r.ID, Err: fmt.Errorf("edit %s: the side memories are full: they hold %d edits, as many as capacity allows; begin a new sequence, or allow more", r.ID, c)}
+		}
 		texts, err := ed.texts(m, r, contexts, len(memory.Requests))
 		if err != nil {
 			return nil, &edit.RequestError{ID: r.ID, Err: fmt.Errorf("edit %s: %w", r.ID, err)}

@@ -172,6 +172,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"norm_constraint": func(c *Config) { c.Clamp = -1 },
 		"compat":          func(c *Config) { c.Compat = "x" },
 		"merge_alg":       func(c *Config) { c.Algorithm = "x" },
+		"capacity":        func(c *Config) { c.Capacity = -1 },
 	} {
 		c := tiny()
 		set(&c)
@@ -238,6 +239,16 @@ func TestSideMemoriesOfAnotherOrderAreRefused(t *testing.T) {
 		if err := two.Follows(before); err == nil || !strings.Contains(err.Error(), "do not go on from") {
 			t.Errorf("error %v", err)
 		}
+	}
+}
+
+func TestFullSideMemoriesAreRefused(t *testing.T) {
+	c := tiny()
+	c.Capacity = 2
+	ed, two := apply(t, c, "gpt2", 2)
+	_, err := ed.Continue(t.Context(), edittest.TinyModel(t, "gpt2"), &edit.Edited{Memory: two}, requests(3)[2:])
+	if err == nil || !strings.Contains(err.Error(), "the side memories are full: they hold 2 edits") {
+		t.Errorf("error %v", err)
 	}
 }
 
