@@ -20,5 +20,6 @@
 // first counts. Without it, prompts alone decide, once, an edit is learned from its
 // rephrasings with the right edit in front, the classifier from pairs (Mitchell et
 // al., §3.2), a decision is hard, an edit of the same prompt takes the place of the
-// earlier one, and of equally near edits the latest counts.
+// earlier one, and of equally near edits the latest counts. Left out is its
+// classifier that reads query and edit together (cross_attend), off by default there.
 package serac

@@ -17,7 +17,8 @@
 // 2023, "TIES-Merging". Where the code goes astray, compat: reference follows it;
 // the default divides the loss by the number of tokens, lets no entry outside the
 // mask drift, averages over no padding, adds the bias to both sides, and decides
-// once a text, by its prompt.
+// once a text, by its prompt. Left out is the code's replay of earlier edits, which is
+// off in every published configuration.
 //
 // Promises: entries outside a mask stay the matrix's; a memory without edits
 // sends every text through the matrix. Edits share entries, so none can be taken
