@@ -13,21 +13,21 @@ import (
 // two settings (transformers 4.57, update_post_processor in *_fast.py; 4.36 does
 // the same, but knows no such class for GPT-NeoX).
 type tokenizerClass struct {
-	bos, eos string // its tokens where the files name none
-	addBOS   bool   // where add_bos_token is not set; add_eos_token is false then
+	bos, eos, unknown string // its tokens where the files name none
+	addBOS            bool   // where add_bos_token is not set; add_eos_token is false then
 }
 
 // replacing finds such a class by its name in tokenizer_config.json.
 func replacing(class string) (tokenizerClass, bool) {
 	switch strings.TrimSuffix(class, "Fast") {
 	case "LlamaTokenizer", "CodeLlamaTokenizer":
-		return tokenizerClass{"<s>", "</s>", true}, true
+		return tokenizerClass{"<s>", "</s>", "<unk>", true}, true
 	case "GPTNeoXTokenizer":
-		return tokenizerClass{"<|endoftext|>", "<|endoftext|>", false}, true
+		return tokenizerClass{"<|endoftext|>", "<|endoftext|>", "<|endoftext|>", false}, true
 	case "GemmaTokenizer":
-		return tokenizerClass{"<bos>", "<eos>", true}, true
+		return tokenizerClass{"<bos>", "<eos>", "<unk>", true}, true
 	case "CohereTokenizer":
-		return tokenizerClass{"<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>", true}, true
+		return tokenizerClass{"<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>", "<UNK>", true}, true
 	}
 	return tokenizerClass{}, false
 }

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"keyhole.example/keyhole/internal/regular"
@@ -45,6 +48,48 @@ type settings struct {
 	Class          string     `json:"tokenizer_class"`
 
 	AddedTokens json.RawMessage `json:"added_tokens_decoder"`
+}
+
+// special lists the special tokens that are named, by the files or, where they
+// say nothing, by the class.
+func (st *settings) special() []string {
+	class, _ := replacing(st.Class)
+	var out []string
+	for _, t := range []struct {
+		name  *tokenName
+		usual string
+	}{{st.BOS, class.bos}, {st.EOS, class.eos}, {st.Unknown, class.unknown}, {st.Pad, ""}, {st.Mask, ""}} {
+		name := t.usual
+		if t.name != nil {
+			name = string(*t.name)
+		}
+		if name != "" && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// added lists added_tokens_decoder {id: token} in the order of ids.
+func (st *settings) added() ([]addedToken, error) {
+	if st.AddedTokens == nil {
+		return nil, nil
+	}
+	var all map[string]addedToken
+	if err := json.Unmarshal(st.AddedTokens, &all); err != nil {
+		return nil, fmt.Errorf("%s: added_tokens_decoder: %w", fileConfig, err)
+	}
+	out := make([]addedToken, 0, len(all))
+	for id, t := range all {
+		n, err := strconv.ParseInt(id, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("%s: added_tokens_decoder: %.40q is no id", fileConfig, id)
+		}
+		t.ID = int32(n)
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b addedToken) int { return cmp.Compare(a.ID, b.ID) })
+	return out, nil
 }
 
 // tokenName is a token written as a string, as an object with its content, or

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -103,6 +104,9 @@ func parsePieces(data []byte) (meta protoMetadata, rule string, err error) {
 				}
 				return nil
 			})
+			if kind == ggufUser { // found in a text as it stands, as llama.cpp's converter writes it
+				text = strings.ReplaceAll(text, "▁", " ")
+			}
 			tokens, scores, kinds = append(tokens, text), append(scores, score), append(kinds, kind)
 			return err
 		case protoTrainer:

@@ -137,13 +137,39 @@ func parseSpec(data []byte, st settings) (*pipeline, error) {
 			m.Type = "WordPiece"
 		}
 	}
-	for _, name := range st.missing(func(name string) bool {
-		_, known := m.Vocab[name]
-		return known || slices.ContainsFunc(s.AddedTokens, func(t addedToken) bool { return t.Content == name })
-	}) {
-		s.AddedTokens = append(s.AddedTokens, addedToken{ID: s.next(m), Content: name, Special: true})
+	if err := s.addNamed(m, st); err != nil {
+		return nil, err
 	}
 	return s.build(m)
+}
+
+// addNamed adds the tokens that the other files name and the list of added tokens
+// lacks, as transformers does when it loads them: those of added_tokens_decoder,
+// and the special ones. Of the latter, only the ends of a text get a new id where
+// the vocabulary lacks them.
+func (s *spec) addNamed(m modelSpec, st settings) error {
+	listed := func(name string) bool {
+		return slices.ContainsFunc(s.AddedTokens, func(t addedToken) bool { return t.Content == name })
+	}
+	beside, err := st.added()
+	if err != nil {
+		return err
+	}
+	for _, t := range beside {
+		if !listed(t.Content) {
+			t.ID = s.next(m) // or the vocabulary's
+			s.AddedTokens = append(s.AddedTokens, t)
+		}
+	}
+	for _, name := range st.special() {
+		if id, ok := m.Vocab[name]; ok && !listed(name) {
+			s.AddedTokens = append(s.AddedTokens, addedToken{ID: id, Content: name, Special: true})
+		}
+	}
+	for _, name := range st.missing(func(name string) bool { _, known := m.Vocab[name]; return known || listed(name) }) {
+		s.AddedTokens = append(s.AddedTokens, addedToken{ID: s.next(m), Content: name, Special: true})
+	}
+	return nil
 }
 
 // next is the id of the first token to be added.
