@@ -182,19 +182,31 @@ func (l *Loop) next(n int) (meta.Task, error) {
 // step is one optimiser step: the examples' gradients, their mean, clipping,
 // Adam.
 func (l *Loop) step() (Metrics, int, error) {
+	tasks, edits, err := l.draw()
+	if err != nil {
+		return Metrics{}, 0, err
+	}
+	return l.stepOn(tasks, edits)
+}
+
+// draw makes the examples of the next optimiser step, each of so many edits.
+func (l *Loop) draw() (tasks []meta.Task, edits int, err error) {
 	examples, edits := l.shape()
 	l.divisor = l.Config.Train.Accumulate
 	if len(l.Config.Train.Mix) > 0 {
 		l.divisor = examples
 	}
-	tasks := make([]meta.Task, examples)
+	tasks = make([]meta.Task, examples)
 	for i := range tasks {
-		t, err := l.next(edits)
-		if err != nil {
-			return Metrics{}, 0, err
+		if tasks[i], err = l.next(edits); err != nil {
+			return nil, 0, err
 		}
-		tasks[i] = t
 	}
+	return tasks, edits, nil
+}
+
+// stepOn is step on examples that were drawn.
+func (l *Loop) stepOn(tasks []meta.Task, edits int) (Metrics, int, error) {
 	back := l.Learner().Mark()
 	out, err := l.gradients(tasks)
 	if err != nil {

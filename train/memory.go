@@ -6,8 +6,10 @@ import (
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/resident"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
+	"keyhole.example/keyhole/text"
 )
 
 // GCPercent is the setting of the garbage collector that a program should use
@@ -107,7 +109,20 @@ func (l *Loop) cachedBytes(cfg Config) int64 {
 // tokens is how many tokens a batch has in its edits, and in its rephrasings
 // and locality texts, with the room that graphs leave for longer ones.
 func (l *Loop) tokens(cfg Config) (edits, rest float64) {
-	const sample, room = 64, 1.2
+	const room = 1.2
+	batch := cfg.Train.Batch
+	if batch == 0 {
+		batch = cfg.Train.Accumulate
+	}
+	scale := room * float64(batch) * float64(cfg.Train.Edits)
+	edits, rest = l.tokensOfEdit()
+	return edits * scale, rest * scale
+}
+
+// tokensOfEdit is how many tokens a training edit has, and its rephrasing and
+// locality texts, in the mean of a sample.
+func (l *Loop) tokensOfEdit() (edits, rest float64) {
+	const sample = 64
 	records := l.train.Edits
 	n := min(len(records), sample)
 	maker := l.Editor.maker(records)
@@ -119,19 +134,24 @@ func (l *Loop) tokens(cfg Config) (edits, rest float64) {
 			continue // training reports it when it comes to this edit
 		}
 		made++
-		for _, x := range t.Inner {
-			edits += float64(len(x.IDs))
-		}
-		for _, x := range append(t.Outer, t.Loc...) {
-			rest += float64(len(x.IDs))
+		e, r := tokensOf(t)
+		edits, rest = edits+float64(e), rest+float64(r)
+	}
+	return edits / max(made, 1), rest / max(made, 1)
+}
+
+// tokensOf counts the tokens of an example's edits, and of its rephrasings and
+// locality texts.
+func tokensOf(t meta.Task) (edits, rest int) {
+	for _, x := range t.Inner {
+		edits += len(x.IDs)
+	}
+	for _, texts := range [][]text.Text{t.Outer, t.Loc} {
+		for _, x := range texts {
+			rest += len(x.IDs)
 		}
 	}
-	batch := cfg.Train.Batch
-	if batch == 0 {
-		batch = cfg.Train.Accumulate
-	}
-	scale := room * float64(batch) * float64(cfg.Train.Edits) / max(made, 1)
-	return edits * scale, rest * scale
+	return edits, rest
 }
 
 // networkBytes is the memory of a parameter in training: its value, its

@@ -7,6 +7,7 @@ import (
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/internal/resident"
+	"keyhole.example/keyhole/meta"
 )
 
 // Plan is what a run will cost.
@@ -50,11 +51,15 @@ func MakePlan(ctx context.Context, cfg Config, r *configs.Resolved, src Sources)
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
 		}
-		start := time.Now()
-		if _, _, err := l.step(); err != nil {
+		tasks, edits, err := l.draw()
+		if err != nil {
 			return nil, err
 		}
-		p.Step = time.Since(start)
+		start := time.Now()
+		if _, _, err := l.stepOn(tasks, edits); err != nil {
+			return nil, err
+		}
+		p.Step = l.usual(time.Since(start), tasks, edits)
 	}
 	if n := min(trialEdits, len(l.valTasks)); n > 0 && p.Validations > 0 {
 		start := time.Now()
@@ -64,6 +69,22 @@ func MakePlan(ctx context.Context, cfg Config, r *configs.Resolved, src Sources)
 		p.Validation = time.Since(start) * time.Duration(len(l.valTasks)) / time.Duration(n)
 	}
 	return &p, nil
+}
+
+// usual is the time of a step whose texts are as long as those of the training
+// edits are in the mean, from that of a step on tasks of so many edits: nearly all of
+// it is spent on tokens, and a few texts vary.
+func (l *Loop) usual(took time.Duration, tasks []meta.Task, edits int) time.Duration {
+	tokens := 0
+	for _, t := range tasks {
+		e, r := tokensOf(t)
+		tokens += e + r
+	}
+	e, r := l.tokensOfEdit()
+	if mean := (e + r) * float64(len(tasks)*edits); mean > 0 && tokens > 0 {
+		return time.Duration(float64(took) * mean / float64(tokens))
+	}
+	return took
 }
 
 // Outline is the part of a plan that needs no trial.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
@@ -201,4 +202,41 @@ func remembered(t *testing.T, l *Loop) []hypernet.Tensor {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// TestTheTimeOfAStepIsThatOfItsTokens: whichever texts the trial has, the plan says
+// the time of texts of the mean length.
+func TestTheTimeOfAStepIsThatOfItsTokens(t *testing.T) {
+	all, err := embedded.Edits(data.Options{Split: "train"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mix := range [][]int{nil, {1, 4}} {
+		l, _ := begin(t, all.Edits, embedded.Model, func(c *Config) { c.Train.Accumulate, c.Train.Mix = 4, mix })
+		const steps = 60
+		var first time.Duration
+		total := 0
+		for i := range steps {
+			tasks, edits, err := l.draw()
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			for _, task := range tasks {
+				e, r := tokensOf(task)
+				n += e + r
+			}
+			total += n
+			took := l.usual(time.Duration(n)*time.Millisecond, tasks, edits)
+			if first == 0 {
+				first = took
+			}
+			if d := took - first; d.Abs() > time.Millisecond {
+				t.Fatalf("mix %v, step %d: %v, the first %v", mix, i, took, first)
+			}
+		}
+		if mean := time.Duration(total/steps) * time.Millisecond; (first - mean).Abs() > mean/10 {
+			t.Errorf("mix %v: a step of %v in the mean is planned to take %v", mix, mean, first)
+		}
+	}
 }
