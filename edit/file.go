@@ -44,6 +44,15 @@ type Kept struct {
 	Edited *Edited
 }
 
+// IsOf fails unless m is the base model that the edit was made for. note, if not
+// empty, says what was taken for granted.
+func (k *Kept) IsOf(m *lm.Model) (note string, err error) {
+	if note, err = m.Owns(k.Model); err != nil {
+		return "", fmt.Errorf("%s is an edit of %w; give the model that it was made for", k.Path, err)
+	}
+	return note, nil
+}
+
 // manifest is what an edit file says beside its tensors.
 type manifest struct {
 	Format   int            `json:"format"`

@@ -29,6 +29,11 @@ type Cell struct {
 // Text is a cell that is no number.
 func Text(s string) Cell { return Cell{Text: s, Plain: true} }
 
+// Line is Text on one line.
+func Line(s string) Cell {
+	return Text(strings.NewReplacer("\n", "⏎", "\r", "", "\t", " ").Replace(strings.TrimSpace(s)))
+}
+
 // Number is a value with its digits behind the point, and half its 95 % band
 // if that is positive.
 func Number(v, band float64, digits int) Cell {
@@ -51,6 +56,19 @@ type Table struct {
 
 // Add appends a row.
 func (t *Table) Add(cells ...Cell) { t.Rows = append(t.Rows, cells) }
+
+// Row appends a row of values: cells as they are, anything else as its text.
+func (t *Table) Row(values ...any) {
+	cells := make([]Cell, len(values))
+	for i, v := range values {
+		c, ok := v.(Cell)
+		if !ok {
+			c = Text(fmt.Sprint(v))
+		}
+		cells[i] = c
+	}
+	t.Add(cells...)
+}
 
 // MarkBest marks the best cells of each column that has a better and a worse.
 // Cells that show the same number are equally good.

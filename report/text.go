@@ -7,6 +7,7 @@ import (
 
 	"github.com/rivo/uniseg"
 
+	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/internal/printable"
 )
 
@@ -274,4 +275,14 @@ func wrapped(text string, width int) []string {
 	}
 	end()
 	return out
+}
+
+// Show writes the table for the people at w: within the columns of their terminal,
+// with the best cells in bold.
+func (t *Table) Show(w io.Writer) error {
+	c := console.Of(w)
+	if c.Bold() {
+		w = c.Raw() // the table's texts are escaped
+	}
+	return t.WriteText(w, Layout{Width: c.Width(), Bold: c.Bold(), Wide: "--wide shows them"})
 }

@@ -10,7 +10,6 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/verdict"
 	"keyhole.example/keyhole/text"
-	"keyhole.example/keyhole/workbench"
 )
 
 // answer is what the model says behind a prompt, and how probable the target is.
@@ -256,7 +255,7 @@ func (d *desk) try(ctx context.Context, t *trial, list []*kept, m *measuring, as
 	alone := verdict.Verdict{Requests: v.Requests[:1], Held: v.Requests[0].Held, Drift: v.Drift}
 	t.Held, t.Reason = alone.Passed(), alone.Problem()
 	if t.edited != nil {
-		t.edited.Add(workbench.HeldFigure, map[bool]int{true: 1}[v.Requests[0].Held])
+		t.edited.Add(verdict.HeldFigure, map[bool]int{true: 1}[v.Requests[0].Held])
 		t.edited.Add("drift_kl", t.Drift.KL)
 	}
 	return nil

@@ -10,9 +10,6 @@ import (
 	"keyhole.example/keyhole/edit/verdict"
 )
 
-// HeldFigure is the figure of a made edit that counts its requests that held.
-const HeldFigure = "held"
-
 // Plan says how edits are made and measured. The zero value is the default.
 type Plan struct {
 	// Last is the latest of earlier edits that are in the model; nil: there is none.
@@ -116,7 +113,7 @@ func (o *Outcome) note(size int) {
 				held++
 			}
 		}
-		e.Add(HeldFigure, held)
+		e.Add(verdict.HeldFigure, held)
 		e.Add("drift_kl", o.Verdict.Drift.KL)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/edit/verdict"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/workbench"
 	"keyhole.example/keyhole/workbench/workbenchtest"
@@ -74,7 +75,7 @@ func TestSeveralEditsAreMadeOneBehindTheOther(t *testing.T) {
 	if len(out.Edits) != 2 || !out.Verdict.Passed() || !out.Verdict.Success {
 		t.Fatalf("%d edits: %s", len(out.Edits), out.Verdict.Problem())
 	}
-	held := slices.IndexFunc(out.Edits[1].Report, func(f edit.Figure) bool { return f.Name == workbench.HeldFigure && f.Value == 1 })
+	held := slices.IndexFunc(out.Edits[1].Report, func(f edit.Figure) bool { return f.Name == verdict.HeldFigure && f.Value == 1 })
 	if held < 0 {
 		t.Errorf("the second edit does not say that it holds: %v", out.Edits[1].Report)
 	}

@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -14,6 +12,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/ike"
+	"keyhole.example/keyhole/edit/kept"
 	"keyhole.example/keyhole/edit/verdict"
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/lm"
@@ -182,8 +181,8 @@ func (f *editFlags) check(c *cobra.Command) error {
 		return wrongUse("--tokens %d is below 1", f.tokens)
 	case !(f.maxDrift > 0):
 		return wrongUse("--max-drift %v is not positive", f.maxDrift)
-	case f.file == "" && f.keep != "" && !f.keepsFile() && !isStore(f.keep):
-		return wrongUse("--keep %s: the name of an edit file ends in %s, that of a store of in-context edits in %s", f.keep, edit.FileExt, storeExt)
+	case f.file == "" && f.keep != "" && !kept.IsFile(f.keep) && !kept.IsStore(f.keep):
+		return wrongUse("--keep %s: the name of an edit file ends in %s, that of a store of in-context edits in %s", f.keep, edit.FileExt, kept.StoreExt)
 	}
 	if err := f.saving.check(c); err != nil {
 		return err
@@ -191,29 +190,10 @@ func (f *editFlags) check(c *cobra.Command) error {
 	if f.keep == "" {
 		return nil
 	}
-	if err := f.keepIsFree(); err != nil {
+	if err := kept.Free(f.keep); err != nil {
 		return err
 	}
 	return atomicfile.Writable(f.keep)
-}
-
-// keepsFile reports whether --keep names one edit file.
-func (f *editFlags) keepsFile() bool { return strings.HasSuffix(f.keep, edit.FileExt) }
-
-// keepIsFree refuses to write an edit over another; a store takes more edits,
-// and so does a folder.
-func (f *editFlags) keepIsFree() error {
-	if !f.keepsFile() {
-		return nil
-	}
-	return isFree(f.keep)
-}
-
-func isFree(path string) error {
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return errorAfter(err, fmt.Errorf("%s is there already; choose a new name, or delete it", path))
-	}
-	return nil
 }
 
 // fits checks, before anything is computed, that what b's editor makes of the
@@ -222,18 +202,18 @@ func (f *editFlags) fits(b *workbench.Bench, requests []edit.Request) error {
 	inContext := b.InContext()
 	several := len(requests) > 1 && !f.together && !b.Together()
 	switch {
-	case f.keep != "" && several && f.keepsFile():
+	case f.keep != "" && several && kept.IsFile(f.keep):
 		return wrongUse("--keep %s: %d edits by %s are kept in a file each; name a folder, or make them one edit with --together", f.keep, len(requests), b.Editor.Name())
-	case f.keep != "" && !inContext && !several && !f.keepsFile() && !isStore(f.keep):
+	case f.keep != "" && !inContext && !several && !kept.IsFile(f.keep) && !kept.IsStore(f.keep):
 		return wrongUse("--keep %s: the %d edits are made as one, which is kept in a file, whose name ends in %s", f.keep, len(requests), edit.FileExt)
-	case f.keep != "" && inContext != isStore(f.keep):
+	case f.keep != "" && inContext != kept.IsStore(f.keep):
 		return wrongUse("--keep %s: edits by %s are kept in %s", f.keep, b.Editor.Name(), map[bool]string{
-			true: "an edit store, whose name ends in " + storeExt, false: "an edit file, whose name ends in " + edit.FileExt,
+			true: "an edit store, whose name ends in " + kept.StoreExt, false: "an edit file, whose name ends in " + edit.FileExt,
 		}[inContext])
 	case f.save != "" && inContext:
 		return errNoWeights(b.Editor.Name())
 	case f.keep != "" && inContext:
-		_, err := storeWith(f.keep, requests)
+		_, err := kept.StoreWith(f.keep, requests)
 		return err
 	}
 	return nil

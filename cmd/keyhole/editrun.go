@@ -5,16 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/kept"
 	"keyhole.example/keyhole/edit/keyvalue"
 	"keyhole.example/keyhole/edit/verdict"
-	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/workbench"
 )
@@ -44,13 +41,13 @@ func (f *editFlags) run(c *cobra.Command, b *workbench.Bench) (*editResult, erro
 	if err != nil {
 		return nil, err
 	}
-	last, undo, err := goOn(c, b, f.after)
+	last, undo, err := b.GoOn(c.Context(), f.after, c.ErrOrStderr())
 	defer undo()
 	if err != nil {
 		return nil, err
 	}
-	if list, ok := lastMemory(last).(edit.Lister); ok && f.file == "" {
-		requests[0].ID = freeID(list)
+	if id, ok := workbench.FreeID(last); ok && f.file == "" {
+		requests[0].ID = id
 	}
 	for _, x := range edit.Conflicts(requests) {
 		fmt.Fprintf(c.ErrOrStderr(), "edits %v; only one of them can hold\n", x)
@@ -114,15 +111,15 @@ func (f *editFlags) result(b *workbench.Bench, made *workbench.Outcome, hash str
 // neither.
 func (f *editFlags) write(b *workbench.Bench, edits []*edit.Edited, hash string, r *editResult) error {
 	if f.save != "" {
-		var kept []*edit.Kept
+		var list []*edit.Kept
 		for _, e := range edits {
 			if len(e.Changes) == 0 {
 				return errNoWeights(e.Editor)
 			}
-			kept = append(kept, &edit.Kept{Path: fileName(e, len(edits)), Model: hash, Edited: e})
+			list = append(list, &edit.Kept{Path: kept.FileName(e, len(edits)), Model: hash, Edited: e})
 		}
 		s := f.saving.model(b.Base)
-		if err := s.Write(b.Model, b.Engine, kept); err != nil {
+		if err := s.Write(b.Model, b.Engine, list); err != nil {
 			return err
 		}
 		r.Saved, r.DType, r.Format = f.save, f.dtype, s.Format
@@ -130,77 +127,13 @@ func (f *editFlags) write(b *workbench.Bench, edits []*edit.Edited, hash string,
 	if f.keep == "" {
 		return nil
 	}
-	if err := f.writeKept(edits, hash); err != nil {
+	if err := kept.Write(f.keep, edits, hash); err != nil {
 		if f.save != "" {
 			err = errors.Join(err, os.RemoveAll(f.save))
 		}
 		return err
 	}
 	r.Kept = f.keep
-	return nil
-}
-
-// fileName names an edit's file in a folder, one of several by its request.
-func fileName(e *edit.Edited, of int) string {
-	if of == 1 || len(e.Requests) != 1 {
-		return "edit" + edit.FileExt
-	}
-	id := strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-", r) {
-			return r
-		}
-		return '_'
-	}, e.Requests[0].ID)
-	return "edit-" + strings.ToValidUTF8(id[:min(len(id), 60)], "") + edit.FileExt
-}
-
-func (f *editFlags) writeKept(edits []*edit.Edited, hash string) error {
-	forget, err := atomicfile.MakeParent(f.parentOf())
-	if err != nil {
-		return err
-	}
-	switch {
-	case isStore(f.keep):
-		err = keepIn(f.keep, edits[0].Requests)
-	case f.keepsFile():
-		if err = f.keepIsFree(); err == nil { // it may be a file of the model just saved
-			err = edit.WriteFile(f.keep, edits[0], hash)
-		}
-	default:
-		err = writeAll(f.keep, edits, hash)
-	}
-	if err != nil {
-		forget()
-	}
-	return err
-}
-
-// parentOf is a path whose folder has to be there before the edits are written.
-func (f *editFlags) parentOf() string {
-	if isStore(f.keep) || f.keepsFile() {
-		return f.keep
-	}
-	return filepath.Join(f.keep, "edit")
-}
-
-// writeAll writes edits into a folder, a file each: all or none.
-func writeAll(dir string, edits []*edit.Edited, hash string) error {
-	var paths []string
-	for i, e := range edits {
-		path := filepath.Join(dir, fmt.Sprintf("%03d-%s", i+1, fileName(e, len(edits))))
-		if err := isFree(path); err != nil {
-			return err
-		}
-		paths = append(paths, path)
-	}
-	for i, e := range edits {
-		if err := edit.WriteFile(paths[i], e, hash); err != nil {
-			for _, p := range paths[:i] {
-				err = errors.Join(err, os.Remove(p))
-			}
-			return err
-		}
-	}
 	return nil
 }
 

@@ -5,20 +5,17 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/edit"
-	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/edit/ike"
+	"keyhole.example/keyhole/edit/kept"
 	"keyhole.example/keyhole/edit/saved"
 	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/report"
-	"keyhole.example/keyhole/workbench"
 )
 
 func editsCommand(o *options) *cobra.Command {
@@ -30,37 +27,6 @@ func editsCommand(o *options) *cobra.Command {
 		editsListCommand(o), editsApplyCommand(o), editsRemoveCommand(o))
 }
 
-// keptInfo is the JSON of an edit file.
-type keptInfo struct {
-	File    string         `json:"file"`
-	Editor  string         `json:"editor"`
-	Model   string         `json:"model"`
-	IDs     []string       `json:"ids"`
-	Prompts []string       `json:"prompts"`
-	Targets []string       `json:"targets"`
-	Weights []string       `json:"weights"`
-	Report  map[string]any `json:"report"`
-}
-
-func infoOf(k *edit.Kept) keptInfo {
-	i := keptInfo{File: k.Path, Editor: k.Edited.Editor, Model: k.Model, Weights: []string{}, Report: map[string]any{}}
-	requests := k.Edited.Requests
-	if list, err := catalog.Listed(k.Edited); err == nil { // all of a sequence
-		requests = list.Requests()
-	}
-	for _, r := range requests {
-		i.IDs = append(i.IDs, r.ID)
-		i.Prompts, i.Targets = append(i.Prompts, r.Prompt), append(i.Targets, r.Target)
-	}
-	for _, c := range k.Edited.Changes {
-		i.Weights = append(i.Weights, c.Weight)
-	}
-	for _, f := range k.Edited.Report {
-		i.Report[f.Name] = f.Value
-	}
-	return i
-}
-
 func editsListCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list PATH…",
@@ -68,101 +34,35 @@ func editsListCommand(o *options) *cobra.Command {
 		Example: "  keyhole edits list store\n  keyhole edits list edited --json",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 1 && isStore(args[0]) {
-				s, err := existingStore(args[0])
+			if len(args) == 1 && kept.IsStore(args[0]) {
+				s, err := kept.OpenStore(args[0])
 				if err != nil {
 					return err
 				}
-				if o.json {
-					return printJSON(c.OutOrStdout(), storeOf(s))
-				}
-				return storeOf(s).print(c.OutOrStdout())
+				return showStore(c, o, s)
 			}
-			kept, err := readEdits(args)
+			list, err := kept.Read(args)
 			if err != nil {
 				return err
 			}
-			if o.json {
-				list := []keptInfo{}
-				for _, k := range kept {
-					list = append(list, infoOf(k))
-				}
-				return printJSON(c.OutOrStdout(), map[string]any{"edits": list})
-			}
-			return printEdits(c.OutOrStdout(), kept)
+			return showEdits(c, o, list...)
 		},
 	}
 }
 
-// readEdits reads edit files and those of folders.
-func readEdits(paths []string) ([]*edit.Kept, error) {
-	var out []*edit.Kept
-	for _, p := range paths {
-		info, err := os.Stat(p)
-		if err != nil {
-			return nil, fmt.Errorf("edits: %w", err)
-		}
-		if isStore(p) && !info.IsDir() {
-			return nil, fmt.Errorf("%s is an edit store (JSON), not an edit file: its edits change no weights; list it by itself with keyhole edits list %s, or answer from it with keyhole generate MODEL --store %s", p, p, p)
-		}
-		if !info.IsDir() {
-			k, err := edit.ReadFile(p)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, k)
-			continue
-		}
-		if inner := filepath.Join(p, saved.EditsFolder); isDir(inner) {
-			p = inner
-		}
-		list, err := edit.ListFiles(p)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, list...)
-	}
-	return out, nil
+func showStore(c *cobra.Command, o *options, s *ike.Store) error {
+	i := kept.StoreInfoOf(s)
+	return o.show(c, i, i.Print)
 }
 
-func printEdits(w io.Writer, kept []*edit.Kept) error {
-	if len(kept) == 0 {
-		_, err := fmt.Fprintln(w, "no edits")
-		return err
-	}
-	t := &report.Table{Columns: []report.Column{{Name: "file"}, {Name: "editor"}, {Name: "prompt"}, {Name: "target"}, {Name: "edits", Right: true}, {Name: "held", Right: true}, {Name: "weights", Right: true}, {Name: "model"}}}
-	for _, k := range kept {
-		requests, first, listed := k.Edited.Requests, edit.Request{}, []edit.Request(nil)
-		if m, err := catalog.Listed(k.Edited); err == nil { // each can be taken out
-			listed = m.Requests()
-			requests = listed
-		} else if len(requests) > 0 {
-			first = requests[0]
-		}
-		t.Add(report.Text(k.Path), report.Text(k.Edited.Editor), report.Text(oneLine(first.Prompt)), report.Text(oneLine(first.Target)),
-			report.Text(fmt.Sprint(len(requests))), report.Text(heldOf(k.Edited)), report.Text(fmt.Sprint(len(k.Edited.Changes))), report.Text(fmt.Sprintf("%.12s", k.Model)))
-		for _, r := range listed {
-			t.Add(report.Text(""), report.Text("edit "+r.ID), report.Text(oneLine(r.Prompt)), report.Text(oneLine(r.Target)), report.Text(""), report.Text(""), report.Text(""), report.Text(""))
-		}
-	}
-	return showTable(w, t)
-}
-
-// heldOf is how many requests an edit held when it was made; "–" where nobody
-// noted it.
-func heldOf(e *edit.Edited) string {
-	for _, f := range e.Report {
-		if f.Name == workbench.HeldFigure {
-			return fmt.Sprint(f.Value)
-		}
-	}
-	return "–"
+func showEdits(c *cobra.Command, o *options, list ...*edit.Kept) error {
+	return o.show(c, map[string]any{"edits": kept.InfoOf(list...)}, func(w io.Writer) error { return kept.Print(w, list...) })
 }
 
 // applied is the JSON of edits apply and edits remove.
 type applied struct {
-	Saved string     `json:"saved"`
-	Edits []keptInfo `json:"edits"`
+	Saved string      `json:"saved"`
+	Edits []kept.Info `json:"edits"`
 }
 
 func editsApplyCommand(o *options) *cobra.Command {
@@ -182,11 +82,11 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 			if err := w.check(c); err != nil {
 				return err
 			}
-			kept, err := readEdits(args[1:])
+			list, err := kept.Read(args[1:])
 			if err != nil {
 				return err
 			}
-			if len(kept) == 0 {
+			if len(list) == 0 {
 				return fmt.Errorf("%s: there is no edit file", strings.Join(args[1:], ", "))
 			}
 			model, err := findModel(c, args[0])
@@ -197,14 +97,14 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 			if err != nil {
 				return err
 			}
-			if err := ownEdits(c.ErrOrStderr(), b.Model, kept...); err != nil {
+			if err := kept.Own(c.ErrOrStderr(), b.Model, list...); err != nil {
 				return errorAfter(err, b.Close())
 			}
 			s := w.model(args[0])
-			if err := errorAfter(s.Write(b.Model, b.Engine, kept), b.Close()); err != nil {
+			if err := errorAfter(s.Write(b.Model, b.Engine, list), b.Close()); err != nil {
 				return err
 			}
-			return printApplied(c, o, s, kept)
+			return showApplied(c, o, s, list)
 		},
 	}
 	load.add(c)
@@ -212,16 +112,8 @@ for, in order, and write the edited model. The folder keeps the edits.`,
 	return c
 }
 
-func printApplied(c *cobra.Command, o *options, s *saved.Model, kept []*edit.Kept) error {
-	if o.json {
-		a := applied{Saved: s.Dir, Edits: []keptInfo{}}
-		for _, k := range kept {
-			a.Edits = append(a.Edits, infoOf(k))
-		}
-		return printJSON(c.OutOrStdout(), a)
-	}
-	_, err := fmt.Fprintf(c.OutOrStdout(), "%s holds the base model with %d edit(s)\n", s.Dir, len(kept))
-	return err
+func showApplied(c *cobra.Command, o *options, s *saved.Model, list []*edit.Kept) error {
+	return o.show(c, applied{s.Dir, kept.InfoOf(list...)}, saying("%s holds the base model with %d edit(s)\n", s.Dir, len(list)))
 }
 
 func editsRemoveCommand(o *options) *cobra.Command {
@@ -238,25 +130,19 @@ Edits of a store of in-context edits (.json), or of a memory in an edit file
 		Example: "  keyhole edits remove edited 001-a.safetensors\n  keyhole edits remove edited a.safetensors --model models/gpt2",
 		Args:    cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			if isStore(args[0]) {
-				s, err := unstore(args[0], args[1:])
+			switch {
+			case kept.IsStore(args[0]):
+				s, err := kept.RemoveStored(args[0], args[1:])
 				if err != nil {
 					return err
 				}
-				if o.json {
-					return printJSON(c.OutOrStdout(), storeOf(s))
-				}
-				return storeOf(s).print(c.OutOrStdout())
-			}
-			if strings.HasSuffix(args[0], edit.FileExt) && !isDir(args[0]) {
-				k, err := forget(args[0], args[1:])
+				return showStore(c, o, s)
+			case kept.IsFile(args[0]) && !isDir(args[0]):
+				k, err := kept.Forget(args[0], args[1:])
 				if err != nil {
 					return err
 				}
-				if o.json {
-					return printJSON(c.OutOrStdout(), map[string]any{"edits": []keptInfo{infoOf(k)}})
-				}
-				return printEdits(c.OutOrStdout(), []*edit.Kept{k})
+				return showEdits(c, o, k)
 			}
 			held, err := lock.Beside(args[0])
 			if err != nil {
@@ -270,7 +156,7 @@ Edits of a store of in-context edits (.json), or of a memory in an edit file
 			if err != nil {
 				return err
 			}
-			kept, err := removeEdits(s.Dir, args[1:])
+			list, err := kept.Without(s, args[1:])
 			if err != nil {
 				return err
 			}
@@ -289,10 +175,10 @@ Edits of a store of in-context edits (.json), or of a memory in an edit file
 			if err := ownSaved(c.ErrOrStderr(), b.Model, s.Dir, want); err != nil {
 				return errorAfter(err, b.Close())
 			}
-			if err := errorAfter(s.Rewrite(b.Model, b.Engine, kept), b.Close()); err != nil {
+			if err := errorAfter(s.Rewrite(b.Model, b.Engine, list), b.Close()); err != nil {
 				return err
 			}
-			return printApplied(c, o, s, kept)
+			return showApplied(c, o, s, list)
 		},
 	}
 	load.add(c)
@@ -310,21 +196,4 @@ func ownSaved(w io.Writer, m *lm.Model, dir, recorded string) error {
 		fmt.Fprintf(w, "note: %s: %s\n", dir, note)
 	}
 	return nil
-}
-
-// removeEdits are the edits of an edited model without those named.
-func removeEdits(dir string, names []string) ([]*edit.Kept, error) {
-	kept, err := edit.ListFiles(filepath.Join(dir, saved.EditsFolder))
-	if err != nil {
-		return nil, err
-	}
-	for _, n := range names {
-		n = filepath.Base(n)
-		i := slices.IndexFunc(kept, func(k *edit.Kept) bool { return filepath.Base(k.Path) == n || saved.PlainName(k.Path) == n })
-		if i < 0 {
-			return nil, fmt.Errorf("%s has no edit %s; see: keyhole edits list %s", dir, n, shell(dir))
-		}
-		kept = slices.Delete(kept, i, i+1)
-	}
-	return kept, nil
 }

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/ike"
-	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/edit/kept"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -26,14 +25,9 @@ type generated struct {
 }
 
 func generateCommand(o *options) *cobra.Command {
-	var prompt, store, editor string
-	var edits []string
+	var q workbench.Query
 	var demos workbench.Demos
-	var set []string
-	var tokens int
-	var s lm.Sampler
 	var load loading
-	var chat bool
 	var ignoreEOS bool
 	c := &cobra.Command{
 		Use:   "generate MODEL",
@@ -51,21 +45,8 @@ is that of the model with this edit.`,
   keyhole generate models/smollm2 --store store.json --editor prompt --prompt "The capital of France is"`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			switch {
-			case prompt == "":
-				return wrongUse("--prompt is missing: give the text to be continued")
-			case tokens < 1:
-				return wrongUse("--tokens %d is below 1", tokens)
-			}
-			for _, flag := range []string{"editor", "demos", "demos-split", "set"} {
-				if store == "" && c.Flags().Changed(flag) {
-					return wrongUse("--%s is about the contexts of --store; add --store FILE%s, or leave it out", flag, storeExt)
-				}
-			}
-			for _, flag := range []string{"top-k", "seed"} {
-				if c.Flags().Changed(flag) && !c.Flags().Changed("temperature") {
-					return wrongUse("--%s needs --temperature: without it the most probable token is taken always", flag)
-				}
+			if err := checkQuery(c, &q); err != nil {
+				return err
 			}
 			model, err := findModel(c, args[0])
 			if err != nil {
@@ -76,76 +57,61 @@ is that of the model with this edit.`,
 				return err
 			}
 			defer b.Close()
-			m, r := b.Model, &recalled{}
-			if store != "" {
+			if q.Store != "" {
 				if err := findData(c, &demos.Path); err != nil {
 					return err
 				}
-				if set, err = findSettings(c, set); err != nil {
+				if q.Set, err = findSettings(c, q.Set); err != nil {
 					return err
 				}
 				b.Demos, b.Watcher = demos, newScreen(c.ErrOrStderr())
-				if r, err = recall(c.Context(), b, store, editor, prompt, set); err != nil {
-					return err
-				}
 			}
-			asked := prompt
-			if chat {
-				template, err := m.Chat()
-				if err != nil {
-					return err
-				}
-				if asked, err = template.Ask(prompt); err != nil {
-					return err
-				}
-			}
-			ids := m.Tokenizer.EncodePrompt(r.context + asked)
-			opts := lm.GenerateOptions{Tokens: tokens, Sampler: s, StopAtEOS: !ignoreEOS}
-			opts.OnToken = func(int32) bool { return c.Context().Err() == nil }
-			ops := eager.New(b.Engine)
-			responder, closed, err := intercept(c, b, ops, edits)
-			defer closed()
+			q.How.StopAtEOS = !ignoreEOS
+			g, err := b.Generate(c.Context(), q, c.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			by := m
-			if responder != nil {
-				a, err := responder.Respond(prompt, "")
-				if err != nil {
-					return err
-				}
-				if a.Model != nil {
-					by, ids = a.Model, m.Tokenizer.EncodePrompt(a.Context+asked)
-				}
-			}
-			out, err := by.Generate(ops, ids, opts)
-			if err != nil {
-				return err
-			}
-			if err := stopped(c); err != nil {
-				return err
-			}
-			text := m.Continuation(ids, out)
-			if o.json {
-				return printJSON(c.OutOrStdout(), generated{args[0], prompt, text, append([]int32{}, out...), len(out), r.use.ID, r.use.Tokens})
-			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s%s\n", prompt, text)
-			return err
+			return o.show(c, generated{args[0], q.Prompt, g.Text, append([]int32{}, g.Tokens...), len(g.Tokens), g.Use.ID, g.Use.Tokens},
+				saying("%s%s\n", q.Prompt, g.Text))
 		},
 	}
 	load.add(c)
-	addChat(c, &chat)
+	addChat(c, &q.Chat)
 	f := c.Flags()
-	f.StringVar(&prompt, "prompt", "", "text to continue")
-	f.StringVar(&store, "store", "", "store `file` of in-context edits (keyhole edit --keep FILE.json)")
-	f.StringArrayVar(&edits, "edit", nil, "edit `file` (keyhole edit --keep FILE.safetensors) to generate with; may be repeated, in order")
-	f.StringVar(&editor, "editor", ike.Paper, "editor that makes the contexts of --store: "+strings.Join(catalog.InContext(), ", "))
+	f.StringVar(&q.Prompt, "prompt", "", "text to continue")
+	f.StringVar(&q.Store, "store", "", "store `file` of in-context edits (keyhole edit --keep FILE.json)")
+	f.StringArrayVar(&q.Edits, "edit", nil, "edit `file` (keyhole edit --keep FILE.safetensors) to generate with; may be repeated, in order")
+	f.StringVar(&q.Editor, "editor", ike.Paper, "editor that makes the contexts of --store: "+strings.Join(catalog.InContext(), ", "))
 	demosFlags(c, &demos)
-	f.StringArrayVar(&set, "set", nil, "override a key of its config: `key=value`")
-	f.IntVar(&tokens, "tokens", 20, "new tokens at most")
-	f.Float64Var(&s.Temperature, "temperature", 0, "divides the logits; 0: the most probable token always")
-	f.IntVar(&s.TopK, "top-k", 0, "draw from so many best tokens; 0: all")
-	f.Uint64Var(&s.Seed, "seed", 0, "seed of the draws")
+	f.StringArrayVar(&q.Set, "set", nil, "override a key of its config: `key=value`")
+	f.IntVar(&q.How.Tokens, "tokens", 20, "new tokens at most")
+	f.Float64Var(&q.How.Sampler.Temperature, "temperature", 0, "divides the logits; 0: the most probable token always")
+	f.IntVar(&q.How.Sampler.TopK, "top-k", 0, "draw from so many best tokens; 0: all")
+	f.Uint64Var(&q.How.Sampler.Seed, "seed", 0, "seed of the draws")
 	f.BoolVar(&ignoreEOS, "ignore-eos", false, "go on behind an end token")
 	return c
+}
+
+// checkQuery refuses flags that are missing, wrong, or about nothing.
+func checkQuery(c *cobra.Command, q *workbench.Query) error {
+	switch {
+	case q.Prompt == "":
+		return wrongUse("--prompt is missing: give the text to be continued")
+	case q.How.Tokens < 1:
+		return wrongUse("--tokens %d is below 1", q.How.Tokens)
+	}
+	for _, flag := range []string{"editor", "demos", "demos-split", "set"} {
+		if q.Store == "" && c.Flags().Changed(flag) {
+			return wrongUse("--%s is about the contexts of --store; add --store FILE%s, or leave it out", flag, kept.StoreExt)
+		}
+	}
+	for _, flag := range []string{"top-k", "seed"} {
+		if c.Flags().Changed(flag) && !c.Flags().Changed("temperature") {
+			return wrongUse("--%s needs --temperature: without it the most probable token is taken always", flag)
+		}
+	}
+	if names := catalog.InContext(); q.Store != "" && !slices.Contains(names, q.Editor) {
+		return wrongUse("editor %s puts nothing in front of prompts; use one of %s", q.Editor, strings.Join(names, ", "))
+	}
+	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/checkpoints"
+	"keyhole.example/keyhole/edit/kept"
 	"keyhole.example/keyhole/edit/saved"
 	"keyhole.example/keyhole/edit/serac"
 	"keyhole.example/keyhole/lm"
@@ -97,7 +98,7 @@ type modelInfo struct {
 	Tied         bool           `json:"tied"`
 	Tokenizer    *tokenizerInfo `json:"tokenizer"`       // null: the model came without
 	Notes        []string       `json:"notes,omitempty"` // what its files leave open and was assumed
-	Edits        []keptInfo     `json:"edits,omitempty"` // of a model that keyhole edit saved
+	Edits        []kept.Info    `json:"edits,omitempty"` // of a model that keyhole edit saved
 	EditedFrom   string         `json:"edited_from_sha256,omitempty"`
 	Sites        []siteInfo     `json:"sites"`
 }
@@ -149,14 +150,12 @@ func (r *modelInfo) addEdits() error {
 	if err != nil {
 		return err
 	}
-	kept, err := readEdits([]string{r.Path})
+	list, err := kept.Read([]string{r.Path})
 	if err != nil {
 		return err
 	}
 	r.EditedFrom = saved.Model
-	for _, k := range kept {
-		r.Edits = append(r.Edits, infoOf(k))
-	}
+	r.Edits = kept.InfoOf(list...)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -142,4 +143,12 @@ func (o *options) show(c *cobra.Command, v any, print func(io.Writer) error) err
 		return printJSON(c.OutOrStdout(), v)
 	}
 	return print(c.OutOrStdout())
+}
+
+// saying prints one text.
+func saying(format string, args ...any) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, format, args...)
+		return err
+	}
 }

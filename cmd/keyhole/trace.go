@@ -164,7 +164,7 @@ func (f *traceFlags) run(c *cobra.Command, b *workbench.Bench, cfg trace.Config)
 	}
 	out := &traced{Model: hash, LeftOut: map[string]int{}}
 	if f.defaults != "" {
-		if err := isFree(f.defaults); err != nil {
+		if err := atomicfile.Free(f.defaults); err != nil {
 			return nil, err
 		}
 	}

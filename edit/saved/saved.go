@@ -107,8 +107,8 @@ func (s *Model) build(m *lm.Model, k *kernel.Engine, edits []*edit.Kept, into fu
 		}
 	}
 	for _, e := range edits {
-		if _, err := m.Owns(e.Model); err != nil {
-			return fmt.Errorf("%s is an edit of %w; give the model that it was made for", e.Path, err)
+		if _, err := e.IsOf(m); err != nil {
+			return err
 		}
 	}
 	undo, whole := func() {}, &edit.Edited{}

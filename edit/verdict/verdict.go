@@ -8,6 +8,9 @@ import (
 	"keyhole.example/keyhole/edit"
 )
 
+// HeldFigure is the figure of a made edit that counts its requests that held.
+const HeldFigure = "held"
+
 // Outcome is what came of one request.
 type Outcome struct {
 	ID     string `json:"id"`

@@ -30,6 +30,18 @@ func MakeDir(dir string) (forget func(), err error) {
 	return forget, nil
 }
 
+// Free refuses a path where something is.
+func Free(path string) error {
+	_, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("%s is there already; choose a new name, or delete it", path)
+}
+
 // WriteDir creates the folder path with what build puts into dir, a temporary
 // folder beside it. It refuses with an error that wraps fs.ErrExist if there is
 // something at path, except an empty folder. If build fails, nothing stays.
