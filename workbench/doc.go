@@ -3,7 +3,7 @@
 // folder of a run. It knows what the binary carries: a model, edits and a text.
 //
 // The central type is Bench. Read bench.go, then make.go (edits and their
-// verdict), ingredients.go (statistics and
-// demonstrations), trained.go (a run's editor), train.go (training one) and
-// source.go (what the binary carries).
+// verdict), behind.go (edits of files), generate.go (what a model with them says),
+// ingredients.go (statistics and demonstrations), trained.go (a run's editor),
+// train.go (training one) and source.go (what the binary carries).
 package workbench

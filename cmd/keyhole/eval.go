@@ -1,18 +1,14 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/eval"
-	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -57,10 +53,7 @@ age, with --ability how the model predicts a text, and what it costs.`,
 			if err != nil {
 				return err
 			}
-			if o.json {
-				return printJSON(c.OutOrStdout(), r)
-			}
-			return printReport(c.OutOrStdout(), r, all)
+			return o.show(c, r, func(w io.Writer) error { return r.Print(w, all) })
 		},
 	}
 	who.add(c)
@@ -168,78 +161,4 @@ func (f *evalFlags) run(c *cobra.Command, o *options, who *editorFlags, args []s
 		return nil, stop
 	}
 	return r, err
-}
-
-// comparesWithBase tells the metrics that say what an edit changed.
-func comparesWithBase(name string) bool {
-	base := baseName(name)
-	return strings.HasPrefix(base, "locality") || strings.HasSuffix(base, "_before") ||
-		slices.Contains([]string{"S_hm", "drawdown", "forgetting", "NKL"}, base)
-}
-
-// printReport writes an evaluation for people.
-func printReport(w io.Writer, r *eval.Report, all bool) error {
-	t := &report.Table{
-		Columns: []report.Column{{Name: r.Editor + " on " + r.Data}, {Name: "mean", Right: true}, {Name: "cases", Right: true}},
-		Note:    r.Record.Footnote(),
-	}
-	alone := r.Editor == catalog.None // every comparison would be of the model with itself
-	var names []string
-	for name := range r.Metrics {
-		if !all && (baseName(name) != name && !strings.HasSuffix(name, ".borrowed") || strings.HasSuffix(name, "_before")) {
-			continue
-		}
-		if alone && comparesWithBase(name) {
-			continue
-		}
-		names = append(names, name)
-	}
-	order := eval.Metrics()
-	at := func(name string) int {
-		return slices.IndexFunc(order, func(m eval.Metric) bool { return m.Name == baseName(name) })
-	}
-	slices.SortFunc(names, func(a, b string) int { return byPlace(at(a), at(b), a, b) })
-	for _, name := range names {
-		f := r.Metrics[name]
-		t.Add(report.Text(name), report.Number(f.Mean, f.Band, 3), report.Text(fmt.Sprint(f.Cases)))
-	}
-	if err := showTable(w, t); err != nil {
-		return err
-	}
-	var errs []error
-	say := func(format string, args ...any) {
-		_, err := fmt.Fprintf(w, format, args...)
-		errs = append(errs, err)
-	}
-	errs = append(errs, printTexts(w, r.Texts))
-	if r.Sequence != nil {
-		errs = append(errs, printSequence(w, r.Sequence))
-	}
-	if alone {
-		say("this is one model: what an edit left alone cannot be told; for a model that was edited elsewhere, name the one that it was edited from with --base\n")
-	}
-	if r.PeakBytes > 0 {
-		say("n %d, %.1f edits/s, %.3f s per edit, peak memory %s\n", r.N, r.EditsPerSecond, r.EditSeconds, report.Bytes(r.PeakBytes))
-	}
-	for _, note := range r.Notes {
-		say("note: %s\n", note)
-	}
-	for _, m := range r.Missing {
-		say("the data do not tell: %s\n", m)
-	}
-	const shown = 5
-	left := slices.Concat(r.Dropped, r.Skipped)
-	for _, d := range left[:min(len(left), shown)] {
-		say("left out %d%s: %s\n", d.Count, map[bool]string{true: ", for example"}[d.Count > 1], shortened(d.Reason, 200))
-	}
-	if len(left) > shown {
-		say("and %d further reasons; --json has them\n", len(left)-shown)
-	}
-	if r.Cut > 0 {
-		say("%d prompts or answers were cut at %d tokens (--max-len), for making and asking the edits alike\n", r.Cut, r.Record.MaxLen)
-	}
-	if r.NotFinite > 0 {
-		say("%d edited models computed values that are no numbers\n", r.NotFinite)
-	}
-	return errors.Join(errs...)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -27,15 +26,6 @@ func errorAfter(err, last error) error {
 	}
 	return last
 }
-
-// baseName is a metric's name without its kind.
-func baseName(metric string) string {
-	base, _, _ := strings.Cut(metric, ".")
-	return base
-}
-
-// byPlace orders by place, then by name.
-func byPlace(pa, pb int, a, b string) int { return cmp.Or(cmp.Compare(pa, pb), cmp.Compare(a, b)) }
 
 // oneLine is s without line breaks, for a cell of a table.
 func oneLine(s string) string {
@@ -64,12 +54,4 @@ func isDir(path string) bool {
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular()
-}
-
-// shortened cuts a text at n bytes at most, between characters.
-func shortened(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
 }
