@@ -114,9 +114,9 @@ func (b *Bench) responder(ctx context.Context, k *edit.Kept) (edit.Responder, er
 	return memory.(edit.Responder), nil
 }
 
-// FreeID is the lowest number that names no edit in the memory of last; ok is false
+// freeID is the lowest number that names no edit in the memory of last; ok is false
 // where there is no memory whose edits have names.
-func FreeID(last *edit.Edited) (id string, ok bool) {
+func freeID(last *edit.Edited) (id string, ok bool) {
 	if last == nil {
 		return "", false
 	}

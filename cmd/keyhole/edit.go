@@ -2,7 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -15,60 +15,18 @@ import (
 	"keyhole.example/keyhole/edit/kept"
 	"keyhole.example/keyhole/edit/verdict"
 	"keyhole.example/keyhole/internal/atomicfile"
-	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/workbench"
 )
 
 // editFlags say what is edited, what is asked and what is kept.
 type editFlags struct {
-	request                edit.Request
-	file                   string
-	paraphrases, neighbors []string
-	tokens                 int
-	join, occurrence       string
-	maxDrift               float64
-	after                  []string
+	workbench.Job
+	request          edit.Request
+	file             string
+	join, occurrence string
 	saving
-	keep           string
-	together       bool
-	force, verbose bool
-	chat           bool
-}
-
-// editResult is the JSON of edit.
-type editResult struct {
-	Editor    string            `json:"editor"`
-	Model     string            `json:"model"` // hash of the base model
-	Requests  int               `json:"requests"`
-	Batches   int               `json:"batches"` // edits that were made of them
-	Held      bool              `json:"held"`    // every target is said at the end
-	Success   bool              `json:"success"` // each was right after its own edit
-	Edits     []verdict.Outcome `json:"edits"`   // one for each request
-	Conflicts []edit.Conflict   `json:"conflicts,omitempty"`
-	Drift     *verdict.Drift    `json:"drift"` // null: the editor refused
-	Refused   string            `json:"refused,omitempty"`
-	Prompt    string            `json:"prompt"`
-	Target    string            `json:"target"`
-	Before    string            `json:"before"`
-	After     string            `json:"after"`
-	Answers   []asked           `json:"answers"`
-	Report    map[string]any    `json:"report"` // figures of the last edit
-	Seconds   float64           `json:"edit_seconds"`
-	Saved     string            `json:"saved,omitempty"`
-	DType     string            `json:"dtype,omitempty"`
-	Format    string            `json:"format,omitempty"` // gguf or peft; missing for a Hugging Face folder
-	Kept      string            `json:"kept,omitempty"`
-
-	verdict *verdict.Verdict
-}
-
-// asked is one prompt with the model's greedy answers.
-type asked struct {
-	Kind   string `json:"kind"` // prompt, paraphrase or neighbor
-	Prompt string `json:"prompt"`
-	Before string `json:"before"`
-	After  string `json:"after"`
+	verbose bool
 }
 
 func editCommand(o *options) *cobra.Command {
@@ -115,15 +73,15 @@ a memory (grace, alphaedit, memit with history) it goes on.`,
 			if err != nil {
 				return err
 			}
-			r, err := f.run(c, b)
+			if err = f.complete(c, b); err != nil {
+				return errorAfter(err, b.Close())
+			}
+			r, err := b.Do(c.Context(), f.Job, c.ErrOrStderr())
 			err = errorAfter(err, b.Close())
 			if r == nil || stopped(c) != nil {
 				return err
 			}
-			if o.json {
-				return errors.Join(printJSON(c.OutOrStdout(), r), err)
-			}
-			return errors.Join(f.print(c.OutOrStdout(), r), err)
+			return errors.Join(o.show(c, r, func(w io.Writer) error { return r.Print(w, f.verbose) }), err)
 		},
 	}
 	who.add(c)
@@ -134,16 +92,16 @@ a memory (grace, alphaedit, memit with history) it goes on.`,
 	addJoin(c, &f.join)
 	addOccurrence(c, &f.occurrence)
 	fs.StringVar(&f.file, "edits", "", "`file` of edits, instead of --prompt and --target")
-	fs.BoolVar(&f.together, "together", false, "make one edit of --edits, which can only be removed as a whole")
-	fs.StringArrayVar(&f.paraphrases, "paraphrase", nil, "another prompt that should change too; may be repeated")
-	fs.StringArrayVar(&f.neighbors, "neighbor", nil, "a prompt that should not change; may be repeated")
-	fs.IntVar(&f.tokens, "tokens", 8, "tokens of each answer shown")
-	fs.Float64Var(&f.maxDrift, "max-drift", verdict.MaxDrift, "nats of KL on unrelated prompts above which the model counts as broken")
-	addChat(c, &f.chat)
+	fs.BoolVar(&f.Together, "together", false, "make one edit of --edits, which can only be removed as a whole")
+	fs.StringArrayVar(&f.Paraphrases, "paraphrase", nil, "another prompt that should change too; may be repeated")
+	fs.StringArrayVar(&f.Neighbors, "neighbor", nil, "a prompt that should not change; may be repeated")
+	fs.IntVar(&f.Tokens, "tokens", 8, "tokens of each answer shown")
+	fs.Float64Var(&f.MaxDrift, "max-drift", verdict.MaxDrift, "nats of KL on unrelated prompts above which the model counts as broken")
+	addChat(c, &f.Chat)
 	f.saving.add(c)
-	fs.StringVar(&f.keep, "keep", "", "write the edit to this `file` (.safetensors), several to this folder, or add them to this store (.json)")
-	fs.StringArrayVar(&f.after, "after", nil, "edit behind the edit of this `file`, in the model that it leaves; may be repeated, in the order of the sequence")
-	fs.BoolVar(&f.force, "force", false, "edit even if the model says the target already, and write what did not take or damages the model")
+	fs.StringVar(&f.Keep, "keep", "", "write the edit to this `file` (.safetensors), several to this folder, or add them to this store (.json)")
+	fs.StringArrayVar(&f.After, "after", nil, "edit behind the edit of this `file`, in the model that it leaves; may be repeated, in the order of the sequence")
+	fs.BoolVar(&f.Force, "force", false, "edit even if the model says the target already, and write what did not take or damages the model")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "show every figure that the editor gives")
 	return c
 }
@@ -155,7 +113,7 @@ func (f *editFlags) adapt(who *editorFlags) {
 	if err != nil {
 		return // it is refused when it is opened
 	}
-	if f.force && e.Has("force") {
+	if f.Force && e.Has("force") {
 		who.set = append(who.set, "force=true")
 	}
 	named := slices.ContainsFunc(who.set, func(s string) bool { return strings.HasPrefix(s, "memory=") })
@@ -175,75 +133,49 @@ func (f *editFlags) check(c *cobra.Command) error {
 		return wrongUse("--prompt is missing: say after which text the model shall answer otherwise")
 	case f.file == "" && f.request.Target == "":
 		return wrongUse("--target is missing: say what the model shall answer")
-	case f.file == "" && f.together:
+	case f.file == "" && f.Together:
 		return wrongUse("--together is for several edits; add --edits FILE, or leave it out")
-	case f.tokens < 1:
-		return wrongUse("--tokens %d is below 1", f.tokens)
-	case !(f.maxDrift > 0):
-		return wrongUse("--max-drift %v is not positive", f.maxDrift)
-	case f.file == "" && f.keep != "" && !kept.IsFile(f.keep) && !kept.IsStore(f.keep):
-		return wrongUse("--keep %s: the name of an edit file ends in %s, that of a store of in-context edits in %s", f.keep, edit.FileExt, kept.StoreExt)
+	case f.Tokens < 1:
+		return wrongUse("--tokens %d is below 1", f.Tokens)
+	case !(f.MaxDrift > 0):
+		return wrongUse("--max-drift %v is not positive", f.MaxDrift)
+	case f.file == "" && f.Keep != "" && !kept.IsFile(f.Keep) && !kept.IsStore(f.Keep):
+		return wrongUse("--keep %s: the name of an edit file ends in %s, that of a store of in-context edits in %s", f.Keep, edit.FileExt, kept.StoreExt)
 	}
 	if err := f.saving.check(c); err != nil {
 		return err
 	}
-	if f.keep == "" {
+	if f.Keep == "" {
 		return nil
 	}
-	if err := kept.Free(f.keep); err != nil {
+	if err := kept.Free(f.Keep); err != nil {
 		return err
 	}
-	return atomicfile.Writable(f.keep)
+	return atomicfile.Writable(f.Keep)
 }
 
-// fits checks, before anything is computed, that what b's editor makes of the
-// requests can be written as asked for.
-func (f *editFlags) fits(b *workbench.Bench, requests []edit.Request) error {
-	inContext := b.InContext()
-	several := len(requests) > 1 && !f.together && !b.Together()
+// complete reads the requests, and checks, before anything is computed, that what b's
+// editor makes of them can be written as asked for.
+func (f *editFlags) complete(c *cobra.Command, b *workbench.Bench) (err error) {
+	if f.Requests, err = f.requests(c); err != nil {
+		return err
+	}
+	f.Unnamed = f.file == ""
+	if f.save != "" {
+		f.Save = f.saving.model(b.Base)
+	}
+	inContext, n := b.InContext(), len(f.Requests)
+	several := n > 1 && !f.Together && !b.Together()
 	switch {
-	case f.keep != "" && several && kept.IsFile(f.keep):
-		return wrongUse("--keep %s: %d edits by %s are kept in a file each; name a folder, or make them one edit with --together", f.keep, len(requests), b.Editor.Name())
-	case f.keep != "" && !inContext && !several && !kept.IsFile(f.keep) && !kept.IsStore(f.keep):
-		return wrongUse("--keep %s: the %d edits are made as one, which is kept in a file, whose name ends in %s", f.keep, len(requests), edit.FileExt)
-	case f.keep != "" && inContext != kept.IsStore(f.keep):
-		return wrongUse("--keep %s: edits by %s are kept in %s", f.keep, b.Editor.Name(), map[bool]string{
+	case f.Keep == "":
+	case several && kept.IsFile(f.Keep):
+		return wrongUse("--keep %s: %d edits by %s are kept in a file each; name a folder, or make them one edit with --together", f.Keep, n, b.Editor.Name())
+	case !inContext && !several && !kept.IsFile(f.Keep) && !kept.IsStore(f.Keep):
+		return wrongUse("--keep %s: the %d edits are made as one, which is kept in a file, whose name ends in %s", f.Keep, n, edit.FileExt)
+	case inContext != kept.IsStore(f.Keep):
+		return wrongUse("--keep %s: edits by %s are kept in %s", f.Keep, b.Editor.Name(), map[bool]string{
 			true: "an edit store, whose name ends in " + kept.StoreExt, false: "an edit file, whose name ends in " + edit.FileExt,
 		}[inContext])
-	case f.save != "" && inContext:
-		return errNoWeights(b.Editor.Name())
-	case f.keep != "" && inContext:
-		_, err := kept.StoreWith(f.keep, requests)
-		return err
-	}
-	return nil
-}
-
-func errNoWeights(editor string) error {
-	return fmt.Errorf("editor %s changes no weights, so there is no edited model to save; keep the edit with --keep", editor)
-}
-
-// inChat puts all prompts into the model's chat template; answers follow without
-// a space.
-func (f *editFlags) inChat(m *lm.Model, requests []edit.Request) error {
-	template, err := m.Chat()
-	if err != nil {
-		return err
-	}
-	prompts := make([]*string, 0, len(requests)+len(f.paraphrases)+len(f.neighbors))
-	for i := range requests {
-		requests[i].Join = data.JoinNone
-		prompts = append(prompts, &requests[i].Prompt)
-	}
-	for _, list := range [][]string{f.paraphrases, f.neighbors} {
-		for i := range list {
-			prompts = append(prompts, &list[i])
-		}
-	}
-	for _, p := range prompts {
-		if *p, err = template.Ask(*p); err != nil {
-			return err
-		}
 	}
 	return nil
 }

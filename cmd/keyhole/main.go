@@ -18,6 +18,7 @@ import (
 	"keyhole.example/keyhole/internal/mmap"
 	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/internal/printable"
+	"keyhole.example/keyhole/workbench"
 )
 
 func main() {
@@ -53,7 +54,7 @@ func run(args []string) int {
 func (o *options) explain(w io.Writer, cmd *cobra.Command, err error) int {
 	var stopped *interrupted
 	var failed *failure
-	var short *unmet
+	var short *workbench.UnmetError
 	switch {
 	case errors.As(err, &stopped):
 		return 128 + int(stopped.signal)

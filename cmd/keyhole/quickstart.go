@@ -21,8 +21,8 @@ type quickstarted struct {
 	Run     string `json:"run"`
 	Learned string `json:"learned"` // the editor among editors that was trained in Run
 	*compare.Result
-	Checkpoints int         `json:"checkpoints_verified"`
-	Edit        *editResult `json:"edit"`
+	Checkpoints int               `json:"checkpoints_verified"`
+	Edit        *workbench.Result `json:"edit"`
 }
 
 // learned is the label, in compare-quickstart, of the editor that quickstart
@@ -162,25 +162,24 @@ func (q *quick) compare() (*compare.Result, error) {
 }
 
 // edit makes one held-out edit with the trained editor.
-func (q *quick) edit(record *data.Edit) (*editResult, error) {
+func (q *quick) edit(record *data.Edit) (*workbench.Result, error) {
 	b, err := workbench.OpenTrained(q.run, "", 0)
 	if err != nil {
 		return nil, err
 	}
-	f := editFlags{
-		request: edit.Request{ID: record.ID, Prompt: record.Prompt, Subject: record.Subject, Target: record.TargetNew},
-		tokens:  4, force: true,
+	job := workbench.Job{
+		Requests: []edit.Request{{ID: record.ID, Prompt: record.Prompt, Subject: record.Subject, Target: record.TargetNew}}, Unnamed: true,
+		Tokens: 4, Force: true, MaxDrift: verdict.MaxDrift,
 	}
 	if len(record.Paraphrases) > 0 {
-		f.paraphrases = record.Paraphrases[:1]
+		job.Paraphrases = record.Paraphrases[:1]
 	}
 	for _, kind := range []string{data.Unrelated, data.Neighborhood} {
 		if p := record.Locality[kind]; len(p) > 0 {
-			f.neighbors = append(f.neighbors, p[0].Prompt)
+			job.Neighbors = append(job.Neighbors, p[0].Prompt)
 		}
 	}
-	f.maxDrift = verdict.MaxDrift
-	r, err := f.run(q.c, b)
+	r, err := b.Do(q.c.Context(), job, q.c.ErrOrStderr())
 	return r, errorAfter(err, b.Close())
 }
 
@@ -199,12 +198,12 @@ func shownRecord() (*data.Edit, error) {
 	return nil, errors.New("the embedded edits have no paraphrase with an unrelated prompt")
 }
 
-func (q *quick) print(e *editResult, subject string) error {
+func (q *quick) print(e *workbench.Result, subject string) error {
 	w := q.c.OutOrStdout()
 	if _, err := fmt.Fprintf(w, "%q shall be answered with %q.\n", e.Prompt, e.Target); err != nil {
 		return err
 	}
-	if err := (&editFlags{}).print(w, e); err != nil {
+	if err := e.Print(w, false); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(hinted(q.c), `

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"keyhole.example/keyhole/internal/atomicfile"
 )
 
 // stopped is what ended the command's context, or nil.
@@ -32,20 +31,6 @@ func oneLine(s string) string {
 	return strings.NewReplacer("\n", "⏎", "\r", "", "\t", " ").Replace(strings.TrimSpace(s))
 }
 
-// figuresText are figures by name, to stand behind a line.
-func figuresText(figures map[string]any) string {
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(figures)) {
-		switch v := figures[name].(type) {
-		case float64:
-			fmt.Fprintf(&b, ", %s %.4g", name, v)
-		case string, bool, int:
-			fmt.Fprintf(&b, ", %s %v", name, v)
-		}
-	}
-	return b.String()
-}
-
 func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
@@ -55,3 +40,6 @@ func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular()
 }
+
+// isFree refuses a path where something is.
+func isFree(path string) error { return atomicfile.Free(path) }
