@@ -3,12 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/data"
-	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -61,26 +60,11 @@ Bad records are counted, not fatal. FILE may be "embedded".`,
 			if err != nil {
 				return err
 			}
-			if o.json {
-				return printJSON(c.OutOrStdout(), set.Summary())
-			}
-			_, err = fmt.Fprintln(c.OutOrStdout(), set.Summary())
-			return err
+			return o.show(c, set.Summary(), saying("%s\n", set.Summary()))
 		},
 	}
 	opts = dataFlags(c)
 	return c
-}
-
-// checked is the JSON of data check.
-type checked struct {
-	Good    int         `json:"good"`
-	Bad     int         `json:"bad"`
-	Format  string      `json:"format"`
-	Reasons []data.Drop `json:"reasons"`
-	Unread  []string    `json:"unread,omitempty"` // keys that the format does not use
-	// Conflicts are records of which only one can hold where all are edited.
-	Conflicts []edit.Conflict `json:"conflicts,omitempty"`
 }
 
 func dataCheckCommand(o *options) *cobra.Command {
@@ -95,70 +79,25 @@ there is a bad record.`,
 		Example: "  keyhole data check my-edits.jsonl",
 		Args:    exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			opts.SkipBad = true
 			path := args[0]
 			if err := errorAfter(findData(c, &path), findCompanions(c, opts)); err != nil {
 				return err
 			}
-			set, err := workbench.LoadEdits(path, *opts)
+			r, err := workbench.CheckEdits(path, *opts)
 			if err != nil {
 				return err
 			}
-			r := checked{Good: len(set.Edits), Format: set.Format, Reasons: append([]data.Drop{}, set.Dropped...), Unread: set.Unread}
-			var requests []edit.Request
-			for i := range set.Edits {
-				requests = append(requests, edit.Requests(&set.Edits[i])...)
-			}
-			r.Conflicts = edit.Conflicts(requests)
-			for _, d := range set.Dropped {
-				if d.Bad {
-					r.Bad += d.Count
-				}
-			}
-			if err := printChecked(c.OutOrStdout(), o.json, r); err != nil {
+			if err := o.show(c, r, r.Print); err != nil {
 				return err
 			}
 			if r.Bad > 0 {
-				return fmt.Errorf("%s: %d of %d records are bad; mend them, or leave them out: eval --skip-bad, in a config data.skip_bad: true", args[0], r.Bad, set.Records)
+				return fmt.Errorf("%s: %d of %d records are bad; mend them, or leave them out: eval --skip-bad, in a config data.skip_bad: true", args[0], r.Bad, r.Records)
 			}
 			return nil
 		},
 	}
 	opts = dataFlags(c)
 	return c
-}
-
-func printChecked(w io.Writer, asJSON bool, r checked) error {
-	if asJSON {
-		return printJSON(w, r)
-	}
-	for _, d := range r.Reasons {
-		kind := "left out"
-		if d.Bad {
-			kind = "bad"
-		}
-		if _, err := fmt.Fprintf(w, "%s: %d, first at line %d: %s\n", kind, d.Count, d.Line, d.Reason); err != nil {
-			return err
-		}
-	}
-	if len(r.Unread) > 0 {
-		if _, err := fmt.Fprintf(w, "not used: %s\n", strings.Join(r.Unread, ", ")); err != nil {
-			return err
-		}
-	}
-	const shown = 5
-	for _, c := range r.Conflicts[:min(len(r.Conflicts), shown)] {
-		if _, err := fmt.Fprintf(w, "conflict: records %v\n", c); err != nil {
-			return err
-		}
-	}
-	if n := len(r.Conflicts) - shown; n > 0 {
-		if _, err := fmt.Fprintf(w, "and %d further conflicts; --json has them\n", n); err != nil {
-			return err
-		}
-	}
-	_, err := fmt.Fprintf(w, "%d good records (format %s), %d bad\n", r.Good, r.Format, r.Bad)
-	return err
 }
 
 func dataFormatsCommand(o *options) *cobra.Command {
@@ -176,15 +115,13 @@ func dataFormatsCommand(o *options) *cobra.Command {
 			for _, f := range data.Formats() {
 				list = append(list, format{f.Name, f.About})
 			}
-			if o.json {
-				return printJSON(c.OutOrStdout(), list)
-			}
-			for _, f := range list {
-				if _, err := fmt.Fprintf(c.OutOrStdout(), "%-22s %s\n", f.Name, f.About); err != nil {
-					return err
+			return o.show(c, list, func(w io.Writer) error {
+				p := report.To(w)
+				for _, f := range list {
+					p.Say("%-22s %s", f.Name, f.About)
 				}
-			}
-			return nil
+				return p.Err()
+			})
 		},
 	}
 }

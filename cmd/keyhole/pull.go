@@ -1,13 +1,9 @@
 package main
 
 import (
-	"fmt"
-	"io"
-
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/hub"
-	"keyhole.example/keyhole/report"
 )
 
 func pullCommand(o *options) *cobra.Command {
@@ -44,35 +40,9 @@ fetch what is missing; pull also asks for what is new.`,
 			if err != nil {
 				return err
 			}
-			if o.json {
-				return printJSON(c.OutOrStdout(), p)
-			}
-			_, err = fmt.Fprintln(c.OutOrStdout(), p.Path)
-			return err
+			return o.show(c, p, saying("%s\n", p.Path))
 		},
 	}
-}
-
-// listed is the JSON of models and datasets.
-type listed struct {
-	Cache  string         `json:"cache"`
-	Cached []cachedRepo   `json:"cached"`
-	Models []hub.Model    `json:"known_models,omitempty"`
-	Known  []knownDataset `json:"known,omitempty"`
-}
-
-type cachedRepo struct {
-	Name  string   `json:"name"`
-	Path  string   `json:"path,omitempty"` // missing: nothing is whole yet
-	Bytes int64    `json:"bytes"`
-	Parts int      `json:"unfinished_files,omitempty"`
-	Files []string `json:"files"`
-}
-
-type knownDataset struct {
-	hub.Dataset
-	Address string `json:"address"` // of the public file; "unknown"
-	Path    string `json:"path,omitempty"`
 }
 
 func modelsCommand(o *options) *cobra.Command {
@@ -82,22 +52,7 @@ func modelsCommand(o *options) *cobra.Command {
 		Example: "  keyhole models\n  keyhole models --json",
 		Args:    nothing,
 		RunE: func(c *cobra.Command, _ []string) error {
-			l, err := listCache(c, hub.ModelKind)
-			if err != nil {
-				return err
-			}
-			l.Models = hub.Models()
-			if o.json {
-				return printJSON(c.OutOrStdout(), l)
-			}
-			if err := l.printCached(c.OutOrStdout(), "model"); err != nil {
-				return err
-			}
-			t := &report.Table{Columns: []report.Column{{Name: "known model"}, {Name: "size", Right: true}, {Name: "licence"}, {Name: "what it is"}}}
-			for _, m := range l.Models {
-				t.Add(report.Text(m.Name), report.Text(sizeText(m.Size)), report.Text(m.License), report.Text(m.About))
-			}
-			return showTable(c.OutOrStdout(), t)
+			return showListing(c, o, (*hub.Client).ListModels)
 		},
 	}
 }
@@ -113,85 +68,19 @@ checked against the table and used first.`,
 		Example: "  keyhole datasets\n  keyhole datasets --json",
 		Args:    nothing,
 		RunE: func(c *cobra.Command, _ []string) error {
-			l, err := listCache(c, hub.DatasetKind)
-			if err != nil {
-				return err
-			}
-			f, err := newFinder(c)
-			if err != nil {
-				return err
-			}
-			for _, d := range hub.Datasets() {
-				k := knownDataset{Dataset: d, Address: f.client.Address(d)}
-				k.Path, _ = f.client.Have(d) // one that is damaged is as good as none here
-				l.Known = append(l.Known, k)
-			}
-			if o.json {
-				return printJSON(c.OutOrStdout(), l)
-			}
-			if err := l.printCached(c.OutOrStdout(), "data set"); err != nil {
-				return err
-			}
-			return l.printKnown(c.OutOrStdout())
+			return showListing(c, o, (*hub.Client).ListDatasets)
 		},
 	}
 }
 
-func listCache(c *cobra.Command, kind hub.Kind) (*listed, error) {
+func showListing(c *cobra.Command, o *options, list func(*hub.Client) (*hub.Listing, error)) error {
 	f, err := newFinder(c)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	repos, err := f.client.List(kind)
+	l, err := list(f.client)
 	if err != nil {
-		return nil, err
-	}
-	l := &listed{Cache: f.client.Cache(), Cached: []cachedRepo{}}
-	for _, r := range repos {
-		l.Cached = append(l.Cached, cachedRepo{r.Name, r.Path, r.Bytes, r.Parts, append([]string{}, r.Files...)})
-	}
-	return l, nil
-}
-
-func (l *listed) printCached(w io.Writer, what string) error {
-	if len(l.Cached) == 0 {
-		_, err := fmt.Fprintf(w, "no %s is in %s\n\n", what, l.Cache)
 		return err
 	}
-	t := &report.Table{Columns: []report.Column{{Name: "cached " + what}, {Name: "size", Right: true}, {Name: "files", Right: true}, {Name: "state"}}}
-	for _, r := range l.Cached {
-		state := "whole"
-		if r.Parts > 0 {
-			state = fmt.Sprintf("%d unfinished; keyhole pull %s goes on", r.Parts, r.Name)
-		}
-		t.Add(report.Text(r.Name), report.Text(sizeText(r.Bytes)), report.Text(fmt.Sprint(len(r.Files))), report.Text(state))
-	}
-	if err := showTable(w, t); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, "in %s\n\n", l.Cache)
-	return err
-}
-
-func (l *listed) printKnown(w io.Writer) error {
-	t := &report.Table{Columns: []report.Column{{Name: "data set"}, {Name: "here"}, {Name: "size", Right: true}, {Name: "licence"}, {Name: "what it is"}}}
-	for _, d := range l.Known {
-		here := "yes"
-		switch {
-		case d.Path == "" && d.Address == hub.Unknown:
-			here = "address unknown"
-		case d.Path == "":
-			here = "no"
-		}
-		t.Add(report.Text(d.Name), report.Text(here), report.Text(sizeText(d.Size)), report.Text(d.License), report.Text(d.About))
-	}
-	return showTable(w, t)
-}
-
-// sizeText is a size for a table; 0 stands for an unknown one.
-func sizeText(n int64) string {
-	if n == 0 {
-		return "?"
-	}
-	return hub.Size(n)
+	return o.show(c, l, l.Print)
 }
