@@ -2,6 +2,7 @@ package edit
 
 import (
 	"fmt"
+	"slices"
 
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn"
@@ -12,19 +13,21 @@ import (
 // adapter's business.
 type Route int
 
-// Adapter is a Memory that stands behind a linear layer and changes what it
-// gives, instead of changing its weights. The way is decided once, by the prompt,
+// Adapter is a Memory that stands behind linear layers and changes what they
+// give, instead of changing their weights. The way is decided once, by the prompt,
 // and held while the text goes on: scoring an answer and generating it agree.
 type Adapter interface {
 	Memory
-	// Weight names the layer's weight.
-	Weight() string
+	// Weights name the weights of the layers that it stands behind, in the order of
+	// the forward pass. The way is decided at the first.
+	Weights() []string
 	// Route decides by a prompt's inputs x [tokens, in] and outputs y [tokens, out]
-	// of the layer.
+	// of the first layer.
 	Route(x, y kernel.Matrix) Route
-	// Adapt changes y [rows, out] in place for the rows of one text that begin at
-	// position from; prompt is the number of the prompt's tokens.
-	Adapt(r Route, x, y kernel.Matrix, from, prompt int)
+	// Adapt changes what the layer of a weight gives, y [rows, out], in place for the
+	// rows of one text that begin at position from; prompt is the number of the
+	// prompt's tokens.
+	Adapt(weight string, r Route, x, y kernel.Matrix, from, prompt int)
 }
 
 // AdapterOf is the edit's adapter, or nil.
@@ -74,7 +77,7 @@ func parts(a Adapter) []Adapter {
 	return []Adapter{a}
 }
 
-// Intercept makes a's layer give what a makes of it in a pass over whole texts.
+// Intercept makes a's layers give what a makes of it in a pass over whole texts.
 // The returned function takes a away again.
 func Intercept(o *eager.Ops, a Adapter, spans []Span) (undo func()) {
 	before := o.OnLinear
@@ -84,17 +87,21 @@ func Intercept(o *eager.Ops, a Adapter, spans []Span) (undo func()) {
 		}
 		return func() { o.OnLinear = before }
 	}
+	weights, ways := a.Weights(), make([]Route, len(spans))
 	o.OnLinear = func(l *nn.Linear, x, y kernel.Matrix) {
 		if before != nil {
 			before(l, x, y)
 		}
-		if l.W.Name != a.Weight() {
+		at := slices.Index(weights, l.W.Name)
+		if at < 0 {
 			return
 		}
-		for _, s := range spans {
-			prompt := nn.Range{Lo: s.Lo, Hi: s.Lo + s.Prompt}
-			r := a.Route(prompt.Of(x), prompt.Of(y))
-			a.Adapt(r, s.Range.Of(x), s.Range.Of(y), 0, s.Prompt)
+		for i, s := range spans {
+			if at == 0 {
+				prompt := nn.Range{Lo: s.Lo, Hi: s.Lo + s.Prompt}
+				ways[i] = a.Route(prompt.Of(x), prompt.Of(y))
+			}
+			a.Adapt(l.W.Name, ways[i], s.Range.Of(x), s.Range.Of(y), 0, s.Prompt)
 		}
 	}
 	return func() { o.OnLinear = before }
@@ -110,20 +117,22 @@ func InterceptText(o *eager.Ops, a Adapter) (undo func()) {
 		}
 		return func() { o.OnLinear = before }
 	}
-	at, prompt := 0, 0
+	weights := a.Weights()
+	from, prompt := make([]int, len(weights)), 0
 	var way Route
 	o.OnLinear = func(l *nn.Linear, x, y kernel.Matrix) {
 		if before != nil {
 			before(l, x, y)
 		}
-		if l.W.Name != a.Weight() {
+		at := slices.Index(weights, l.W.Name)
+		if at < 0 {
 			return
 		}
-		if at == 0 {
+		if at == 0 && from[0] == 0 {
 			prompt, way = x.Rows, a.Route(x, y)
 		}
-		a.Adapt(way, x, y, at, prompt)
-		at += x.Rows
+		a.Adapt(l.W.Name, way, x, y, from[at], prompt)
+		from[at] += x.Rows
 	}
 	return func() { o.OnLinear = before }
 }

@@ -148,7 +148,9 @@ func (e *Edited) FirstBlock(m *lm.Model) int {
 	}
 	if a := e.AdapterOf(); a != nil {
 		for _, one := range parts(a) {
-			first = min(first, block[one.Weight()])
+			for _, w := range one.Weights() {
+				first = min(first, block[w])
+			}
 		}
 	}
 	return first

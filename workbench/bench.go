@@ -88,7 +88,9 @@ func (b *Bench) Use(ctx context.Context, name string, set []string) error {
 	if err != nil {
 		return err
 	}
-	built, err := entry.Build(ctx, catalog.Ingredients{Model: b.Model, Engine: b.Engine, Moments: b.moments, Demos: b.Demos.Load}, config)
+	built, err := entry.Build(ctx, catalog.Ingredients{
+		Model: b.Model, Engine: b.Engine, Moments: b.moments, Demos: b.Demos.Load, Trained: b.trainedHere,
+	}, config)
 	if err != nil {
 		return err
 	}

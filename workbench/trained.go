@@ -2,10 +2,12 @@ package workbench
 
 import (
 	"cmp"
+	"fmt"
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/mend"
 	"keyhole.example/keyhole/edit/serac"
+	"keyhole.example/keyhole/eval"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/train"
 )
@@ -56,6 +58,19 @@ func (b *Bench) TrainedHere(path string, threads int) (edit.Editor, error) {
 	}
 	b.closers = append(b.closers, e.Close)
 	return editorOf(e, path), nil
+}
+
+// trainedHere is TrainedHere with what identifies the editor.
+func (b *Bench) trainedHere(path string) (edit.Editor, string, error) {
+	e, err := b.TrainedHere(path, b.Engine.Threads())
+	if err != nil {
+		return nil, "", err
+	}
+	f, ok := e.(eval.Fingerprinter)
+	if !ok {
+		return nil, "", fmt.Errorf("editor %s does not identify itself", e.Name())
+	}
+	return e, f.Fingerprint(), nil
 }
 
 // BaseModel changes the config of a trained editor: where the base model is

@@ -12,6 +12,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/alphaedit"
 	"keyhole.example/keyhole/edit/ft"
+	"keyhole.example/keyhole/edit/gated"
 	"keyhole.example/keyhole/edit/grace"
 	"keyhole.example/keyhole/edit/ike"
 	"keyhole.example/keyhole/edit/memit"
@@ -33,6 +34,8 @@ type Ingredients struct {
 	Moments func(ctx context.Context) (source stats.Source, corpus string, err error)
 	// Demos gives the edits that demonstrations are made of.
 	Demos func() (*data.Set, error)
+	// Trained opens the editor of a run folder onto Model, and what identifies it.
+	Trained func(dir string) (e edit.Editor, fingerprint string, err error)
 }
 
 // Made identifies an editor by all that it was made of, files by their content.
@@ -180,6 +183,39 @@ func makeNearest(ctx context.Context, in Ingredients, config any, b *Built) erro
 		return err
 	}
 	b.Editor, err = nearest.New(values, cfg.Settings, in.Engine, pool)
+	return err
+}
+
+func makeGated(ctx context.Context, in Ingredients, config any, b *Built) error {
+	cfg := *config.(*gatedConfig)
+	var inner edit.Editor
+	switch cfg.Editor {
+	case "rome":
+		moments, err := b.moments(ctx, in)
+		if err != nil {
+			return err
+		}
+		if inner, err = rome.New(in.Engine, cfg.ROME, moments); err != nil {
+			return err
+		}
+	default:
+		if in.Trained == nil {
+			return fmt.Errorf("editor %s is to keep the edits of %s, but no run can be opened here; use rome", b.Made.Editor, cfg.Editor)
+		}
+		var fingerprint string
+		var err error
+		if inner, fingerprint, err = in.Trained(cfg.Editor); err != nil {
+			return fmt.Errorf("editor %s: editor %s: %w", b.Made.Editor, cfg.Editor, err)
+		}
+		named := cfg
+		named.Editor = "trained " + fingerprint // where its folder lies changes no result
+		b.Made.Config = &named
+	}
+	pool, err := b.unrelated(in)
+	if err != nil {
+		return err
+	}
+	b.Editor, err = gated.New(inner, cfg.Settings, in.Engine, pool)
 	return err
 }
 

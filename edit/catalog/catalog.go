@@ -12,6 +12,7 @@ import (
 	"keyhole.example/keyhole/edit/alphaedit"
 	"keyhole.example/keyhole/edit/family"
 	"keyhole.example/keyhole/edit/ft"
+	"keyhole.example/keyhole/edit/gated"
 	"keyhole.example/keyhole/edit/grace"
 	"keyhole.example/keyhole/edit/ike"
 	"keyhole.example/keyhole/edit/memit"
@@ -51,6 +52,8 @@ func Entries() []Entry {
 		Fresh: func() any { c := grace.Default(); return &c }, make: makeGRACE})
 	list = append(list, Entry{Name: "nearest", About: "no weight: ROME's values in a store behind one layer, used near their keys", Memory: true, Subject: true,
 		Fresh: func() any { c := defaultNearest(); return &c }, make: makeNearest})
+	list = append(list, Entry{Name: "gated", About: "no weight: each edit of another editor by itself, used whole in texts that hold its key", Memory: true, Subject: true,
+		Fresh: func() any { c := defaultGated(); return &c }, make: makeGated})
 	list = append(list, Entry{Name: "wise", About: "no weight: side memories of one matrix, which answer where they are moved", Memory: true,
 		Fresh: func() any { c := wise.Default(); return &c }, make: makeWISE})
 	for _, v := range ft.Variants() {
@@ -76,6 +79,25 @@ func defaultNearest() nearestConfig {
 
 // Validate checks both.
 func (c *nearestConfig) Validate() error {
+	return errors.Join(c.Settings.Validate(), c.ROME.Validate())
+}
+
+// gatedConfig is a store's settings and whose edits it keeps.
+type gatedConfig struct {
+	gated.Settings `yaml:",inline"`
+	Editor         string      `yaml:"editor" doc:"whose edits are kept: rome, or the run folder of a trained editor"`
+	ROME           rome.Config `yaml:"rome" doc:"rome's settings, where editor is rome"`
+}
+
+func defaultGated() gatedConfig {
+	return gatedConfig{Settings: gated.DefaultSettings(), Editor: "rome", ROME: rome.Default()}
+}
+
+// Validate checks all of it.
+func (c *gatedConfig) Validate() error {
+	if c.Editor == "" {
+		return errors.New("editor: it is empty; use rome or a run folder")
+	}
 	return errors.Join(c.Settings.Validate(), c.ROME.Validate())
 }
 

@@ -29,6 +29,7 @@ func tiny() map[string][]string {
 		"alphaedit": append([]string{"layers=[1,2]", "L2=0.1", "nullspace_share=0.6", "clamp_norm_factor=4", "contexts.lengths=[4]"}, keyvalue...),
 		"grace":     {"layer=mlp.down@1", "n_iter=20", "edit_lr=0.5"},
 		"wise":      {"layer=mlp.down@1", "n_iter=8", "edit_lr=0.3", "alpha=0.1", "beta=0.5", "gamma=0.2", "act_ratio=0.5", "contexts.count=1", "contexts.lengths=[3]"},
+		"gated":     {"contexts=0", "token=last", "rome.layer=1", "rome.contexts.lengths=[3,5]", "rome.fact_token=last", "rome.edit_known=true", "rome.max_update_ratio=100", "rome.max_perplexity_ratio=100", "rome.contexts.count=2"},
 		"nearest":   {"rome.layer=1", "rome.contexts.lengths=[3,5]", "rome.fact_token=last", "rome.edit_known=true", "rome.max_update_ratio=100", "rome.max_perplexity_ratio=100", "rome.contexts.count=2"},
 		"memit":     append([]string{"layers=[0,1,2]", "mom2_update_weight=10", "clamp_norm_factor=4", "contexts.lengths=[4]"}, keyvalue...),
 	}
@@ -118,7 +119,7 @@ func hash(t *testing.T, name string, set ...string) string {
 }
 
 func TestUnknownNamesSayWhatThereIs(t *testing.T) {
-	for name, want := range map[string]string{"nosuch": "it is one of none, rome, memit, alphaedit, grace, nearest, wise, ft", "mend": "has to be trained"} {
+	for name, want := range map[string]string{"nosuch": "it is one of none, rome, memit, alphaedit, grace, nearest, gated, wise, ft", "mend": "has to be trained"} {
 		_, err := catalog.Find(name)
 		var unknown *catalog.NameError
 		if !errors.As(err, &unknown) || !strings.Contains(err.Error(), want) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/gated"
 	"keyhole.example/keyhole/edit/grace"
 	"keyhole.example/keyhole/edit/nearest"
 	"keyhole.example/keyhole/edit/serac"
@@ -23,6 +24,9 @@ type memoryKind struct {
 // memoryKinds lists them: the one place to register another.
 func memoryKinds() []memoryKind {
 	return []memoryKind{
+		{gated.Kind,
+			func(m *lm.Model, p edit.Packed) (edit.Adapter, error) { return gated.Open(m, p) },
+			func(p edit.Packed) (edit.Lister, error) { return gated.Unpack(p) }},
 		{grace.Kind,
 			func(m *lm.Model, p edit.Packed) (edit.Adapter, error) { return grace.Open(m, p) },
 			func(p edit.Packed) (edit.Lister, error) { return grace.Unpack(p) }},

@@ -65,8 +65,8 @@ var (
 	_ edit.Lister  = (*Codebook)(nil)
 )
 
-// Weight implements edit.Adapter.
-func (b *Codebook) Weight() string { return b.Layer }
+// Weights implements edit.Adapter.
+func (b *Codebook) Weights() []string { return []string{b.Layer} }
 
 // Len is the number of keys.
 func (b *Codebook) Len() int { return len(b.pairs) }
@@ -117,7 +117,7 @@ func (b *Codebook) Route(x, _ kernel.Matrix) edit.Route {
 }
 
 // Adapt implements edit.Adapter.
-func (b *Codebook) Adapt(r edit.Route, _, y kernel.Matrix, from, prompt int) {
+func (b *Codebook) Adapt(_ string, r edit.Route, _, y kernel.Matrix, from, prompt int) {
 	if r < 0 {
 		return
 	}

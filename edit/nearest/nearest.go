@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/scope"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
-	"keyhole.example/keyhole/nn/eager"
-	"keyhole.example/keyhole/text"
 )
 
 // Settings say when an edit answers.
@@ -45,10 +43,8 @@ func (s *Settings) Validate() error {
 // a time.
 type Editor struct {
 	inner edit.Editor
-	k     *kernel.Engine
 	cfg   Settings
-	pool  []data.Edit
-	rows  map[string][]kernel.Matrix // of the pool's prompts by layer, unit length
+	pool  *scope.Pool
 }
 
 var (
@@ -62,10 +58,11 @@ func New(inner edit.Editor, cfg Settings, k *kernel.Engine, pool []data.Edit) (*
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("nearest: %w", err)
 	}
-	if len(pool) == 0 {
-		return nil, errors.New("nearest: there are no prompts to measure thresholds by; name edits for demonstrations")
+	prompts, err := scope.New(k, pool, cfg.Negatives)
+	if err != nil {
+		return nil, fmt.Errorf("nearest: %w", err)
 	}
-	return &Editor{inner: inner, k: k, cfg: cfg, pool: pool, rows: map[string][]kernel.Matrix{}}, nil
+	return &Editor{inner: inner, cfg: cfg, pool: prompts}, nil
 }
 
 // Name implements edit.Editor.
@@ -138,7 +135,7 @@ func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (*Entry,
 		return nil, "", fmt.Errorf("editor %s makes %d changes, not one low-rank change of one layer; its values have no single key", ed.inner.Name(), len(made.Changes))
 	}
 	c := made.Changes[0]
-	inputs, err := ed.inputs(m, c.Weight, r.Prompt)
+	inputs, err := ed.pool.Inputs(m, c.Weight, r.Prompt)
 	if err != nil {
 		return nil, "", err
 	}
@@ -147,22 +144,16 @@ func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (*Entry,
 	for i := range inputs.Rows { // where the change answers most
 		x := inputs.Data[i*inputs.Cols : (i+1)*inputs.Cols]
 		v := change(c.Delta, x)
-		if n := norm(v); n > most {
-			most, e.Value, e.Key = n, v, unit(x)
+		if n := scope.Norm(v); n > most {
+			most, e.Value, e.Key = n, v, scope.Unit(x)
 		}
 	}
 	if e.Key == nil {
 		return nil, "", errors.New("the change answers nothing in its own prompt")
 	}
-	nearest, like, err := ed.unrelated(m, c.Weight, r, e.Key)
-	if err != nil {
+	if e.Threshold, err = ed.pool.Threshold(m, c.Weight, r, e.Key, false, ed.cfg.Margin); err != nil {
 		return nil, "", err
 	}
-	const least = 1e-6 // nothing nearer can be told apart in float32
-	if nearest > 1-least {
-		return nil, "", fmt.Errorf("edit %s: its key is that of the prompt %q too, so the two cannot be told apart at %s; edit another layer or token", r.ID, like, c.Weight)
-	}
-	e.Threshold = nearest + ed.cfg.Margin*(1-nearest)
 	return e, c.Weight, nil
 }
 
@@ -170,80 +161,12 @@ func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (*Entry,
 func change(d *nn.Delta, x []float32) []float32 {
 	out := make([]float32, d.D.Cols)
 	for r := range d.U.Rows {
-		s := dot(d.U.Data[r*d.U.Stride:r*d.U.Stride+d.U.Cols], x) * float64(d.Scale)
+		s := scope.Dot(d.U.Data[r*d.U.Stride:r*d.U.Stride+d.U.Cols], x) * float64(d.Scale)
 		for c := range out {
 			out[c] += float32(s * float64(d.D.Data[r*d.D.Stride+c]))
 		}
 	}
 	return out
-}
-
-func unit(x []float32) []float32 {
-	out, n := slices.Clone(x), norm(x)
-	for i := range out {
-		out[i] = float32(float64(out[i]) / n)
-	}
-	return out
-}
-
-// inputs are the layer's in a prompt, [tokens, in].
-func (ed *Editor) inputs(m *lm.Model, weight, prompt string) (kernel.Matrix, error) {
-	var out kernel.Matrix
-	ids := text.Prompt(m.Tokenizer, prompt)
-	if err := m.CheckLength(len(ids)); err != nil {
-		return out, err
-	}
-	o := eager.New(ed.k)
-	o.OnLinear = func(l *nn.Linear, x, _ kernel.Matrix) {
-		if l.W.Name == weight {
-			out = kernel.Mat(slices.Clone(x.Data[:x.Rows*x.Cols]), x.Rows, x.Cols)
-		}
-	}
-	lm.Forward[kernel.Matrix](o, m, &nn.IDs{V: ids}, nn.Pack(len(ids)), nil)
-	if err := o.Err(); err != nil {
-		return out, err
-	}
-	if out.Data == nil {
-		return out, fmt.Errorf("%s is no linear layer of the model", weight)
-	}
-	return out, nil
-}
-
-// unrelated is the largest cosine of a row of the pool to a key, and the prompt
-// that has it. Prompts of the request's own subject are related.
-func (ed *Editor) unrelated(m *lm.Model, weight string, r edit.Request, key []float32) (nearest float64, like string, err error) {
-	pool := ed.pool[:min(len(ed.pool), ed.cfg.Negatives)]
-	if ed.rows[weight] == nil {
-		list := make([]kernel.Matrix, len(pool))
-		for i := range pool {
-			x, err := ed.inputs(m, weight, pool[i].Prompt)
-			if err != nil {
-				continue // too long: others do
-			}
-			for r := range x.Rows {
-				if row := x.Data[r*x.Cols : (r+1)*x.Cols]; norm(row) > 0 {
-					copy(row, unit(row))
-				}
-			}
-			list[i] = x
-		}
-		ed.rows[weight] = list
-	}
-	nearest = math.Inf(-1)
-	for i, x := range ed.rows[weight] {
-		if pool[i].Prompt == r.Prompt || r.Subject != "" && pool[i].Subject == r.Subject {
-			continue
-		}
-		for j := range x.Rows {
-			if c := dot(key, x.Data[j*x.Cols:(j+1)*x.Cols]); c > nearest {
-				nearest, like = c, pool[i].Prompt
-			}
-		}
-	}
-	if math.IsInf(nearest, -1) {
-		return 0, "", errors.New("there is no unrelated prompt to measure the threshold by; name other edits for demonstrations")
-	}
-	return nearest, like, nil
 }
 
 // Open implements edit.Opener.

@@ -10,6 +10,7 @@ import (
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/edittest"
+	"keyhole.example/keyhole/edit/scope"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/lmtest"
@@ -71,12 +72,12 @@ func TestAKeyAnswersWithTheChangeOfTheWeight(t *testing.T) {
 	}
 	s := e.Memory.(*Store)
 	made, _ := lift{1}.Apply(context.Background(), m, r)
-	x, err := ed.inputs(m, s.Layer, r[0].Prompt)
+	x, err := ed.pool.Inputs(m, s.Layer, r[0].Prompt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	y := kernel.Mat(make([]float32, x.Rows*len(s.Entries[0].Value)), x.Rows, len(s.Entries[0].Value))
-	s.Adapt(0, x, y, 0, x.Rows)
+	s.Adapt(s.Layer, 0, x, y, 0, x.Rows)
 	hit := 0
 	for i := range x.Rows {
 		row := x.Data[i*x.Cols : (i+1)*x.Cols]
@@ -84,7 +85,7 @@ func TestAKeyAnswersWithTheChangeOfTheWeight(t *testing.T) {
 		switch {
 		case s.Find(row) >= 0 && slices.Equal(got, want):
 			hit++
-		case s.Find(row) < 0 && norm(got) != 0:
+		case s.Find(row) < 0 && scope.Norm(got) != 0:
 			t.Errorf("row %d passes no threshold and gets %v", i, got)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/scope"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 )
@@ -39,8 +40,8 @@ var (
 	_ edit.Follower = (*Store)(nil)
 )
 
-// Weight implements edit.Adapter.
-func (s *Store) Weight() string { return s.Layer }
+// Weights implements edit.Adapter.
+func (s *Store) Weights() []string { return []string{s.Layer} }
 
 // Kind implements edit.Memory.
 func (s *Store) Kind() string { return Kind }
@@ -49,7 +50,7 @@ func (s *Store) Kind() string { return Kind }
 func (s *Store) Route(_, _ kernel.Matrix) edit.Route { return 0 }
 
 // Adapt implements edit.Adapter.
-func (s *Store) Adapt(_ edit.Route, x, y kernel.Matrix, _, _ int) {
+func (s *Store) Adapt(_ string, _ edit.Route, x, y kernel.Matrix, _, _ int) {
 	for i := range x.Rows {
 		if j := s.Find(x.Data[i*x.Stride : i*x.Stride+x.Cols]); j >= 0 {
 			for c, v := range s.Entries[j].Value {
@@ -63,12 +64,12 @@ func (s *Store) Adapt(_ edit.Route, x, y kernel.Matrix, _, _ int) {
 // equally near ones, if its threshold is passed.
 func (s *Store) Find(x []float32) int {
 	best, most := -1, math.Inf(-1)
-	length := norm(x)
+	length := scope.Norm(x)
 	if length == 0 {
 		return -1
 	}
 	for j := range s.Entries {
-		if c := dot(s.Entries[j].Key, x) / length; c >= most {
+		if c := scope.Dot(s.Entries[j].Key, x) / length; c >= most {
 			best, most = j, c
 		}
 	}
@@ -77,17 +78,6 @@ func (s *Store) Find(x []float32) int {
 	}
 	return -1
 }
-
-func dot(a, b []float32) float64 {
-	sum := 0.0
-	b = b[:len(a)]
-	for i, v := range a {
-		sum += float64(v) * float64(b[i])
-	}
-	return sum
-}
-
-func norm(x []float32) float64 { return math.Sqrt(dot(x, x)) }
 
 // with is the store with one more edit; one of the same prompt goes.
 func (s *Store) with(e Entry) *Store {

@@ -311,7 +311,7 @@ func routes(t *testing.T, m *lm.Model, k *kernel.Engine, memory *Memory, queries
 				mine = append(mine, float32(memory.distance(memory.main, x, y)))
 			}
 			way = memory.Route(x, y)
-			memory.Adapt(way, x, y, 0, n)
+			memory.Adapt(memory.Layer, way, x, y, 0, n)
 		}
 		x := m.Logits(o, lm.Forward[kernel.Matrix](o, m, &nn.IDs{V: ids}, nn.Pack(n), nil))
 		if err := o.Err(); err != nil {

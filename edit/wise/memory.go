@@ -62,8 +62,8 @@ var (
 	_ edit.Follower = (*Memory)(nil)
 )
 
-// Weight implements edit.Adapter.
-func (m *Memory) Weight() string { return m.Layer }
+// Weights implements edit.Adapter.
+func (m *Memory) Weights() []string { return []string{m.Layer} }
 
 // Kind implements edit.Memory.
 func (m *Memory) Kind() string { return Kind }
@@ -115,7 +115,7 @@ func (m *Memory) Route(x, y kernel.Matrix) edit.Route {
 }
 
 // Adapt implements edit.Adapter.
-func (m *Memory) Adapt(r edit.Route, x, y kernel.Matrix, _, _ int) {
+func (m *Memory) Adapt(_ string, r edit.Route, x, y kernel.Matrix, _, _ int) {
 	var change []float32
 	switch {
 	case r == wayFresh:

@@ -1,0 +1,263 @@
+package gated
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/scope"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/text"
+)
+
+// Settings say when an edit answers.
+type Settings struct {
+	Gate      string  `yaml:"gate" doc:"layer whose inputs are keys, as mlp.down@6; it has to come before what edits change. Empty: the first layer that they change"`
+	Contexts  int     `yaml:"contexts" doc:"keys beside the prompt's own: the same token behind so many unrelated sentences"`
+	Strength  float64 `yaml:"strength" doc:"what the changes are multiplied by: nothing but the texts in scope sees them"`
+	Token     string  `yaml:"token" doc:"whose input is the key: subject (its last token; any token of a text is compared with it) or last (the prompt's; the prompt's last token is compared with it)"`
+	Margin    float64 `yaml:"margin" doc:"threshold of an edit's cosine: this share of the way from the nearest unrelated row to the key itself"`
+	Negatives int     `yaml:"negatives" doc:"prompts of other edits that unrelated rows are taken from"`
+	Capacity  int     `yaml:"capacity" doc:"edits that a store holds at most; 0: any number"`
+}
+
+// The tokens that keys are of.
+const (
+	Subject = "subject"
+	Last    = "last"
+)
+
+// DefaultSettings are those that did best on validation edits.
+func DefaultSettings() Settings {
+	return Settings{Contexts: 2, Strength: 1, Token: Subject, Margin: 0.5, Negatives: 256}
+}
+
+// Validate checks every field.
+func (s *Settings) Validate() error {
+	switch {
+	case s.Token != Subject && s.Token != Last:
+		return fmt.Errorf("token: %q is neither %s nor %s", s.Token, Subject, Last)
+	case !(s.Margin > 0):
+		return fmt.Errorf("margin: %v answers for everything; use a number between 0 and 1", s.Margin)
+	case !(s.Margin < 1):
+		return fmt.Errorf("margin: %v answers for nothing but the prompt itself; use a number between 0 and 1", s.Margin)
+	case s.Contexts < 0:
+		return fmt.Errorf("contexts: %d is negative; 0 means the prompt alone", s.Contexts)
+	case !(s.Strength > 0) || math.IsInf(s.Strength, 0):
+		return fmt.Errorf("strength: %v is no positive number; 1 leaves the changes as they are", s.Strength)
+	case s.Capacity < 0:
+		return fmt.Errorf("capacity: %d is negative; 0 means any number", s.Capacity)
+	case s.Negatives < 1:
+		return fmt.Errorf("negatives: %d is not positive", s.Negatives)
+	}
+	return nil
+}
+
+// Editor keeps the edits of another editor in a store. It is for one goroutine at
+// a time.
+type Editor struct {
+	inner edit.Editor
+	cfg   Settings
+	pool  *scope.Pool
+}
+
+var (
+	_ edit.Continuer = (*Editor)(nil)
+	_ edit.Opener    = (*Editor)(nil)
+)
+
+// New returns an editor of inner's edits. pool are edits whose prompts have nothing
+// to do with those to come.
+func New(inner edit.Editor, cfg Settings, k *kernel.Engine, pool []data.Edit) (*Editor, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("gated: %w", err)
+	}
+	prompts, err := scope.New(k, pool, cfg.Negatives)
+	if err != nil {
+		return nil, fmt.Errorf("gated: %w", err)
+	}
+	return &Editor{inner: inner, cfg: cfg, pool: prompts}, nil
+}
+
+// Name implements edit.Editor.
+func (ed *Editor) Name() string { return "gated" }
+
+// Apply implements edit.Editor: a store of the requests.
+func (ed *Editor) Apply(ctx context.Context, m *lm.Model, requests []edit.Request) (*edit.Edited, error) {
+	return ed.Continue(ctx, m, nil, requests)
+}
+
+// Continue implements edit.Continuer: the store of last with more edits.
+func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, requests []edit.Request) (*edit.Edited, error) {
+	if len(requests) == 0 {
+		return nil, errors.New("gated: there is nothing to edit")
+	}
+	hash, err := m.Hash()
+	if err != nil {
+		return nil, err
+	}
+	store := &Store{Model: hash, Last: ed.cfg.Token == Last}
+	if last != nil {
+		old, ok := last.Memory.(*Store)
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("gated: the edit before, by %s, has no store; begin a new sequence", last.Editor)
+		case !lm.OfOneModel(old.Model, hash):
+			return nil, fmt.Errorf("gated: the store is of %w; begin a new one", &lm.OtherModelError{Recorded: old.Model, Hash: hash})
+		case old.Last != store.Last:
+			return nil, errors.New("gated: the store's keys are of another token; set token as it was, or begin a new sequence")
+		}
+		store = old
+	}
+	out := &edit.Edited{Editor: ed.Name(), Requests: slices.Clone(requests)}
+	var errs []error
+	for i := range requests {
+		r := requests[i]
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("gated: %w", err)
+		}
+		if c := ed.cfg.Capacity; c > 0 && len(store.Entries) >= c && !store.has(r.Prompt) {
+			errs = append(errs, &edit.RequestError{ID: r.ID, Err: fmt.Errorf("gated: edit %s: the store is full: it holds %d edits, as many as capacity allows; take some out with keyhole edits remove, or allow more", r.ID, c)})
+			continue
+		}
+		made, err := ed.one(ctx, m, r)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil, fmt.Errorf("gated: %w", err)
+		case err != nil:
+			errs = append(errs, &edit.RequestError{ID: r.ID, Err: fmt.Errorf("gated: %w", err)})
+			continue
+		case store.Gate != "" && (store.Gate != made.Gate || !slices.Equal(store.Layers, made.Layers)):
+			return nil, fmt.Errorf("gated: the store changes %v behind %s, the edit %v behind %s; edit the same layers, or begin a new sequence", store.Layers, store.Gate, made.Layers, made.Gate)
+		}
+		entry := made.Entries[0]
+		made.Entries = store.Entries
+		store = made.with(entry)
+		out.Add(fmt.Sprintf("threshold[%d]", i), entry.Thresholds[0])
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	out.Add("edits", len(store.Entries))
+	out.Memory = store
+	return out, nil
+}
+
+// one is a store of one edit.
+func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (*Store, error) {
+	made, err := ed.inner.Apply(ctx, m, []edit.Request{r})
+	if err != nil {
+		return nil, err
+	}
+	hash, err := m.Hash()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{Model: hash, Last: ed.cfg.Token == Last}
+	e := Entry{ID: r.ID, Prompt: r.Prompt, Subject: r.Subject, Target: r.Target}
+	changes := map[string]*nn.Delta{}
+	for _, c := range made.Changes {
+		if c.Delta == nil || changes[c.Weight] != nil {
+			return nil, fmt.Errorf("editor %s gives whole weights or several changes of one; only one low-rank change of a layer can be kept apart", ed.inner.Name())
+		}
+		changes[c.Weight] = c.Delta
+	}
+	if len(changes) == 0 {
+		return nil, fmt.Errorf("editor %s changes no weight; there is nothing to be kept behind a gate", ed.inner.Name())
+	}
+	for _, site := range m.Sites() { // in the order of the forward pass
+		if d := changes[site.Name]; d != nil {
+			s.Layers, e.Ranks = append(s.Layers, site.Name), append(e.Ranks, d.U.Rows)
+			e.Changes = append(e.Changes, &nn.Delta{U: d.U, D: d.D, Scale: d.Scale * float32(ed.cfg.Strength)})
+		}
+	}
+	if len(s.Layers) < len(changes) {
+		return nil, fmt.Errorf("editor %s changes weights outside the linear layers of blocks", ed.inner.Name())
+	}
+	if s.Gate, err = ed.gate(m, s.Layers[0]); err != nil {
+		return nil, err
+	}
+	if err := ed.keys(m, s.Gate, r, &e); err != nil {
+		return nil, err
+	}
+	s.Entries = []Entry{e}
+	return s, nil
+}
+
+// gate is the weight whose inputs are keys.
+func (ed *Editor) gate(m *lm.Model, first string) (string, error) {
+	if ed.cfg.Gate == "" {
+		return first, nil
+	}
+	gate, err := m.FindSite(ed.cfg.Gate)
+	if err != nil {
+		return "", fmt.Errorf("gate: %w", err)
+	}
+	for _, s := range m.Sites() {
+		switch s.Name {
+		case gate.Name:
+			return gate.Name, nil
+		case first:
+			return "", fmt.Errorf("gate: %s comes behind %s, which edits change; name a layer before it", gate.Name, first)
+		}
+	}
+	return "", fmt.Errorf("gate: %s is no linear layer of a block", gate.Name)
+}
+
+// keys gives an entry its keys: of the prompt, and of it behind unrelated sentences.
+func (ed *Editor) keys(m *lm.Model, gate string, r edit.Request, e *Entry) error {
+	prompts := []string{""}
+	for _, p := range ed.pool.Prompts() {
+		if len(prompts) > ed.cfg.Contexts {
+			break
+		}
+		if r.Subject == "" || !strings.Contains(p, r.Subject) {
+			prompts = append(prompts, p+". ")
+		}
+	}
+	for i, before := range prompts {
+		x, err := ed.pool.Inputs(m, gate, before+r.Prompt)
+		if err != nil && i > 0 {
+			continue // too long with a sentence in front
+		}
+		if err != nil {
+			return err
+		}
+		row := x.Rows - 1
+		if ed.cfg.Token == Subject && r.Subject != "" {
+			lo, hi, err := text.Find(r.Prompt, r.Subject, r.Occurrence)
+			if err != nil {
+				return err
+			}
+			_, spans := text.Spans(m.Tokenizer, before+r.Prompt)
+			_, end, ok := text.Range(spans, len(before)+lo, len(before)+hi)
+			if !ok {
+				return fmt.Errorf("subject %q has no token of its own in %q", r.Subject, before+r.Prompt)
+			}
+			row = end - 1
+		}
+		key := scope.Unit(x.Data[row*x.Cols : (row+1)*x.Cols])
+		threshold, err := ed.pool.Threshold(m, gate, r, key, ed.cfg.Token == Last, ed.cfg.Margin)
+		if err != nil {
+			return err
+		}
+		e.Keys, e.Thresholds = append(e.Keys, key), append(e.Thresholds, threshold)
+	}
+	return nil
+}
+
+// Open implements edit.Opener.
+func (ed *Editor) Open(_ context.Context, m *lm.Model, p edit.Packed) (edit.Memory, error) {
+	s, err := Open(m, p)
+	if err != nil {
+		return nil, fmt.Errorf("gated: %w", err)
+	}
+	return s, nil
+}
