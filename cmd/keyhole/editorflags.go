@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -23,7 +25,7 @@ type editorFlags struct {
 
 func (f *editorFlags) add(c *cobra.Command) {
 	fs := c.Flags()
-	fs.StringVar(&f.editor, "editor", "", "editor that needs no checkpoint; needs --model")
+	fs.StringVar(&f.editor, "editor", "", "editor that needs no checkpoint; needs --model, or, where it keeps another's edits (gated), a run")
 	fs.StringVar(&f.model, "model", "", `base model: folder, GGUF file or "embedded"; with a run, where its base model is now`)
 	fs.StringVar(&f.corpus, "corpus", "", "text `file` for the editor's statistics (default: the embedded text)")
 	demosFlags(c, &f.demos)
@@ -34,13 +36,17 @@ func (f *editorFlags) add(c *cobra.Command) {
 
 // open loads what the arguments and flags choose.
 func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string) (*workbench.Bench, error) {
+	if len(args) > 0 && f.editor != "" {
+		if err := f.keeps(c, args[0]); err != nil {
+			return nil, err
+		}
+		args = nil
+	}
 	switch {
 	case *f.threads < 0:
 		return nil, wrongUse("--threads %d is negative; 0 means all cores", *f.threads)
 	case len(args) == 0 && f.editor == "":
 		return nil, wrongUse("name a run or checkpoint folder, or an editor with --editor NAME --model MODEL")
-	case len(args) > 0 && f.editor != "":
-		return nil, wrongUse("%s holds an editor already; leave out --editor, or the folder", args[0])
 	case len(args) > 0 && len(f.set) > 0:
 		return nil, wrongUse("--set is for editors chosen by --editor; %s has its own config", args[0])
 	case len(args) > 0 && (f.corpus != "" || f.demos.Named()):
@@ -86,6 +92,28 @@ func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string)
 		}
 	}
 	return b, nil
+}
+
+// keeps makes the chosen editor one that keeps the edits of a run's.
+func (f *editorFlags) keeps(c *cobra.Command, run string) error {
+	e, err := catalog.Find(f.editor)
+	if err != nil {
+		return err
+	}
+	if !e.Has(catalog.Kept) {
+		return wrongUse("%s holds an editor already, and %s keeps no other editor's edits; leave out --editor, or the folder", run, f.editor)
+	}
+	model, err := findBase(c, run, f.model)
+	if err != nil {
+		return err
+	}
+	if model == "" {
+		if model, err = train.BaseModel(run); err != nil {
+			return err
+		}
+	}
+	f.model, f.set = cmp.Or(model, workbench.Embedded), append(slices.Clone(f.set), catalog.Kept+"="+run)
+	return nil
 }
 
 // find replaces the names of models and data by paths.

@@ -82,6 +82,9 @@ func (c *nearestConfig) Validate() error {
 	return errors.Join(c.Settings.Validate(), c.ROME.Validate())
 }
 
+// Kept is the key of an editor's configuration that names whose edits it keeps.
+const Kept = "editor"
+
 // gatedConfig is a store's settings and whose edits it keeps.
 type gatedConfig struct {
 	gated.Settings `yaml:",inline"`
