@@ -4,36 +4,28 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
+// lineWidth is the width of a column of text in LaTeX's article class at 10 pt, in
+// points. Other classes have wider ones.
+const lineWidth = 345
+
 // WriteLaTeX writes the table for the booktabs package, with a caption and a label
-// such as tab:editors.
+// such as tab:editors. A table that is wider than a column of text goes on in further
+// tables below it, each with the first column again.
 func (t *Table) WriteLaTeX(w io.Writer, caption, label string) error {
 	var b strings.Builder
-	b.WriteString("% in the preamble: \\usepackage{booktabs}\n\\begin{table}\n\\centering\n\\begin{tabular}{")
-	var names []string
-	for _, c := range t.Columns {
-		b.WriteByte(map[bool]byte{true: 'r', false: 'l'}[c.Right])
-		names = append(names, escapeLaTeX(c.Name))
-	}
-	fmt.Fprintf(&b, "}\n\\toprule\n%s \\\\\n\\midrule\n", strings.Join(names, " & "))
-	for _, row := range t.Rows {
-		var cells []string
-		for _, c := range row {
-			text, behind := escapeLaTeX(c.Text), ""
-			if value, band, ok := strings.Cut(c.Text, " ±"); ok && c.Band > 0 {
-				text, behind = escapeLaTeX(value), " {\\scriptsize$\\pm$"+escapeLaTeX(band)+"}"
-			}
-			if c.Best {
-				text = "\\textbf{" + text + "}"
-			}
-			cells = append(cells, text+behind)
+	b.WriteString("% in the preamble: \\usepackage{booktabs}\n\\begin{table}\n\\centering\n\\small\n\\setlength{\\tabcolsep}{4pt}\n")
+	for i, columns := range t.parts(lineWidth) {
+		if i > 0 {
+			b.WriteString("\n\\medskip\n\n")
 		}
-		b.WriteString(strings.Join(cells, " & ") + " \\\\\n")
+		t.tabular(&b, columns)
 	}
-	b.WriteString("\\bottomrule\n\\end{tabular}\n")
 	fmt.Fprintf(&b, "\\caption{%s}\n\\label{%s}\n", escapeLaTeX(caption), label)
 	if t.Note != "" {
 		fmt.Fprintf(&b, "\\par\\smallskip{\\footnotesize %s\\par}\n", escapeLaTeX(t.Note))
@@ -41,6 +33,92 @@ func (t *Table) WriteLaTeX(w io.Writer, caption, label string) error {
 	b.WriteString("\\end{table}\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// tabular writes some of the columns.
+func (t *Table) tabular(b *strings.Builder, columns []int) {
+	b.WriteString("\\begin{tabular}{@{}")
+	var cells []string
+	for _, c := range columns {
+		b.WriteByte(map[bool]byte{true: 'r', false: 'l'}[t.Columns[c].Right])
+		cells = append(cells, escapeLaTeX(t.Columns[c].Name))
+	}
+	fmt.Fprintf(b, "@{}}\n\\toprule\n%s \\\\\n\\midrule\n", strings.Join(cells, " & "))
+	for _, row := range t.Rows {
+		cells = cells[:0]
+		for _, c := range columns {
+			value, band := row[c].banded()
+			text := escapeLaTeX(value)
+			if row[c].Best {
+				text = "\\textbf{" + text + "}"
+			}
+			if band != "" {
+				text += " {\\scriptsize$\\pm$" + escapeLaTeX(band) + "}"
+			}
+			cells = append(cells, text)
+		}
+		b.WriteString(strings.Join(cells, " & ") + " \\\\\n")
+	}
+	b.WriteString("\\bottomrule\n\\end{tabular}\n")
+}
+
+// banded is a cell's text without its band, and the band; "": it has none.
+func (c Cell) banded() (value, band string) {
+	if value, band, ok := strings.Cut(c.Text, " ±"); ok && c.Band > 0 {
+		return value, band
+	}
+	return c.Text, ""
+}
+
+// parts divides the columns, by number, so that none is wider than limit points where
+// that can be. All have the first column, and about the same width.
+func (t *Table) parts(limit float64) [][]int {
+	const between = 8 // points
+	widths := make([]float64, len(t.Columns))
+	total := 0.0
+	for c := range t.Columns {
+		widths[c] = t.points(c)
+		if c > 0 {
+			widths[c] += between
+			total += widths[c]
+		}
+	}
+	share := total / max(1, math.Ceil(total/max(1, limit-widths[0])))
+	var out [][]int
+	var part []int
+	used := 0.0
+	for c := 1; c < len(widths); c++ {
+		room := limit - widths[0]
+		if len(part) > 1 && (used+widths[c] > room || used >= share) {
+			out, part, used = append(out, part), nil, 0
+		}
+		if part == nil {
+			part = []int{0}
+		}
+		part, used = append(part, c), used+widths[c]
+	}
+	if part == nil {
+		part = []int{0}
+	}
+	return append(out, part)
+}
+
+// points is about how wide a column is in LaTeX's \small, bands in \scriptsize.
+func (t *Table) points(column int) float64 {
+	const letter, bold, small = 4.7, 5.4, 3.9 // a figure and a letter of the middle
+	width := letter * float64(utf8.RuneCountInString(t.Columns[column].Name))
+	for _, row := range t.Rows {
+		value, band := row[column].banded()
+		w := letter * float64(utf8.RuneCountInString(value))
+		if row[column].Best {
+			w *= bold / letter
+		}
+		if band != "" {
+			w += small * float64(utf8.RuneCountInString(band)+3) // a space and ±
+		}
+		width = max(width, w)
+	}
+	return width
 }
 
 // escapeLaTeX makes s stand for itself in a line of text.

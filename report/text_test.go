@@ -2,6 +2,10 @@ package report_test
 
 import (
 	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -79,13 +83,57 @@ token_all, macro average
 	}
 }
 
+// TeX sets what compare writes without an overfull line, however many columns there
+// are and whatever stands in them.
+func TestLaTeXFitsAColumn(t *testing.T) {
+	tex, err := exec.LookPath("pdflatex")
+	if err != nil {
+		t.Skip("no pdflatex is installed: apt-get install texlive-latex-recommended")
+	}
+	dir := t.TempDir()
+	body := ""
+	for n := 1; n <= 16; n += 3 {
+		table := &report.Table{Columns: []report.Column{{Name: "editor"}}, Note: `a_b $ % & # { } \ ^ ~ < > | ± – − × … ‖ é`}
+		for c := range n {
+			table.Columns = append(table.Columns, report.Column{Name: []string{"reliability", "generalization", "S", "peak memory"}[c%4], Right: true, Better: 1})
+		}
+		for _, name := range []string{"memit-history", "ft_l", "a^b~c|d<e>"} {
+			row := []report.Cell{report.Text(name)}
+			for c := range n {
+				row = append(row, report.Number(float64(c)*7.125, []float64{0.026, 0}[c%2], 3))
+			}
+			table.Add(row...)
+		}
+		table.MarkBest()
+		file := fmt.Sprintf("t%d.tex", n)
+		var out bytes.Buffer
+		if err := table.WriteLaTeX(&out, "100 % of a_b", "tab:"+file); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), out.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		body += `\input{` + file + "}\n"
+	}
+	paper := "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n" + body + "\\end{document}\n"
+	if err := os.WriteFile(filepath.Join(dir, "paper.tex"), []byte(paper), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(tex, "-interaction=nonstopmode", "-halt-on-error", "paper.tex")
+	c.Dir = dir
+	log, err := c.CombinedOutput()
+	if err != nil || bytes.Contains(log, []byte("Overfull")) || bytes.Contains(log, []byte("LaTeX Error")) {
+		t.Errorf("%v\n%s", err, log)
+	}
+}
+
 func TestLaTeXAndCSV(t *testing.T) {
 	var tex, csv bytes.Buffer
 	if err := wide().WriteLaTeX(&tex, "100 % of a_b", "tab:x"); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`\begin{tabular}{llrrrrr}`, `editor & prompt & reliability &`, `\toprule`, `\midrule`, `\bottomrule`,
+		`\begin{tabular}{@{}llrr@{}}`, `\begin{tabular}{@{}lrrr@{}}`, `editor & prompt & reliability & generalization \\`, `\toprule`, `\midrule`, `\bottomrule`,
 		`0.960 {\scriptsize$\pm$0.024} &`, `\textbf{1.000} & \textbf{0.991} {\scriptsize$\pm$0.008}`, `\caption{100 \% of a\_b}`, `\label{tab:x}`, `teacher\_forced`,
 	} {
 		if !strings.Contains(tex.String(), want) {
