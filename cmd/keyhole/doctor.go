@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/doctor"
+	"keyhole.example/keyhole/internal/console"
 )
 
 func doctorCommand(o *options) *cobra.Command {
@@ -23,6 +24,7 @@ Takes a few seconds; what else runs on the machine counts.`,
 			if err != nil {
 				return err
 			}
+			console.Of(c.OutOrStdout()).Fold()
 			return o.show(c, d, func(w io.Writer) error { return d.Print(w, verbose) })
 		},
 	}

@@ -9,6 +9,7 @@ import (
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/eval"
+	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -53,6 +54,7 @@ age, with --ability how the model predicts a text, and what it costs.`,
 			if err != nil {
 				return err
 			}
+			console.Of(c.OutOrStdout()).Fold()
 			return o.show(c, r, func(w io.Writer) error { return r.Print(w, all) })
 		},
 	}

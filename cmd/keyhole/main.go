@@ -31,6 +31,7 @@ func main() {
 func run(args []string) int {
 	stdout, stderr := console.New(os.Stdout, printable.New(os.Stdout)), console.New(os.Stderr, printable.New(os.Stderr))
 	stdout.Above(stderr)
+	stderr.Fold()
 	ctx, stop := withSignals(context.Background(), stderr)
 	defer stop()
 	o := &options{}

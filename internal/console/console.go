@@ -38,6 +38,7 @@ type Console struct {
 	mu    sync.Mutex
 	mute  bool
 	wide  bool
+	prose bool     // lines are broken where words end
 	below *Console // whose line has to give way
 	task  *Task    // nil: none
 	drawn int      // columns of the line that stands below; 0: none
@@ -117,8 +118,9 @@ type raw struct{ *Console }
 
 func (r raw) Write(p []byte) (int, error) { return r.through(r.Console.raw, p) }
 
-// JSON makes the escapes of control characters those of JSON.
+// JSON makes the escapes of control characters those of JSON, and folds nothing.
 func (c *Console) JSON() {
+	c.prose = false
 	if p, ok := c.out.(*printable.Writer); ok {
 		p.JSON()
 	}
@@ -156,8 +158,11 @@ func (c *Console) through(w io.Writer, p []byte) (int, error) {
 	defer c.mu.Unlock()
 	c.erase()
 	text := p
+	if width := c.Width(); c.prose && width > 0 && !c.open {
+		text = []byte(fold(string(p), width))
+	}
 	if c.edit != nil {
-		text = c.edit(p)
+		text = c.edit(text)
 	}
 	_, err := w.Write(text)
 	c.open = len(p) > 0 && !bytes.HasSuffix(p, []byte("\n"))
