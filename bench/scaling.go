@@ -100,11 +100,11 @@ func Scale(ctx context.Context, self, dir string, say func(string, ...any)) ([]P
 			return nil, err
 		}
 	}
-	return points, plotPoints(dir, points)
+	return points, Plot(dir, points)
 }
 
-// plotPoints draws a PNG of each series: speed and memory.
-func plotPoints(dir string, points []Point) error {
+// Plot draws two PNGs of each series into a folder: speed and memory.
+func Plot(dir string, points []Point) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func plotPoints(dir string, points []Point) error {
 			for _, pt := range series[axis] {
 				line.X, line.Y = append(line.X, pt.Value), append(line.Y, y.of(pt))
 			}
-			f := report.Lines(y.name, report.Axis{Name: axis}, report.Axis{Name: y.unit}, []report.Series{line}, nil)
+			f := report.Lines(y.name+" against "+axis, report.Axis{Name: axis, Whole: true}, report.Axis{Name: y.unit, Zero: true}, []report.Series{line}, nil)
 			path := filepath.Join(dir, fmt.Sprintf("%d-%s.png", i+1, y.name))
 			if err := atomicfile.Write(path, f.WritePNG); err != nil {
 				return err

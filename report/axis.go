@@ -13,10 +13,12 @@ type Axis struct {
 	Name   string
 	Lo, Hi float64
 	Log    bool
+	Zero   bool // zero is shown, however far it is
+	Whole  bool // values are whole numbers, and so are its ticks
 }
 
 // spanning is from how great a ratio on values span decades.
-const spanning = 100
+const spanning = 30
 
 // Spanning makes an axis logarithmic if the values span decades.
 func (a Axis) Spanning(values []float64) Axis {
@@ -64,6 +66,7 @@ func finite(values ...float64) bool {
 type scale struct {
 	lo, hi float64
 	log    bool
+	whole  bool
 	a, z   float64 // the places of lo and hi
 }
 
@@ -71,7 +74,8 @@ type scale struct {
 // zero says so.
 func (a Axis) fit(values []float64, zero bool) scale {
 	lo, hi := extremes(values)
-	s := scale{lo: lo, hi: hi}
+	s := scale{lo: lo, hi: hi, whole: a.Whole}
+	zero = zero || a.Zero
 	switch {
 	case a.bounded():
 		pad := 0.03 * (a.Hi - a.Lo) // so that a marker at the end is whole
@@ -81,6 +85,20 @@ func (a Axis) fit(values []float64, zero bool) scale {
 		s.lo, s.hi = math.Pow(10, math.Floor(math.Log10(lo)+1e-9)), math.Pow(10, math.Ceil(math.Log10(hi)-1e-9))
 		if s.lo == s.hi {
 			s.hi *= 10
+		}
+		if s.hi/s.lo < 150 { // with ticks at 2 and 5, which is far enough
+			for _, f := range []float64{5, 2} {
+				if lo >= s.lo*f*(1-1e-9) && s.hi > 2*f*s.lo {
+					s.lo *= f
+					break
+				}
+			}
+			for _, f := range []float64{5, 2} {
+				if hi <= s.hi/f*(1+1e-9) && s.hi/f > 2*s.lo {
+					s.hi /= f
+					break
+				}
+			}
 		}
 	default:
 		if lo >= 0 && (zero || lo < 0.5*hi) {
@@ -124,7 +142,11 @@ func (s scale) ticks(count int) []tick {
 		return s.decades(count)
 	}
 	for count = max(count, 2); ; count *= 2 {
-		if out := s.apart(roundStep((s.hi - s.lo) / float64(count))); len(out) > 1 {
+		step, digits := roundStep((s.hi - s.lo) / float64(count))
+		if s.whole && step < 1 {
+			return s.apart(1, 0)
+		}
+		if out := s.apart(step, digits); len(out) > 1 {
 			return out
 		}
 	}

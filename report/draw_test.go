@@ -140,7 +140,7 @@ func TestLogarithmicTicksAreDecades(t *testing.T) {
 			t.Errorf("%v: %d labels", v, labels)
 		}
 	}
-	if Axis.Spanning(Axis{}, []float64{1, 99}).Log || !Axis.Spanning(Axis{}, []float64{1, 100}).Log || Axis.Spanning(Axis{}, []float64{0, 100}).Log {
+	if Axis.Spanning(Axis{}, []float64{1, 29}).Log || !Axis.Spanning(Axis{}, []float64{1, 30}).Log || Axis.Spanning(Axis{}, []float64{0, 100}).Log {
 		t.Error("decades are told from others wrongly")
 	}
 }

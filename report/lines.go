@@ -46,7 +46,10 @@ func Panels(title string, x Axis, panels []Panel, palette *Palette) *Figure {
 		height = 150
 	}
 	f := newFigure(title, 540, 0)
-	top := f.legend(42, names, palette)
+	top := 42.0
+	if len(names) != 1 || names[0] != x.Name && names[0] != panels[0].Y.Name { // else an axis says it
+		top = f.legend(top, names, palette)
+	}
 	f.resize(top + float64(len(panels))*(height+apart) - apart + 46)
 	left := 0.0
 	scales := make([]scale, len(panels))

@@ -93,7 +93,11 @@ func (s *Summary) HeatMap() (*report.Figure, error) {
 		for _, m := range e.Blocks {
 			row, n = append(row, m.Mean), m.N
 		}
-		h.Rows = append(h.Rows, report.HeatRow{Name: e.Tokens, Note: fmt.Sprintf("n = %d", n), Marked: i <= lastSubject})
+		r := report.HeatRow{Name: e.Tokens, Marked: i <= lastSubject}
+		if n > 0 {
+			r.Note = fmt.Sprintf("n = %d", n)
+		}
+		h.Rows = append(h.Rows, r)
 		h.Values = append(h.Values, row)
 	}
 	return h.Figure()

@@ -3,10 +3,12 @@
 //
 //	go run ./checks/soak edits -n 20000 -out edits.jsonl
 //	go run ./checks/soak watch -for 1h -out train keyhole train quickstart --out run
+//	go run ./checks/soak draw train
 //
 // watch writes train.jsonl (the samples), train-memory.png and
 // train-descriptors.png, and prints how both grew. It exits with 1 if the
-// command failed. It needs Linux's /proc.
+// command failed. It needs Linux's /proc. draw does the same again with samples that
+// there are.
 package main
 
 import (
@@ -35,7 +37,7 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("want `edits` or `watch`; see go doc ./checks/soak")
+		return errors.New("want `edits`, `watch` or `draw`; see go doc ./checks/soak")
 	}
 	f := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	switch args[0] {
@@ -55,8 +57,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 		return watch(ctx, o, f.Args(), out)
+	case "draw":
+		if err := f.Parse(args[1:]); err != nil {
+			return err
+		}
+		for _, name := range f.Args() {
+			if err := draw(name, out); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	return fmt.Errorf("%q is neither edits nor watch", args[0])
+	return fmt.Errorf("%q is none of edits, watch and draw", args[0])
 }
 
 // writeEdits writes n of the embedded edits to train on, again and again.

@@ -69,7 +69,7 @@ func TestACommandIsWatchedUntilItEnds(t *testing.T) {
 	if err := watch(context.Background(), o, []string{"sh", "-c", "sleep 0.2; exit 3"}, &out); err == nil || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("a command that fails: %v", err)
 	}
-	o.limit = 100 * time.Millisecond
+	o.limit = time.Second
 	if err := watch(context.Background(), o, []string{"sh", "-c", "trap 'exit 130' INT; while :; do sleep 0.01; done"}, &out); err != nil {
 		t.Errorf("a command that ends at the interrupt: %v", err)
 	}

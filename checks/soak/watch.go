@@ -98,6 +98,26 @@ func look(pid int) (sample, error) {
 	return sample{RSS: m.RSS, Anon: m.Anon, Descriptors: len(list)}, err
 }
 
+// draw tells of the samples in a file of watch.
+func draw(name string, out io.Writer) error {
+	f, err := os.Open(name + ".jsonl")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var samples []sample
+	for d := json.NewDecoder(f); ; {
+		var s sample
+		if err := d.Decode(&s); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return fmt.Errorf("%s.jsonl, sample %d: %w", name, len(samples)+1, err)
+		}
+		samples = append(samples, s)
+	}
+	return tell(name, samples, out)
+}
+
 // tell prints how memory and descriptors grew, and draws them.
 func tell(name string, samples []sample, out io.Writer) error {
 	if len(samples) < 4 {
@@ -118,10 +138,11 @@ func tell(name string, samples []sample, out io.Writer) error {
 		fmt.Fprintf(out, "%-22s from %.1f to %.1f, %+.3f an hour\n", s.what, lo, hi, 60*slope(at[half:], s.values[half:]))
 	}
 	minutes := report.Axis{Name: "minutes"}
-	memory := report.Lines(filepath.Base(name), minutes, report.Axis{Name: "MiB"},
+	memory := report.Lines(filepath.Base(name)+": memory", minutes, report.Axis{Name: "MiB"},
 		[]report.Series{{Name: "resident", X: at, Y: rss}, {Name: "of its own", X: at, Y: anon}}, nil)
-	descriptors := report.Lines(filepath.Base(name), minutes, report.Axis{Name: "open descriptors"},
-		[]report.Series{{Name: "descriptors", X: at, Y: files}}, nil)
+	const what = "open descriptors"
+	descriptors := report.Lines(filepath.Base(name)+": "+what, minutes, report.Axis{Name: what, Zero: true, Whole: true},
+		[]report.Series{{Name: what, X: at, Y: files}}, nil)
 	return errors.Join(
 		atomicfile.Write(name+"-memory.png", func(w io.Writer) error { return memory.WritePNG(w) }),
 		atomicfile.Write(name+"-descriptors.png", func(w io.Writer) error { return descriptors.WritePNG(w) }))
