@@ -46,6 +46,31 @@ func View(dir string) (State, error) {
 	return s, err
 }
 
+// LogEnd is where LogFrom goes on behind the last whole line of a run's log. It
+// reads the log's end alone.
+func LogEnd(dir string) (int64, error) {
+	f, err := regular.Open(filepath.Join(dir, "log.jsonl"))
+	if err != nil {
+		return 0, fmt.Errorf("log: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("log: %w", err)
+	}
+	block := make([]byte, 4<<10)
+	for end := info.Size(); end > 0; end -= int64(len(block)) {
+		part := block[:min(end, int64(len(block)))]
+		if _, err := f.ReadAt(part, end-int64(len(part))); err != nil {
+			return 0, fmt.Errorf("log: %w", err)
+		}
+		if at := bytes.LastIndexByte(part, '\n'); at >= 0 {
+			return end - int64(len(part)-at-1), nil
+		}
+	}
+	return 0, nil
+}
+
 // LogFrom reads the lines of a run's log from a byte on, as far as they are whole,
 // and says where the next one will begin. Lines that are damaged are left out. A
 // log that has become shorter than from, since the run went on from an earlier
