@@ -46,6 +46,7 @@ type Row struct {
 	PeerMiB     float64 `json:"peer_mib"`
 	EstimateMiB float64 `json:"estimate_mib"` // what was announced before the run
 	Allocs      float64 `json:"allocs_per_step"`
+	SolveShare  float64 `json:"solve_share,omitempty"` // of the step's time: ridge regressions
 }
 
 // Against says how to compare with the yardstick.
@@ -133,8 +134,18 @@ func Compare(ctx context.Context, a Against) (*Comparison, error) {
 	if err := worthComparing(c.Ours, c.Peer); err != nil {
 		return nil, err
 	}
+	learned := works[0].w
+	learned.Name, learned.Editor, learned.Rank = "SmolLM2-135M, learned editor, rank 512", Learned, 512
+	learned.Sites = []string{"mlp.down@6", "mlp.down@8", "mlp.down@10", "mlp.down@12"}
+	var own []Measurement
 	ours, warm, theirs := make([][]Measurement, len(works)), make([][]Measurement, len(works)), make([][]result, len(works))
 	for round := range a.Rounds {
+		a.Say("round %d of %d: %s", round+1, a.Rounds, learned.Name)
+		mine, err := child(ctx, a.Self, learned)
+		if err != nil {
+			return nil, err
+		}
+		own = append(own, mine)
 		for i, x := range works {
 			a.Say("round %d of %d: %s", round+1, a.Rounds, x.w.Name)
 			mine, err := child(ctx, a.Self, x.w)
@@ -172,6 +183,7 @@ func Compare(ctx context.Context, a Against) (*Comparison, error) {
 				func(m Measurement) float64 { return median(m.WarmSeconds) / m.WarmBound }))
 		}
 	}
+	c.Rows = append(c.Rows, ownRows(own, ours[0])...)
 	a.Say("evaluation")
 	r, err := Evaluation(ctx, root, gguf[0], 20, a.Rounds)
 	if err != nil {

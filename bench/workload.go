@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/internal/kernel"
@@ -16,22 +17,25 @@ import (
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/lm/tokenizer"
+	"keyhole.example/keyhole/nn/graph"
 	"keyhole.example/keyhole/train"
 )
 
 // Workload is a piece of meta-training to be timed.
 type Workload struct {
-	Name    string `json:"name"`
-	Model   string `json:"model"` // Hugging Face folder or GGUF file
-	Data    string `json:"data"`
-	Blocks  int    `json:"blocks"`
-	Rank    int    `json:"rank"`
-	Batch   int    `json:"batch"`   // examples of an optimiser step
-	Edits   int    `json:"edits"`   // distinct edits; a second epoch sees them again
-	Steps   int    `json:"steps"`   // optimiser steps
-	Threads int    `json:"threads"` // 0: all cores
-	CacheMB int    `json:"cache_mb"`
-	MaxLen  int    `json:"max_len"`
+	Name    string   `json:"name"`
+	Editor  string   `json:"editor,omitempty"` // learned: ours, at Sites; empty: MEND
+	Sites   []string `json:"sites,omitempty"`  // in place of the last Blocks
+	Model   string   `json:"model"`            // Hugging Face folder or GGUF file
+	Data    string   `json:"data"`
+	Blocks  int      `json:"blocks"`
+	Rank    int      `json:"rank"`
+	Batch   int      `json:"batch"`   // examples of an optimiser step
+	Edits   int      `json:"edits"`   // distinct edits; a second epoch sees them again
+	Steps   int      `json:"steps"`   // optimiser steps
+	Threads int      `json:"threads"` // 0: all cores
+	CacheMB int      `json:"cache_mb"`
+	MaxLen  int      `json:"max_len"`
 }
 
 // Measurement is what one run of a workload gave.
@@ -52,6 +56,8 @@ type Measurement struct {
 	AllocsPerStep  float64   `json:"allocs_per_step"`
 	BytesPerStep   float64   `json:"alloc_bytes_per_step"`
 	Parameters     int       `json:"parameters"`
+	EditSeconds    []float64 `json:"edit_seconds"`          // of single edits by what was trained
+	SolveShare     float64   `json:"solve_share,omitempty"` // of a step's time: the ridge regressions and what they need
 }
 
 // adamBytes is the memory traffic of Adam for one parameter: weight, gradient
@@ -72,6 +78,9 @@ func Run(ctx context.Context, w Workload) (Measurement, error) {
 	cfg.Hypernet.Rank, cfg.Threads = w.Rank, w.Threads
 	cfg.Train.Steps, cfg.Train.Accumulate, cfg.Train.ValEvery, cfg.Train.SaveEvery = w.Steps, w.Batch, 0, 0
 	cfg.Memory.Cache = w.CacheMB
+	if w.Editor == Learned {
+		w.learned(&cfg)
+	}
 	r, err := configs.Load("", &cfg, configs.Options{})
 	if err != nil {
 		return m, err
@@ -83,6 +92,9 @@ func Run(ctx context.Context, w Workload) (Measurement, error) {
 	}
 	defer l.Close()
 	watch.loop = l
+	if w.Editor == Learned {
+		watch.profile = l.Objective.StartProfile()
+	}
 	defer debug.SetGCPercent(debug.SetGCPercent(train.GCPercent))
 	m.EstimateMiB = float64(l.Estimate().Total()) / (1 << 20)
 	if err := l.Run(ctx); err != nil {
@@ -94,6 +106,9 @@ func Run(ctx context.Context, w Workload) (Measurement, error) {
 	}
 	m.PeakMiB = memory.Peak
 	watch.fill(&m)
+	if m.EditSeconds, err = editTimes(ctx, l.Editor, w); err != nil {
+		return m, err
+	}
 	m.Parameters = len(l.Net.Flat)
 	e, err := kernel.New(kernel.Options{Threads: w.Threads})
 	if err != nil {
@@ -117,6 +132,8 @@ type watcher struct {
 	n            int
 	warmGFLOP    float64
 	warmN        int
+	total        float64               // seconds of the steps that the profile is of
+	profile      map[string]graph.Cost // of the steps that count; nil: none is taken
 }
 
 // counters are the engine's and the runtime's running totals.
@@ -134,10 +151,14 @@ func (w *watcher) read() counters {
 // Stepped implements train.Observer. The first two steps, which build graphs
 // and fault pages in, do not count.
 func (w *watcher) Stepped(m train.Metrics, _ int) {
+	if m.Step > 2 {
+		w.total += m.Seconds
+	}
 	now := w.read()
 	d := now.work.Minus(w.before.work)
 	switch {
 	case m.Step <= 2:
+		clear(w.profile)
 	case m.Step <= w.epoch:
 		w.cold = append(w.cold, m.Seconds)
 		w.sum.work = w.sum.work.Plus(d)
@@ -159,6 +180,15 @@ func (w *watcher) Saved(string)                  {}
 func (w *watcher) Skipped(string, error)         {}
 
 func (w *watcher) fill(m *Measurement) {
+	if w.profile != nil && w.total > 0 {
+		solves := 0.0
+		for name, c := range w.profile {
+			if strings.HasPrefix(name, "solve") {
+				solves += c.Time.Seconds()
+			}
+		}
+		m.SolveShare = solves / w.total
+	}
 	m.StepSeconds, m.WarmSeconds = w.cold, w.warm
 	if len(w.cold) > 0 {
 		n := float64(w.n)

@@ -92,6 +92,20 @@ type Figure struct {
 	Value any    `json:"value"`
 }
 
+// SawEarlier is the figure of an edit whose values were found in the model with edits
+// before it: their number. Taking one of them away leaves these values as they are.
+const SawEarlier = "saw_earlier"
+
+// Sees tells whether the edit has that figure.
+func (e *Edited) Sees() bool {
+	for _, f := range e.Report {
+		if f.Name == SawEarlier {
+			return true
+		}
+	}
+	return false
+}
+
 // Add appends a figure to the report.
 func (e *Edited) Add(name string, value any) {
 	e.Report = append(e.Report, Figure{name, value})

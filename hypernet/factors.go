@@ -54,9 +54,8 @@ type Stay struct {
 type Mode struct {
 	Training bool      // update the statistics
 	Strict   bool      // one single row is an error, as in the reference, instead of a zero update
-	Short    bool      // δ of a task's last parts is read as zero where they have fewer edits than the first, as the references of RLEdit and UltraEdit read it
 	Texts    [][]int32 // of each task: what kinds that read are given
-	Unread   int       // how many parts of the tasks at hand that are
+	Unread   []bool    // of each part: its δ is read as zero; empty: none is
 }
 
 // Raw are the raw factors of one site as graph nodes, with the list that says
@@ -341,13 +340,16 @@ func pool(n *Normaliser, rows []float32, f *Layout, mode *Mode, columns spread) 
 
 // unread is rows with the δ of the parts that are not read set to zero.
 func unread(n *Normaliser, rows []float32, f *Layout, mode *Mode) []float32 {
-	if mode.Unread == 0 {
+	if !slices.Contains(mode.Unread, true) {
 		return rows
 	}
 	rows = slices.Clone(rows)
 	d := len(n.Mean)
 	for _, parts := range f.Parts {
-		for _, q := range parts[len(parts)-mode.Unread:] {
+		for p, q := range parts {
+			if !mode.Unread[p] {
+				continue
+			}
 			for i := q.Lo; i < q.Hi; i++ {
 				clear(rows[i*d+n.Split : (i+1)*d])
 			}

@@ -54,13 +54,15 @@ func (n *Net) Mark() (back func()) {
 }
 
 // RememberedBytes is the memory of what a network of cfg remembers, with what is
-// made of it.
+// made of it, and what one site's takes while it is made.
 func RememberedBytes(cfg Config, sites []Site) int64 {
-	total := int64(0)
+	total, widest := int64(0), int64(0)
 	if cfg.Update.Prior == Moment {
 		for _, s := range sites {
 			total += PriorBytes(s.In)
+			widest = max(widest, int64(s.In))
 		}
 	}
-	return total
+	const making = 4 * 8 // a matrix, its factor twice and the factor's inverse, in float64
+	return total + making*widest*widest
 }

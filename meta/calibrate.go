@@ -20,7 +20,24 @@ func rung(i int) float32 { return float32(math.Exp2(float64(i) / 2)) }
 // none, the one with the highest probability. A larger update may miss what a
 // smaller one has, so the scales are tried from the smallest on.
 func (o *Objective) Scales(rows [][]Rows, reach float64) ([]float32, error) {
-	n := len(o.inner.Seq.Tasks)
+	return Raise(len(o.inner.Seq.Tasks), reach, func(scales []float32) (prob []float64, right []bool, err error) {
+		o.outside().SetTasks(o.inner.Seq.Tasks)
+		o.ops.Deltas = map[string][]nn.Delta{}
+		for i, s := range o.sites {
+			for t, r := range rows[i] {
+				delta := r.Delta
+				delta.Scale *= scales[t]
+				o.ops.Deltas[s.Name] = append(o.ops.Deltas[s.Name], delta)
+			}
+		}
+		return o.answers()
+	})
+}
+
+// Raise finds the smallest scale of each of n updates at which ask says that it is
+// right with a probability of at least reach; where there is none, the one with the
+// highest probability. ask is told the scales of all of them: those found keep theirs.
+func Raise(n int, reach float64, ask func(scales []float32) (prob []float64, right []bool, err error)) ([]float32, error) {
 	best, done := make([]float64, n), make([]bool, n)
 	scales := make([]float32, n)
 	for i := 0; i < rungs && slices.Contains(done, false); i++ {
@@ -30,7 +47,7 @@ func (o *Objective) Scales(rows [][]Rows, reach float64) ([]float32, error) {
 				try[t] = scales[t]
 			}
 		}
-		prob, right, err := o.reached(rows, try)
+		prob, right, err := ask(try)
 		if err != nil {
 			return nil, err
 		}
@@ -47,20 +64,17 @@ func (o *Objective) Scales(rows [][]Rows, reach float64) ([]float32, error) {
 	return scales, nil
 }
 
-// reached is, for each task, the mean probability of the wanted tokens of its
-// edits in the model with its update, scaled, and whether each of them is the
-// most probable one.
-func (o *Objective) reached(rows [][]Rows, scales []float32) (prob []float64, right []bool, err error) {
-	d := o.model.Config.Width
+// Answers is, for each task of the last call of Rows or First, the mean probability
+// of the wanted tokens of its edits in the model as it is now, and whether each of
+// them is the most probable one.
+func (o *Objective) Answers() (prob []float64, right []bool, err error) {
 	o.outside().SetTasks(o.inner.Seq.Tasks)
-	o.ops.Deltas = map[string][]nn.Delta{}
-	for i, s := range o.sites {
-		for t, r := range rows[i] {
-			delta := r.Delta
-			delta.Scale *= scales[t]
-			o.ops.Deltas[s.Name] = append(o.ops.Deltas[s.Name], delta)
-		}
-	}
+	return o.answers()
+}
+
+// answers is Answers in the model with what ops has been given.
+func (o *Objective) answers() (prob []float64, right []bool, err error) {
+	d := o.model.Config.Width
 	states := kernel.Mat(append([]float32(nil), o.hIn...), len(o.hIn)/d, d)
 	x := lm.Blocks[kernel.Matrix](o.ops, o.model, states, o.Prefix.First, o.model.Config.Layers, &o.inner.Seq, &o.inner.Want)
 	x = lm.FinalNorm[kernel.Matrix](o.ops, o.model, x)

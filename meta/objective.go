@@ -19,12 +19,16 @@ type Config struct {
 	CEdit      float64 `yaml:"cedit" doc:"weight of the edit loss"`
 	CLoc       float64 `yaml:"cloc" doc:"weight of the locality KL"`
 	Descent    bool    `yaml:"descent" doc:"subtract the update (the reference adds it)"`
+	Margin     float64 `yaml:"margin" absent:"0" doc:"by how much, on a text that must stay, the logit of its answer's first token has to be above that of the new target's; what is less is a loss. Needs data.locality: answer; 0: none"`
+	CMargin    float64 `yaml:"cmargin" absent:"1" doc:"weight of the margin's loss"`
 	DeltaScale string  `yaml:"delta_scale" doc:"per_edit: an edit's delta does not depend on the edits beside it; batch_mean: as the reference"`
+	Late       bool    `yaml:"late" absent:"false" doc:"the gradient of the locality loss passes edited layers as if they were not edited: RLEdit's reference restores them first"`
+	Short      bool    `yaml:"short" absent:"false" doc:"the gradient at the edits of a part (train.part) is read as zero where it has fewer of them than the first, as the references of RLEdit and UltraEdit read it"`
 }
 
 // Default subtracts the update and scales δ per edit.
 func Default() Config {
-	return Config{CEdit: 0.1, CLoc: 1, Descent: true, DeltaScale: "per_edit"}
+	return Config{CEdit: 0.1, CLoc: 1, CMargin: 1, Descent: true, DeltaScale: "per_edit"}
 }
 
 // Validate reports the first impossible value.
@@ -34,6 +38,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("cedit: %g is negative", c.CEdit)
 	case c.CLoc < 0:
 		return fmt.Errorf("cloc: %g is negative", c.CLoc)
+	case !(c.Margin >= 0) || !(c.CMargin >= 0):
+		return fmt.Errorf("margin and cmargin: %g and %g must not be negative", c.Margin, c.CMargin)
 	case c.DeltaScale != "per_edit" && c.DeltaScale != "batch_mean":
 		return fmt.Errorf("delta_scale: %q is neither per_edit nor batch_mean", c.DeltaScale)
 	}
@@ -51,9 +57,8 @@ type Objective struct {
 	// Others are the subjects that edits are asked about beside their own, at edit
 	// time as in training.
 	Others Others
-	// Late makes the gradient of the locality loss pass edited layers as if they
-	// were not edited: RLEdit's reference restores them first.
-	Late bool
+	// Cut makes parts of the edits of a task, at edit time as in training.
+	Cut Cut
 	// Share gives Step's and Score's tasks to several processes, each of which
 	// has the same values and is called alike. Its Peers are set before the first
 	// call, its Owner by each.
@@ -71,6 +76,8 @@ type Objective struct {
 	locRows     nn.RowSet
 	outerLabels graph.Labels
 	locLabels   graph.Labels
+	marginRows  nn.RowSet // where texts that must stay ask for their answer's first token
+	rivals      graph.Rivals
 	hIn, hRest  []float32
 	base        []float32
 	allRows     int // rows of the edits of all processes, and the wanted ones of them
@@ -93,7 +100,7 @@ type Objective struct {
 }
 
 // bounds are the largest sizes that a built graph serves.
-type bounds struct{ inner, innerWant, factors, factorsWant, rest, restWant, outer, loc int }
+type bounds struct{ inner, innerWant, factors, factorsWant, rest, restWant, outer, loc, margin int }
 
 // built is a graph for some bounds and the machines that run it.
 type built struct {
@@ -101,6 +108,7 @@ type built struct {
 	hIn, hRest, base  graph.Node
 	innerS            graph.Scores
 	outerS, locS      graph.Scores
+	marginS           graph.Scores       // if there is a margin
 	layouts           []*hypernet.Layout // of the groups of the first step, as the next three
 	gathered          []graph.Node
 	values            []graph.Node // what the steps so far made of the factors
@@ -111,6 +119,15 @@ type built struct {
 	editing           *graph.Machine
 	beginning         *graph.Machine // the first step of editing
 	again             []*again       // by step, from the second on
+}
+
+// scores are the nodes that outcomes are read from.
+func (g *built) scores() []graph.Node {
+	out := []graph.Node{g.innerS.Rows, g.outerS.Rows, g.locS.Rows}
+	if g.marginS.Rows != nil {
+		out = append(out, g.marginS.Rows)
+	}
+	return out
 }
 
 // change is the update of a site, as far as it is built.
@@ -174,16 +191,16 @@ func (o *Objective) prepare(tasks []Task, withRest bool) error {
 
 // ensure makes a graph that is large enough for what pack laid out.
 func (o *Objective) ensure() error {
-	want := bounds{o.inner.Seq.Rows(), len(o.inner.Want.V), o.allRows, o.allWanted, o.rest.Seq.Rows(), len(o.rest.Want.V), len(o.outerRows.V), len(o.locRows.V)}
+	want := bounds{o.inner.Seq.Rows(), len(o.inner.Want.V), o.allRows, o.allWanted, o.rest.Seq.Rows(), len(o.rest.Want.V), len(o.outerRows.V), len(o.locRows.V), len(o.marginRows.V)}
 	have := o.bound
 	if o.g != nil && want.inner <= have.inner && want.innerWant <= have.innerWant && want.factors <= have.factors &&
 		want.factorsWant <= have.factorsWant && want.rest <= have.rest &&
-		want.restWant <= have.restWant && want.outer <= have.outer && want.loc <= have.loc {
+		want.restWant <= have.restWant && want.outer <= have.outer && want.loc <= have.loc && want.margin <= have.margin {
 		return nil
 	}
 	up := func(a, b int) int { return max(a, Bucket(max(b+b/8, 1))) } // some room, so that graphs are seldom rebuilt
 	o.bound = bounds{up(have.inner, want.inner), up(have.innerWant, want.innerWant), up(have.factors, want.factors), up(have.factorsWant, want.factorsWant), up(have.rest, want.rest),
-		up(have.restWant, want.restWant), up(have.outer, want.outer), up(have.loc, want.loc)}
+		up(have.restWant, want.restWant), up(have.outer, want.outer), up(have.loc, want.loc), up(have.margin, want.margin)}
 	o.g = nil
 	o.Prefix.Return()
 	o.memory.Release()
@@ -234,11 +251,17 @@ func (o *Objective) build(n bounds) (*built, error) {
 	x = lm.FinalNorm[graph.Node](b, o.model, x)
 	g.outerS = b.CrossEntropy(b.Pick(x, &o.outerRows), head, &o.outerLabels)
 	g.locS = b.KL(g.base, b.Pick(x, &o.locRows), head, &o.locLabels)
+	losses := []graph.Node{g.outerS.Sum, g.locS.Sum}
+	if o.cfg.Margin > 0 {
+		o.marginRows.Cap = n.margin
+		g.marginS = b.Margin(b.Pick(x, &o.marginRows), head, &o.rivals)
+		losses = append(losses, g.marginS.Sum)
+	}
 	var params []graph.Node
 	for _, p := range o.Net.Params() {
 		params = append(params, b.Trainable(p))
 	}
-	g.grads = b.Grad([]graph.Node{g.outerS.Sum, g.locS.Sum}, params...)
+	g.grads = b.Grad(losses, params...)
 	return g, b.Err()
 }
 
@@ -265,7 +288,7 @@ func (o *Objective) step(tasks []Task, grads []float32, accumulate, update bool)
 	}
 	g := o.g
 	if g.training == nil {
-		m, err := g.b.CompileBound(&o.memory, g.grads, g.innerS.Rows, g.outerS.Rows, g.locS.Rows)
+		m, err := g.b.CompileBound(&o.memory, g.grads, g.scores()...)
 		if err != nil {
 			return nil, err
 		}
@@ -291,7 +314,7 @@ func (o *Objective) Score(tasks []Task) ([]Outcome, error) {
 	}
 	g := o.g
 	if g.scoring == nil {
-		m, err := g.b.CompileIn(&o.memory, g.innerS.Rows, g.outerS.Rows, g.locS.Rows)
+		m, err := g.b.CompileIn(&o.memory, g.scores()...)
 		if err != nil {
 			return nil, err
 		}

@@ -13,7 +13,8 @@ type Outcome struct {
 	Inner     float64 // inner loss, before the edit
 	Edit      float64 // edit loss (mean over labelled tokens), after it
 	Loc       float64 // KL(base ‖ edited), mean over rows
-	Total     float64 // cedit·Edit + cloc·Loc
+	Margin    float64 // what lacks of the margin on locality texts, mean over them
+	Total     float64 // cedit·Edit + cloc·Loc + cmargin·Margin
 	Right     float64 // share of scored texts whose every token is the most probable one
 	Prob      float64 // mean probability of the labelled tokens
 	Stability float64 // share of locality rows whose most probable token stays
@@ -22,8 +23,12 @@ type Outcome struct {
 // scores reads what a machine that has run says of this process's tasks.
 func (o *Objective) scores(m *graph.Machine, tasks []Task) []Outcome {
 	inner, outer, loc := m.Value(o.g.innerS.Rows), m.Value(o.g.outerS.Rows), m.Value(o.g.locS.Rows)
+	var contest kernel.Matrix
+	if o.cfg.Margin > 0 {
+		contest = m.Value(o.g.marginS.Rows)
+	}
 	out := make([]Outcome, len(tasks))
-	ai, ao, al := 0, 0, 0
+	ai, ao, al, am := 0, 0, 0, 0
 	for t, task := range tasks {
 		if !o.Share.Mine(t) {
 			continue
@@ -49,6 +54,7 @@ func (o *Objective) scores(m *graph.Machine, tasks []Task) []Outcome {
 		n := text.Wanted(task.Loc)
 		_, r.Stability = mean(loc, al, n)
 		o.losses(&task, r, outer, loc, outer0, al)
+		am = o.margin(&task, r, contest, am)
 		al += n
 	}
 	return out

@@ -18,9 +18,10 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 	o.innerLabels = graph.Labels{IDs: o.innerLabels.IDs[:0], Weight: o.innerLabels.Weight[:0]}
 	o.outerLabels = graph.Labels{IDs: o.outerLabels.IDs[:0], Weight: o.outerLabels.Weight[:0]}
 	o.locLabels = graph.Labels{IDs: o.locLabels.IDs[:0], Weight: o.locLabels.Weight[:0]}
-	o.outerRows.V, o.locRows.V = o.outerRows.V[:0], o.locRows.V[:0]
+	o.outerRows.V, o.locRows.V, o.marginRows.V = o.outerRows.V[:0], o.locRows.V[:0], o.marginRows.V[:0]
+	o.rivals = graph.Rivals{Least: float32(o.cfg.Margin), IDs: o.rivals.IDs[:0], Than: o.rivals.Than[:0], Weight: o.rivals.Weight[:0]}
 	o.keep, o.keepWanted = o.keep[:0], o.keepWanted[:0]
-	o.parts, o.partsWanted = o.parts[:0], o.partsWanted[:0]
+	o.parts, o.partsWanted, o.Mode.Unread = o.parts[:0], o.partsWanted[:0], o.Mode.Unread[:0]
 	o.bare, o.bareWanted = o.bare[:0], o.bareWanted[:0]
 	var innerTasks, restTasks []nn.Range
 	innerAt, restAt := 0, 0
@@ -60,7 +61,8 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 		o.outerLabels.IDs = text.AppendLabels(o.outerLabels.IDs, t.Outer)
 		o.locLabels.IDs = text.AppendLabels(o.locLabels.IDs, t.Loc)
 		o.weighRest(&t)
-		if o.Late {
+		o.addRivals(&t, loc.Lo)
+		if o.cfg.Late {
 			o.bare, o.bareWanted = o.spare(&t, outer, loc)
 		}
 	}
@@ -78,16 +80,8 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 // weighInner appends the weights of a task's labelled inner rows, and where its
 // parts lie; row is its first.
 func (o *Objective) weighInner(t *Task, row int) {
-	o.Mode.Unread = 0
-	if parts := t.parts(); o.Mode.Short {
-		for _, p := range parts {
-			if p.Inner > 0 && p.Inner < parts[0].Inner {
-				o.Mode.Unread++
-			}
-		}
-	}
-	texts, wanted := t.Inner, len(o.innerLabels.Weight)
-	for _, p := range t.parts() {
+	texts, wanted, parts := t.Inner, len(o.innerLabels.Weight), t.parts()
+	for _, p := range parts {
 		r, w := nn.Range{Lo: row}, nn.Range{Lo: wanted}
 		total := text.Wanted(texts[:p.Inner])
 		for i := range texts[:p.Inner] {
@@ -103,6 +97,7 @@ func (o *Objective) weighInner(t *Task, row int) {
 		r.Hi, w.Hi = row, wanted
 		if p.Inner > 0 {
 			o.parts, o.partsWanted = append(o.parts, r), append(o.partsWanted, w)
+			o.Mode.Unread = append(o.Mode.Unread, o.cfg.Short && p.Inner < parts[0].Inner)
 		}
 		texts = texts[p.Inner:]
 	}

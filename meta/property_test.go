@@ -113,7 +113,7 @@ func someTasks(n int) []Task {
 			ID:    fmt.Sprint(i),
 			Inner: []text.Text{answerText(ids(3+rng.IntN(6)), target)},
 			Outer: []text.Text{answerText(ids(3+rng.IntN(6)), target)},
-			Loc:   []text.Text{loc},
+			Loc:   []text.Text{loc}, LocOf: []int{0},
 		})
 	}
 	return tasks
@@ -177,8 +177,8 @@ func raw(x any) []byte {
 }
 
 func TestTasksTogetherScoreAsOneByOne(t *testing.T) {
-	for arch, change := range map[string]func(*hypernet.Config, *Config){"gpt2": nil, "llama": solving} {
-		o := tiny(t, arch, 2, change)
+	for name, change := range variants {
+		o := tiny(t, "llama", 2, change)
 		warm(t, o)
 		tasks := someTasks(6)
 		together, err := o.Score(tasks)
@@ -191,7 +191,7 @@ func TestTasksTogetherScoreAsOneByOne(t *testing.T) {
 				t.Fatal(err)
 			}
 			if alone[0] != together[i] {
-				t.Errorf("%s: task %d scores %+v alone, %+v in a batch", arch, i, alone[0], together[i])
+				t.Errorf("%s: task %d scores %+v alone, %+v in a batch", name, i, alone[0], together[i])
 			}
 		}
 	}
@@ -274,6 +274,7 @@ func TestMetaGradient(t *testing.T) {
 		change func(*hypernet.Config, *Config)
 	}{
 		{"solve", "gpt2", solving},
+		{"solve, with a margin", "gpt2", func(h *hypernet.Config, c *Config) { solving(h, c); c.Margin, c.CMargin = 4, 0.5 }},
 		{"solve, answer rows", "llama", func(h *hypernet.Config, c *Config) { solving(h, c); h.Update.Rows = hypernet.AnswerRows }},
 		{"two steps", "llama", twoSteps},
 		{"two steps of the answer rows", "gpt2", func(h *hypernet.Config, c *Config) { twoSteps(h, c); h.Update.Rows = hypernet.AnswerRows }},
@@ -307,6 +308,7 @@ func TestMetaGradient(t *testing.T) {
 					tasks[i].Inner = append(tasks[i].Inner, two[3+i].Inner...)
 					tasks[i].Outer = append(tasks[i].Outer, two[3+i].Outer...)
 					tasks[i].Loc = append(tasks[i].Loc, two[3+i].Loc...)
+					tasks[i].LocOf = append(tasks[i].LocOf, 1)
 				}
 			}
 			if o.Net.Config.Update.Negatives > 0 {

@@ -42,15 +42,15 @@ func (o *Objective) outcomes(m *graph.Machine, tasks []Task) ([]Outcome, error) 
 	out := o.scores(m, tasks)
 	var numbers []float64
 	for _, r := range out {
-		numbers = append(numbers, r.Inner, r.Edit, r.Loc, r.Total, r.Right, r.Prob, r.Stability)
+		numbers = append(numbers, r.Inner, r.Edit, r.Loc, r.Margin, r.Total, r.Right, r.Prob, r.Stability)
 	}
-	const each = 7
+	const each = 8
 	if err := o.Share.Numbers(numbers, each); err != nil {
 		return nil, err
 	}
 	for t := range out {
 		x := numbers[t*each:]
-		out[t] = Outcome{x[0], x[1], x[2], x[3], x[4], x[5], x[6]}
+		out[t] = Outcome{x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]}
 	}
 	return out, nil
 }

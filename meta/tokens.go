@@ -38,21 +38,6 @@ func (t *Task) condition() []int32 {
 	return ids
 }
 
-// Part is texts of a task whose losses are averaged: so many behind those of the
-// part before. The parts' losses add up, each times its weight.
-type Part struct {
-	Inner, Outer, Loc int
-	Weight            float32
-}
-
-// parts are the task's, with the texts of each.
-func (t *Task) parts() []Part {
-	if t.Parts == nil {
-		return []Part{{len(t.Inner), len(t.Outer), len(t.Loc), 1}}
-	}
-	return t.Parts
-}
-
 // Maker turns records into tasks. What is drawn at random (which rephrasing,
 // which locality prompt) depends on the seed, the record and the visit alone.
 type Maker struct {
@@ -71,6 +56,7 @@ type Maker struct {
 	Seed     uint64
 	Records  []data.Edit // where a record without locality prompts borrows one
 	Others   Others      // subjects for an edit's negatives
+	Cut      Cut         // what parts a task has
 }
 
 // Task makes one task of the records, at the given visit to them.
@@ -111,6 +97,7 @@ func (m *Maker) Task(records []data.Edit, visit int) (Task, error) {
 			t.LocOf = append(t.LocOf, i)
 		}
 	}
+	m.Cut.Parts(&t)
 	return t, nil
 }
 

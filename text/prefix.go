@@ -17,6 +17,10 @@ type Prefix struct {
 	First int // first edited block
 	Cache Cache[Computed]
 
+	// Drifts says that weights from First on change from run to run, so that final
+	// states are not those of an earlier run.
+	Drifts bool
+
 	model *lm.Model
 	ops   *eager.Ops
 	// Borrow, if not nil, gives memory that nothing else uses during a run:
@@ -65,11 +69,14 @@ type Item struct {
 // Return gives borrowed memory back: what owns it may let it go.
 func (p *Prefix) Return() { p.ops.Lend(nil) }
 
+// passing tells whether an item's results hold for this run alone.
+func (p *Prefix) passing(it Item) bool { return p.Drifts && it.Final != nil }
+
 // Run fills the items' states and final states.
 func (p *Prefix) Run(items []Item) error {
 	var todo []int
 	for i, it := range items {
-		if c, ok := p.Cache.Get(key(it.Text, it.Final != nil)); ok {
+		if c, ok := p.Cache.Get(key(it.Text, it.Final != nil)); ok && !p.passing(it) {
 			copy(it.States, c.States)
 			copy(it.Final, c.Final)
 			p.Hits++
@@ -132,6 +139,9 @@ func (p *Prefix) Run(items []Item) error {
 	}
 	for _, i := range todo {
 		it := items[i]
+		if p.passing(it) {
+			continue
+		}
 		c := Computed{States: slices.Clone(it.States), Final: slices.Clone(it.Final)}
 		p.Cache.Put(key(it.Text, it.Final != nil), c, 4*int64(len(it.States)+len(it.Final)))
 	}

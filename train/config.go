@@ -50,6 +50,7 @@ type DataConfig struct {
 	Prefixes    float64  `yaml:"prefixes" absent:"0" doc:"share of the prompts that an edit is scored on that stand behind a sentence about something else, as CounterFact's paraphrases do"`
 	Paraphrases int      `yaml:"paraphrases" absent:"1" doc:"rephrasings of an edit that are scored together"`
 	Localities  int      `yaml:"localities" absent:"1" doc:"locality texts of an edit that are scored together"`
+	Hard        int      `yaml:"hard" absent:"0" doc:"locality texts that are drawn for an edit, of which training takes those that it changes most, localities many; 0: all that are drawn"`
 	Template    string   `yaml:"template" absent:"" doc:"chat: prompts stand in the model's chat template, as the question of a conversation; empty: as they are"`
 	MaxLen      int      `yaml:"max_len" doc:"cut rephrasings to their last and unrelated answers to their first so many tokens; edits are never cut; 0: never"`
 	Locality    string   `yaml:"locality" doc:"rows whose distribution has to stay: text, answer, or all (as the reference)"`
@@ -61,6 +62,10 @@ type LoopConfig struct {
 	Accumulate    int     `yaml:"accumulate" doc:"examples for one optimiser step"`
 	Batch         int     `yaml:"batch" doc:"examples that share one graph run; 0: all of a step. Fewer save memory; the order of summation, and so the last digits, depend on it"`
 	Edits         int     `yaml:"edits" doc:"edits made together in one example"`
+	Part          int     `yaml:"part" absent:"0" doc:"edits of an example whose losses are averaged; the parts' losses add up, as those of the mini-batches of MALMEN do. With batch_mean a gradient is that of its part, at edit time too; 0: all are one part"`
+	Turns         int     `yaml:"turns" absent:"0" doc:"examples in a row of which each is made on the model that those before it left (RLEdit); then the base model is edited anew. 0: each is made on the base model"`
+	BackDepth     int     `yaml:"back_depth" absent:"1" doc:"with turns: an edit is scored on what so many turns were, its own included"`
+	TimeDecay     float64 `yaml:"time_decay" absent:"1" doc:"with back_depth: weight of a turn's loss beside that of the next one"`
 	Mix           []int   `yaml:"mix" absent:"[]" doc:"numbers of edits made together, of which each step draws one; it has the fewer examples, so that its edits stay as many. Empty: train.edits"`
 	Init          string  `yaml:"init" absent:"" doc:"run or checkpoint folder whose editor the run starts from; empty: a new editor"`
 	InitOptimizer string  `yaml:"init_optimizer" absent:"fresh" doc:"what train.init brings of the optimiser: keep, its moments; fresh, nothing"`
@@ -94,7 +99,7 @@ func Default() Config {
 		Model: ModelConfig{Blocks: 3},
 		Data:  DataConfig{Join: "auto", Order: "shuffle", Rephrase: true, Paraphrases: 1, Localities: 1, MaxLen: 32, Locality: "text"},
 		Train: LoopConfig{
-			Steps: 1000, Accumulate: 10, Edits: 1, LR: 1e-6, LRLR: 1e-4, Schedule: "constant", GradClip: 100, InitOptimizer: "fresh",
+			Steps: 1000, Accumulate: 10, Edits: 1, LR: 1e-6, LRLR: 1e-4, Schedule: "constant", GradClip: 100, InitOptimizer: "fresh", BackDepth: 1, TimeDecay: 1,
 			ValEvery: 100, ValEdits: 100, Patience: 20, SaveEvery: 100, Keep: 2, MaxSkips: 10,
 		},
 		Hypernet:  hypernet.Default(),
@@ -111,6 +116,24 @@ func (c *Config) Validate() error {
 	}
 	if c.Learner != LearnNetwork && c.Learner != LearnSERAC {
 		return fmt.Errorf("learner: %q is neither %s nor %s", c.Learner, LearnNetwork, LearnSERAC)
+	}
+	if c.Learner == LearnSERAC && (c.Train.Part > 0 || c.Train.Turns > 0) {
+		return fmt.Errorf("train.part and train.turns: they are about editor networks, not about learner: %s", LearnSERAC)
+	}
+	switch {
+	case c.Objective.Short && c.Train.Part == 0:
+		return fmt.Errorf("objective.short: it is about parts of an example, and train.part is 0")
+	case c.Objective.Margin > 0 && c.Data.Locality != "answer":
+		return fmt.Errorf("objective.margin: it is about the answers of texts that must stay; set data.locality: answer")
+	case c.Objective.Margin > 0 && c.Train.BackDepth > 1:
+		return fmt.Errorf("objective.margin: what train.back_depth looks back at has no edit beside it; leave out one of them")
+	case c.Data.Hard > 0 && (c.Train.Part > 0 || c.Train.Turns > 0):
+		return fmt.Errorf("data.hard: which texts an edit changes most is found out edit by edit, without train.part and train.turns; leave it out")
+	case c.Learner == LearnSERAC && (c.Data.Hard > 0 || c.Objective.Margin > 0):
+		return fmt.Errorf("data.hard and objective.margin: they are about editor networks, not about learner: %s", LearnSERAC)
+	}
+	if c.Train.Part > 0 && c.Hypernet.Update.Reach > 0 {
+		return fmt.Errorf("hypernet.update.reach: with train.part an edit's values are those of its part, and cannot be scaled alone; leave out one of them")
 	}
 	if c.Threads < 0 {
 		return fmt.Errorf("threads: %d is negative; 0 means all cores", c.Threads)
@@ -134,6 +157,8 @@ func (c *DataConfig) Validate() error {
 		return fmt.Errorf("paraphrases and localities: %d and %d must be at least 1", c.Paraphrases, c.Localities)
 	case !(c.Prefixes >= 0 && c.Prefixes <= 1):
 		return fmt.Errorf("prefixes: %g is no share from 0 to 1", c.Prefixes)
+	case c.Hard < 0 || c.Hard > 0 && c.Hard <= c.Localities:
+		return fmt.Errorf("hard: %d is neither 0 (none) nor more than localities, %d, which are kept of them", c.Hard, c.Localities)
 	case c.MaxLen < 0 || c.Limit < 0:
 		return fmt.Errorf("max_len and limit: %d and %d must not be negative; 0 means no bound", c.MaxLen, c.Limit)
 	}
@@ -154,7 +179,7 @@ func (c *LoopConfig) Validate() error {
 		name     string
 		val, low int
 	}{
-		{"steps", c.Steps, 1}, {"accumulate", c.Accumulate, 1}, {"batch", c.Batch, 0}, {"edits", c.Edits, 1}, {"warmup", c.Warmup, 0},
+		{"steps", c.Steps, 1}, {"accumulate", c.Accumulate, 1}, {"batch", c.Batch, 0}, {"edits", c.Edits, 1}, {"part", c.Part, 0}, {"turns", c.Turns, 0}, {"back_depth", c.BackDepth, 1}, {"warmup", c.Warmup, 0},
 		{"val_every", c.ValEvery, 0}, {"val_edits", c.ValEdits, 1}, {"patience", c.Patience, 0},
 		{"save_every", c.SaveEvery, 0}, {"keep", c.Keep, 0}, {"max_skips", c.MaxSkips, 0},
 	} {
@@ -168,6 +193,14 @@ func (c *LoopConfig) Validate() error {
 		}
 	}
 	switch {
+	case c.Turns > 0 && len(c.Mix) > 0:
+		return fmt.Errorf("turns and mix: the turns of a sequence have as many edits each; use train.edits")
+	case c.Turns > 0 && c.Turns%c.Accumulate != 0:
+		return fmt.Errorf("turns: %d is no multiple of accumulate, %d, so a sequence would end within an optimiser step", c.Turns, c.Accumulate)
+	case c.Turns == 0 && (c.BackDepth != 1 || c.TimeDecay != 1):
+		return fmt.Errorf("back_depth and time_decay: they are about turns, and train.turns is 0")
+	case !(c.TimeDecay > 0 && c.TimeDecay <= 1):
+		return fmt.Errorf("time_decay: %g is no factor above 0 and at most 1", c.TimeDecay)
 	case len(c.Mix) > 0 && c.Edits != 1:
 		return fmt.Errorf("mix and edits: both say how many edits are made together; leave out edits")
 	case c.LR < 0 || c.LRLR < 0:
@@ -209,4 +242,6 @@ func (c *Config) Resolve() {
 	c.Hypernet.StdFloor = 0
 	c.Data.Locality = "all"
 	c.Train.LRLR = c.Train.LR
+	c.Objective.Late = c.Train.Turns > 0
+	c.Objective.Short = c.Train.Part > 0 && (c.Train.Turns > 0 || c.Hypernet.Kind == "normalised")
 }

@@ -49,7 +49,8 @@ var (
 const (
 	fileParams = "phi.safetensors"
 	fileOptim  = "optimiser.safetensors"
-	fileExt    = ".safetensors" // behind a kind of memory
+	fileDrift  = "drift.safetensors" // weights in the middle of a sequence
+	fileExt    = ".safetensors"      // behind a kind of memory
 )
 
 // files are the tensors of a checkpoint.
@@ -75,6 +76,11 @@ func (l *Loop) files() map[string]func(io.Writer) error {
 		}
 		return nil
 	})
+	if l.turns != nil {
+		for _, e := range l.turns.entries(l) {
+			add(fileDrift, e)
+		}
+	}
 	out := map[string]func(io.Writer) error{}
 	for name, list := range tensors {
 		out[name] = func(w io.Writer) error { return hf.Encode(w, list, map[string]string{"format": "pt"}) }

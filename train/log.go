@@ -123,6 +123,7 @@ func average(out []meta.Outcome) Metrics {
 		m.Total += o.Total / n
 		m.Edit += o.Edit / n
 		m.Loc += o.Loc / n
+		m.Margin += o.Margin / n
 		m.Inner += o.Inner / n
 		m.Right += o.Right / n
 		m.Prob += o.Prob / n

@@ -23,6 +23,7 @@ type Metrics struct {
 	Total     float64 `json:"loss"`
 	Edit      float64 `json:"edit"`
 	Loc       float64 `json:"loc"`
+	Margin    float64 `json:"margin,omitempty"`
 	Inner     float64 `json:"inner"`
 	Right     float64 `json:"edit_acc"`
 	Prob      float64 `json:"edit_prob"`
@@ -55,6 +56,7 @@ type Loop struct {
 
 	train, val  *data.Set
 	sampler     *data.Sampler
+	turns       *turns // of the present sequence; nil: every example is made on the base model
 	maker       *meta.Maker
 	valTasks    []meta.Task
 	state       state
@@ -134,7 +136,7 @@ func (l *Loop) saveLast() error {
 // first window holds one more.
 func (l *Loop) window() int {
 	n := l.Config.Train.Accumulate
-	if l.Config.Compat == "reference" && l.state.Step == 0 {
+	if l.Config.Compat == "reference" && l.state.Step == 0 && l.turns == nil {
 		n++
 	}
 	return n
@@ -196,6 +198,10 @@ func (l *Loop) draw() (tasks []meta.Task, edits int, err error) {
 	if len(l.Config.Train.Mix) > 0 {
 		l.divisor = examples
 	}
+	if l.turns != nil {
+		l.divisor = 1 // gradients of turns add up
+		l.turns.begin(l)
+	}
 	tasks = make([]meta.Task, examples)
 	for i := range tasks {
 		if tasks[i], err = l.next(edits); err != nil {
@@ -207,6 +213,12 @@ func (l *Loop) draw() (tasks []meta.Task, edits int, err error) {
 
 // stepOn is step on examples that were drawn.
 func (l *Loop) stepOn(tasks []meta.Task, edits int) (Metrics, int, error) {
+	if l.Config.Data.Hard > 0 {
+		var err error
+		if tasks, err = l.Objective.Hardest(tasks, l.Config.Data.Localities); err != nil {
+			return Metrics{}, 0, err
+		}
+	}
 	back := l.Learner().Mark()
 	out, err := l.gradients(tasks)
 	if err != nil {
@@ -215,6 +227,9 @@ func (l *Loop) stepOn(tasks []meta.Task, edits int) (Metrics, int, error) {
 	norm := l.outer().Norm(l.Engine, l.grads)
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		back()
+		if l.turns != nil {
+			l.turns.end(l) // the examples are tried on the base model
+		}
 		if out, err = l.oneByOne(tasks); err != nil {
 			return Metrics{}, 0, err
 		}
@@ -242,6 +257,9 @@ func (l *Loop) stepOn(tasks []meta.Task, edits int) (Metrics, int, error) {
 
 // gradients adds up the gradients of tasks in l.grads, batch by batch.
 func (l *Loop) gradients(tasks []meta.Task) ([]meta.Outcome, error) {
+	if l.turns != nil {
+		return l.turns.gradients(l, tasks)
+	}
 	size := l.Config.Train.Batch
 	if size == 0 {
 		size = len(tasks)
@@ -320,6 +338,13 @@ func (l *Loop) validate() error {
 		size = l.Config.Train.Accumulate
 	}
 	size = min(size, 10)
+	if l.turns != nil { // validation edits are made on the base model
+		again, err := l.turns.lift(l.Sites)
+		if err != nil {
+			return err
+		}
+		defer again()
+	}
 	for lo := 0; lo < len(l.valTasks); lo += size {
 		o, err := l.Learner().Score(l.valTasks[lo:min(lo+size, len(l.valTasks))])
 		if err != nil {

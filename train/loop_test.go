@@ -112,6 +112,17 @@ func solving() train.Config {
 	return c
 }
 
+// inTurn is small with edits that stay in the model for some steps.
+func inTurn() train.Config {
+	c := small()
+	c.Model.Sites = []string{"mlp.down@4"}
+	c.Train.Accumulate, c.Train.Edits, c.Train.Part, c.Train.Turns, c.Train.BackDepth, c.Train.TimeDecay = 1, 2, 1, 5, 3, 0.9
+	c.Hypernet.Kind, c.Hypernet.EditLR = "malmen", 1e-2
+	u := &c.Hypernet.Update
+	u.Rule, u.Values, u.Ridge, u.LearnRidge = hypernet.Solve, hypernet.Product, 1, true
+	return c
+}
+
 func TestAResumedRunWritesTheSameBytes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many runs take too long with the race detector")
@@ -122,6 +133,7 @@ func TestAResumedRunWritesTheSameBytes(t *testing.T) {
 		c.Hypernet.Update.Negatives = 4
 		resumedRuns(t, c, []int{1, 7})
 	})
+	t.Run("turns", func(t *testing.T) { resumedRuns(t, inTurn(), []int{2, 7}) })
 	t.Run("serac", func(t *testing.T) { resumedRuns(t, scoped(), []int{1, 7}) })
 }
 

@@ -53,7 +53,7 @@ func (l *Loop) estimate(cfg Config, sites []lm.Site) Estimate {
 	e.Graph = l.graphBytes(cfg, sites, first) + graph.HeadScratch(l.Model.Head())
 	e.Cache = min(bounded(float64(cfg.Memory.Cache)*(1<<20)), l.cachedBytes(cfg))
 	// runtime, tokenizer, packing buffers; and a step's examples as tokens
-	e.Other = 64<<20 + bounded(taskBytes*float64(cfg.Train.Accumulate)*float64(cfg.Train.Edits))
+	e.Other = 64<<20 + bounded(taskBytes*float64(stepEdits(cfg.Train)))
 	return e
 }
 
@@ -77,11 +77,11 @@ func (l *Loop) modelBytes(cfg Config, first int) int64 {
 
 // graphBytes is about what is alive when the gradient begins: what the edited
 // suffix keeps of each token of the rephrasings and locality texts, and what
-// the network keeps of each factor row, one for each token of the edits and
-// each site. Of the last block, little is computed but the wanted rows.
+// the network keeps of each factor row, one for each row of the edits that
+// changes weights, and each site. Of the last block, little is computed but the wanted rows.
 func (l *Loop) graphBytes(cfg Config, sites []lm.Site, first int) int64 {
 	m := l.Model.Config
-	edits, rest := l.tokens(cfg)
+	_, rows, rest := l.tokens(cfg)
 	perToken := (float64(m.Layers-first) - 0.5) * float64(13*m.Width+2*m.FFN)
 	perRow := 0.0
 	for _, s := range sites {
@@ -89,39 +89,36 @@ func (l *Loop) graphBytes(cfg Config, sites []lm.Site, first int) int64 {
 		perRow += 5*float64(d) + 2*float64(min(cfg.Hypernet.Rank, d))
 	}
 	perRow *= float64(cfg.Hypernet.Update.Steps)
-	return bounded(4 * (rest*max(perToken, 0) + edits*perRow))
+	return bounded(4 * (rest*max(perToken, 0) + rows*perRow))
 }
 
 // cachedBytes is what the cache holds at the end, if it is large enough: the
 // states of every text of the edits that the run comes to, a few texts of each
 // that recur.
 func (l *Loop) cachedBytes(cfg Config) int64 {
-	edits, rest := l.tokens(cfg)
-	batch := cfg.Train.Batch
-	if batch == 0 {
-		batch = cfg.Train.Accumulate
-	}
-	each := (edits + rest) / max(float64(batch)*float64(cfg.Train.Edits), 1)
-	visits := float64(cfg.Train.Steps) * float64(cfg.Train.Accumulate) * float64(cfg.Train.Edits)
+	edits, _, rest := l.tokens(cfg)
+	each := (edits + rest) / float64(batchEdits(cfg.Train))
+	visits := float64(cfg.Train.Steps) * float64(stepEdits(cfg.Train))
 	return bounded(visits * each * 4 * float64(l.Model.Config.Width))
 }
 
-// tokens is how many tokens a batch has in its edits, and in its rephrasings
-// and locality texts, with the room that graphs leave for longer ones.
-func (l *Loop) tokens(cfg Config) (edits, rest float64) {
+// tokens is how many tokens a batch has in its edits, how many of these are rows that
+// change weights, and how many there are in its rephrasings and locality texts, with
+// the room that graphs leave for longer ones.
+func (l *Loop) tokens(cfg Config) (edits, rows, rest float64) {
 	const room = 1.2
-	batch := cfg.Train.Batch
-	if batch == 0 {
-		batch = cfg.Train.Accumulate
+	scale := room * float64(batchEdits(cfg.Train))
+	edits, rows, rest = l.tokensOfEdit()
+	if cfg.Train.Turns > 0 { // each with what earlier ones are scored on
+		rest *= float64(min(cfg.Train.BackDepth, cfg.Train.Turns))
 	}
-	scale := room * float64(batch) * float64(cfg.Train.Edits)
-	edits, rest = l.tokensOfEdit()
-	return edits * scale, rest * scale
+	return edits * scale, rows * scale, rest * scale
 }
 
-// tokensOfEdit is how many tokens a training edit has, and its rephrasing and
-// locality texts, in the mean of a sample.
-func (l *Loop) tokensOfEdit() (edits, rest float64) {
+// tokensOfEdit is how many tokens a training edit has, how many of its rows change
+// weights, and how many tokens its rephrasing and locality texts have, in the mean of
+// a sample.
+func (l *Loop) tokensOfEdit() (edits, rows, rest float64) {
 	const sample = 64
 	records := l.train.Edits
 	n := min(len(records), sample)
@@ -136,8 +133,16 @@ func (l *Loop) tokensOfEdit() (edits, rest float64) {
 		made++
 		e, r := tokensOf(t)
 		edits, rest = edits+float64(e), rest+float64(r)
+		for _, x := range t.Inner {
+			if n := x.Rows.Hi - x.Rows.Lo; n > 0 {
+				rows += float64(n)
+			} else {
+				rows += float64(len(x.IDs))
+			}
+		}
 	}
-	return edits / max(made, 1), rest / max(made, 1)
+	made = max(made, 1)
+	return edits / made, rows / made, rest / made
 }
 
 // tokensOf counts the tokens of an example's edits, and of its rephrasings and
@@ -152,6 +157,35 @@ func tokensOf(t meta.Task) (edits, rest int) {
 		}
 	}
 	return edits, rest
+}
+
+// stepEdits is the largest number of edits of an optimiser step.
+func stepEdits(c LoopConfig) int {
+	c.Batch, c.Turns = 0, 0
+	return batchEdits(c)
+}
+
+// batchEdits is the largest number of edits that share one graph run.
+func batchEdits(c LoopConfig) int {
+	most := 0
+	mix := c.Mix
+	if len(mix) == 0 {
+		mix = []int{c.Edits}
+	}
+	for _, edits := range mix {
+		examples := c.Accumulate
+		if len(c.Mix) > 0 {
+			examples = max(1, c.Accumulate/edits)
+		}
+		switch {
+		case c.Turns > 0: // one by one
+			examples = 1
+		case c.Batch > 0:
+			examples = min(examples, c.Batch)
+		}
+		most = max(most, examples*edits)
+	}
+	return most
 }
 
 // networkBytes is the memory of a parameter in training: its value, its

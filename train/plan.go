@@ -80,7 +80,7 @@ func (l *Loop) usual(took time.Duration, tasks []meta.Task, edits int) time.Dura
 		e, r := tokensOf(t)
 		tokens += e + r
 	}
-	e, r := l.tokensOfEdit()
+	e, _, r := l.tokensOfEdit()
 	if mean := (e + r) * float64(len(tasks)*edits); mean > 0 && tokens > 0 {
 		return time.Duration(float64(took) * mean / float64(tokens))
 	}

@@ -81,7 +81,7 @@ func (l *Loop) seracEstimate(cfg Config) Estimate {
 	if cfg.SERAC.FreezeModel {
 		e.Model += 4 * int64(s.Counterfactual.Parameters())
 	}
-	edits, rest := l.tokens(cfg)
+	edits, _, rest := l.tokens(cfg)
 	const each = 24 // values that a block keeps of a token, forwards and backwards, in widths
 	perToken := float64(each*s.Encoder.Layers()*s.Encoder.Width()) * 4
 	e.Graph = bounded((edits + rest) * perToken)

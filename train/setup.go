@@ -22,6 +22,12 @@ type Sources struct {
 	Copy  func() (*lm.Model, error)             // the base model once more; nil: loading it again gives one
 }
 
+// TrainingEdits are the edits that cfg trains on.
+func (src Sources) TrainingEdits(cfg Config) (*data.Set, error) {
+	d := cfg.Data
+	return src.load(d.Train, "train", data.Options{SkipBad: d.SkipBad, SkipBadBy: "data.skip_bad: true", Split: d.Split, Limit: d.Limit, Neighbors: d.Neighbors, Exclude: d.Exclude, Join: data.Join(d.Join)})
+}
+
 // isEmbedded tells the embedded model or edits from a file's path.
 func isEmbedded(path string) bool { return path == "" || path == "embedded" }
 
@@ -118,6 +124,8 @@ func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
 		return nil, err
 	}
 	o.Mode.Strict = cfg.Compat == "reference"
+	o.Cut = meta.Cut{Size: cfg.Train.Part, Sorted: cfg.Compat == "reference"}
+	o.Prefix.Drifts = cfg.Train.Turns > 0
 	net.SetExact(cfg.Compat == "reference")
 	if cfg.Memory.Stream {
 		m.SetStreaming(o.Prefix.First, true)
@@ -224,7 +232,7 @@ func (e *Editor) maker(records []data.Edit) *meta.Maker {
 		Prefixes: d.Prefixes, Paraphrases: d.Paraphrases, Localities: d.Localities, Rows: e.Config.Hypernet.Update.Rows, Seed: e.Config.Seed, Records: records,
 	}
 	if e.Objective != nil {
-		m.Others = e.Objective.Others
+		m.Others, m.Cut = e.Objective.Others, e.Objective.Cut
 	}
 	return m
 }

@@ -94,6 +94,10 @@ func (l *Loop) load(cfg Config, src Sources) error {
 	switch {
 	case l.SERAC != nil && !mpi.Alone(l.team):
 		return fmt.Errorf("learner: %s trains in one process, and this job has %d; start it without mpirun", LearnSERAC, l.team.Size())
+	case l.Config.Data.Hard > 0 && !mpi.Alone(l.team):
+		return fmt.Errorf("data.hard trains in one process, and this job has %d; start it without mpirun", l.team.Size())
+	case l.Config.Train.Turns > 0 && !mpi.Alone(l.team), l.Config.Train.Part > 0 && l.Config.Compat == "reference" && !mpi.Alone(l.team):
+		return fmt.Errorf("train.turns, and train.part under compat: reference, train in one process, and this job has %d; start it without mpirun", l.team.Size())
 	case l.Objective != nil && l.team != nil:
 		l.Objective.Share.Peers = l.team
 	}
@@ -118,7 +122,14 @@ func (l *Loop) load(cfg Config, src Sources) error {
 		}
 		l.Editor.setOthers(names)
 	}
+	if l.Config.Train.Turns > 0 {
+		if _, err := l.Model.Hash(); err != nil { // before a sequence changes the weights
+			return err
+		}
+		l.turns = &turns{}
+	}
 	l.maker = l.Editor.maker(l.train.Edits)
+	l.maker.Localities = max(l.maker.Localities, l.Config.Data.Hard)
 	l.sampler = data.NewSampler(len(l.train.Edits), l.Config.Seed)
 	l.optim, l.grads = optim.NewState(len(l.Learner().Values())), make([]float32, len(l.Learner().Values()))
 	if l.val != nil {
@@ -190,6 +201,9 @@ func (l *Loop) Close() error {
 	}
 	if l.store != nil {
 		errs = append(errs, l.store.Close())
+	}
+	if l.turns != nil {
+		l.turns.back()
 	}
 	if l.Editor != nil {
 		errs = append(errs, l.Editor.Close())

@@ -42,6 +42,9 @@ type state struct {
 
 	Others []string `json:"others,omitempty"` // subjects that negatives are drawn from
 	Init   *origin  `json:"init,omitempty"`   // nil: a new editor
+
+	Turn  int          `json:"turn,omitempty"`  // examples that the present sequence has made
+	Begun *data.Cursor `json:"begun,omitempty"` // where it began
 }
 
 // rows are the counts of rows of what the learner remembers, by file. The first
@@ -171,7 +174,10 @@ func (l *Loop) restore(c *checkpoints.Checkpoint) error {
 	if err := l.findBest(); err != nil {
 		return err
 	}
-	return l.sampler.Restore(l.state.Cursor)
+	if err := l.sampler.Restore(l.state.Cursor); err != nil || l.turns == nil {
+		return err
+	}
+	return l.turns.restore(l, c)
 }
 
 // loadOptimiser reads the optimiser's moments.

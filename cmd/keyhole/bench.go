@@ -23,7 +23,9 @@ to OpenBLAS where that is installed.
 
 With --against: meta-training end to end, taking turns with the PyTorch
 yardstick in folder DIR (data and models lie beside it), each run in a process
-of its own; minimum, median and maximum over the rounds. Both sides' matrix
+of its own; minimum, median and maximum over the rounds. Two rows are the learned
+editor's step and edit beside those of our own MEND, with the share of a step that its
+ridge regressions take. Both sides' matrix
 products are measured first; a yardstick whose products run below half of ours
 (torch without a good BLAS) is refused.
 
@@ -116,10 +118,10 @@ func printAgainst(w io.Writer, c *bench.Comparison) error {
 		return err
 	}
 	t := table(w)
-	fmt.Fprintln(t, "work\tours\tpeer\tratio\ttarget\tours min…max\tpeer min…max\t× bound\tmatrix+Adam\tMiB\tpeer MiB\tmemory\testimate")
+	fmt.Fprintln(t, "work\tours\tpeer\tratio\ttarget\tours min…max\tpeer min…max\t× bound\tmatrix+Adam\tsolve\tMiB\tpeer MiB\tmemory\testimate")
 	for _, r := range c.Rows {
-		fmt.Fprintf(t, "%s\t%.2f\t%s\t%s\t%s\t%.2f…%.2f\t%.2f…%.2f\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Ours, orDash("%.2f", r.Peer), orDash("%.2f", r.Ratio), r.Target,
-			r.OursSpread.Min, r.OursSpread.Max, r.PeerSpread.Min, r.PeerSpread.Max, orDash("%.2f", r.BoundRatio), orDash("%.0f %%", 100*r.MatrixShare),
+		fmt.Fprintf(t, "%s\t%.2f\t%s\t%s\t%s\t%.2f…%.2f\t%.2f…%.2f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Ours, orDash("%.2f", r.Peer), orDash("%.2f", r.Ratio), r.Target,
+			r.OursSpread.Min, r.OursSpread.Max, r.PeerSpread.Min, r.PeerSpread.Max, orDash("%.2f", r.BoundRatio), orDash("%.0f %%", 100*r.MatrixShare), orDash("%.1f %%", 100*r.SolveShare),
 			orDash("%.0f", r.OursMiB), orDash("%.0f", r.PeerMiB), orDash("%.2f", r.MemoryRatio), orDash("%.0f", r.EstimateMiB))
 	}
 	return t.Flush()

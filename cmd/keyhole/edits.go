@@ -125,6 +125,8 @@ func editsRemoveCommand(o *options) *cobra.Command {
 		Long: `Take edits, by the names that edits list shows, out of a model folder that
 edits apply or edit --save wrote. The model is made anew from its base model
 and the edits that are left: the same bytes as if these had been applied alone.
+Edits of a sequence whose values were found beside one that goes (by an editor that
+looks twice) are said to keep what they saw of it.
 Edits of a store of in-context edits (.json), or of a memory in an edit file
 (.safetensors, such as grace's codebook), go by their ids.`,
 		Example: "  keyhole edits remove edited 001-a.safetensors\n  keyhole edits remove edited a.safetensors --model models/gpt2",
@@ -156,9 +158,12 @@ Edits of a store of in-context edits (.json), or of a memory in an edit file
 			if err != nil {
 				return err
 			}
-			list, err := kept.Without(s, args[1:])
+			list, saw, err := kept.Without(s, args[1:])
 			if err != nil {
 				return err
+			}
+			if saw > 0 {
+				fmt.Fprintf(c.ErrOrStderr(), "note: %d of the edits that are left were found in the model with those taken out, and keep what they saw; make them anew for a model that never had them\n", saw)
 			}
 			if model == "" {
 				model = s.Base

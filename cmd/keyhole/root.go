@@ -54,7 +54,7 @@ Start with:  keyhole quickstart`,
 	}{
 		{"learn", quickstartCommand(o)}, {"learn", trainCommand(o)}, {"learn", resumeCommand(o)}, {"learn", pretrainCommand(o)},
 		{"edit", evalCommand(o)}, {"edit", resultsCommand(o)}, {"edit", editCommand(o)}, {"edit", editsCommand(o)}, {"edit", compareCommand(o)},
-		{"look", generateCommand(o)}, {"look", serveCommand(o)}, {"look", traceCommand(o)}, {"look", statsCommand(o)}, {"look", inspectCommand(o)}, {"look", curvesCommand(o)},
+		{"look", generateCommand(o)}, {"look", serveCommand(o)}, {"look", traceCommand(o)}, {"look", sitesCommand(o)}, {"look", statsCommand(o)}, {"look", inspectCommand(o)}, {"look", curvesCommand(o)},
 		{"setup", pullCommand(o)}, {"setup", modelsCommand(o)}, {"setup", datasetsCommand(o)},
 		{"setup", configCommand(o)}, {"setup", dataCommand(o)}, {"setup", doctorCommand(o)}, {"setup", benchCommand(o)}, {"setup", manCommand(o)}, {"setup", versionCommand(o)},
 	} {

@@ -223,7 +223,7 @@ func (f *traceFlags) writeDefaults(m *lm.Model, out *traced) error {
 	from := fmt.Sprintf("traced: %s restored over %d facts of %s, total effect %.4f; most at the last subject token in block %d",
 		best.Restore, best.Facts, filepath.Base(f.file), best.Total.Mean, best.Suggested)
 	err := atomicfile.Write(f.defaults, func(w io.Writer) error {
-		_, err := w.Write(family.Traced(m, best.Suggested, from))
+		_, err := w.Write(family.Traced(m, best.Suggested, from, nil))
 		return err
 	})
 	out.Files = append(out.Files, f.defaults)

@@ -71,6 +71,14 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 			if err != nil {
 				return err
 			}
+			if places, err := places(c, cfg, r); err != nil {
+				return err
+			} else if len(places) > 0 {
+				number, cfg = append(number, places...), train.Default()
+				if r, err = readConfig(args[0], &cfg, append(set, number...)); err != nil {
+					return err
+				}
+			}
 			if plan || limit > 0 {
 				p, err := makePlan(c, o, cfg, r)
 				if err != nil {

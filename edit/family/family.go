@@ -38,8 +38,20 @@ type Family struct {
 	// PromptsFrom says where they come from.
 	PromptsFrom string
 
+	// Train are the weights that an editor network is best trained to change; nil: nobody
+	// has looked.
+	Train *Places
+
 	editors map[string]editor
 	path    string
+}
+
+// Places are weights, as of model.sites, and the rows of an edit that change them, as
+// of hypernet.update.rows.
+type Places struct {
+	From  string   `yaml:"from"`
+	Sites []string `yaml:"sites"`
+	Rows  string   `yaml:"rows"`
 }
 
 type editor struct {
@@ -88,6 +100,7 @@ type content struct {
 		From    string   `yaml:"from"`
 		Prompts []string `yaml:"prompts"`
 	} `yaml:"drift"`
+	Train   *Places           `yaml:"train"`
 	Editors map[string]editor `yaml:"editors"`
 }
 
@@ -113,7 +126,7 @@ func Of(m *lm.Model) (*Family, error) {
 			}
 		}
 	}
-	f := &Family{Name: name, Prompts: c.Drift.Prompts, PromptsFrom: c.Drift.From, editors: c.Editors, path: c.path}
+	f := &Family{Name: name, Prompts: c.Drift.Prompts, PromptsFrom: c.Drift.From, Train: c.Train, editors: c.Editors, path: c.path}
 	if len(f.Prompts) == 0 {
 		f.Prompts, f.PromptsFrom = all[general].Drift.Prompts, all[general].Drift.From
 	}
@@ -153,6 +166,9 @@ func parse(path string, raw []byte) (content, error) {
 	d.KnownFields(true)
 	if err := d.Decode(&c); err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	if t := c.Train; t != nil && (t.From == "" || len(t.Sites) == 0) {
+		return c, fmt.Errorf("%s: train: it needs sites, and from, where they come from", path)
 	}
 	for name, x := range c.Editors {
 		if x.From == "" {

@@ -71,7 +71,7 @@ func TestAUsersFileGoesBeforeTheShippedOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "mine.yaml")
-	if err := os.WriteFile(path, family.Traced(m, 3, `traced: "a" over 7 facts`), 0o666); err != nil {
+	if err := os.WriteFile(path, family.Traced(m, 3, `traced: "a" over 7 facts`, &family.Places{From: "tried", Sites: []string{"mlp.down@2", "mlp.down@3"}, Rows: "answer"}), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	if f, err = family.Of(m); err != nil || f.Name != "mine" {

@@ -12,12 +12,16 @@ const spread = 5
 
 // Traced is a family's file with what causal tracing suggests for a model: ROME's
 // block, and for MEMIT and AlphaEdit the blocks that end there. from says what was
-// traced.
-func Traced(m *lm.Model, block int, from string) []byte {
+// traced. places, if not nil, is where editor networks are trained.
+func Traced(m *lm.Model, block int, from string, places *Places) []byte {
 	c := m.Config
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Written by keyhole trace --write-defaults. In keyhole's folder of families it is\n# used for models of this shape wherever an editor is given no settings.\n")
-	fmt.Fprintf(&b, "match: {model_type: %s, layers: %d, width: %d, vocab: %d}\neditors:\n", c.ModelType, c.Layers, c.Width, c.Vocab)
+	fmt.Fprintf(&b, "# Written by keyhole trace --write-defaults or keyhole sites. In keyhole's folder of\n# families it is used for models of this shape wherever an editor is given no settings.\n")
+	fmt.Fprintf(&b, "match: {model_type: %s, layers: %d, width: %d, vocab: %d}\n", c.ModelType, c.Layers, c.Width, c.Vocab)
+	if places != nil {
+		fmt.Fprintf(&b, "train:\n  from: %q\n  sites: [%s]\n  rows: %s\n", places.From, quoted(places.Sites), places.Rows)
+	}
+	b.WriteString("editors:\n")
 	fmt.Fprintf(&b, "  rome:\n    from: %q\n    config: {layer: %d}\n", from, block)
 	var blocks []string
 	for l := max(0, block-spread+1); l <= block; l++ {
@@ -27,4 +31,13 @@ func Traced(m *lm.Model, block int, from string) []byte {
 		fmt.Fprintf(&b, "  %s:\n    from: %q\n    config: {layers: [%s]}\n", editor, from, strings.Join(blocks, ", "))
 	}
 	return []byte(b.String())
+}
+
+// quoted are texts as elements of a YAML list.
+func quoted(list []string) string {
+	var out []string
+	for _, s := range list {
+		out = append(out, fmt.Sprintf("%q", s))
+	}
+	return strings.Join(out, ", ")
 }

@@ -36,6 +36,7 @@ type Config struct {
 	Steps          int      `yaml:"steps" doc:"most passes over the requests"`
 	StopLoss       float64  `yaml:"stop_loss" doc:"stop when the mean loss is below this, in nats"`
 	BatchSize      int      `yaml:"batch_size" doc:"requests of one step"`
+	Replay         bool     `yaml:"replay" absent:"false" doc:"in a sequence: train the base model on all edits so far, in mini-batches, in place of the edited one on the last alone (LocFT)"`
 	Rank           int      `yaml:"rank" doc:"lora: rank of the update"`
 	Alpha          float64  `yaml:"alpha" doc:"lora: the update is scaled by alpha/rank"`
 	Seed           uint64   `yaml:"seed" doc:"lora: seed of the first factor"`
@@ -74,6 +75,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("norm_constraint: ft-l is defined by it; give a positive number or -1, or use ft")
 	case c.Variant == "lora" && c.NormConstraint != 0:
 		return fmt.Errorf("norm_constraint: %v has no meaning for lora; use 0", c.NormConstraint)
+	case c.Variant == "lora" && c.Replay:
+		return fmt.Errorf("replay: a low-rank update stands beside those before it; use another variant")
 	case c.Variant == "lora" && c.Bias:
 		return fmt.Errorf("bias: lora leaves biases alone; use false")
 	case !positive(c.LR):

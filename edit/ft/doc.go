@@ -2,7 +2,7 @@
 // that the papers compare with.
 //
 // The central type is Editor. Read config.go (variants and defaults), ft.go
-// (the loop), batch.go (requests as rows), graph.go (the differentiable part),
+// (the loop), replay.go (in a sequence), batch.go (requests as rows), graph.go (the differentiable part),
 // change.go (what comes out).
 //
 // Variants:
@@ -24,6 +24,10 @@
 //
 // Sources: Zhu et al. 2020 (the constraint); Meng et al. 2022 and its
 // repository; EasyEdit; Adam as in package kernel.
+//
+// In a sequence each edit is trained into the model that the earlier ones left. With
+// replay it is the base model that is trained, on all edits so far in mini-batches:
+// what LocFT does, which trains on a whole set of edits for a few epochs.
 //
 // # Promises
 //

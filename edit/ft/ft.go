@@ -39,6 +39,9 @@ func (e *Editor) Apply(ctx context.Context, m *lm.Model, requests []edit.Request
 	if err != nil {
 		return nil, fmt.Errorf("editor %s: %w", e.cfg.Variant, err)
 	}
+	if e.cfg.Replay {
+		d.Memory = &replayed{requests}
+	}
 	return d, nil
 }
 

@@ -43,19 +43,25 @@ func Forget(path string, ids []string) (_ *edit.Kept, err error) {
 }
 
 // Without are the edits of an edited model but those named, by the files that hold
-// them.
-func Without(s *saved.Model, names []string) ([]*edit.Kept, error) {
-	list, err := edit.ListFiles(filepath.Join(s.Dir, saved.EditsFolder))
-	if err != nil {
-		return nil, err
+// them; saw is how many of these were found in the model with one of those, and keep
+// what they saw of it.
+func Without(s *saved.Model, names []string) (list []*edit.Kept, saw int, err error) {
+	if list, err = edit.ListFiles(filepath.Join(s.Dir, saved.EditsFolder)); err != nil {
+		return nil, 0, err
 	}
+	first := len(list)
 	for _, n := range names {
 		n = filepath.Base(n)
 		i := slices.IndexFunc(list, func(k *edit.Kept) bool { return filepath.Base(k.Path) == n || saved.PlainName(k.Path) == n })
 		if i < 0 {
-			return nil, fmt.Errorf("%s has no edit %s; see: keyhole edits list %s", s.Dir, n, console.Shell(s.Dir))
+			return nil, 0, fmt.Errorf("%s has no edit %s; see: keyhole edits list %s", s.Dir, n, console.Shell(s.Dir))
 		}
-		list = slices.Delete(list, i, i+1)
+		list, first = slices.Delete(list, i, i+1), min(first, i)
 	}
-	return list, nil
+	for _, k := range list[min(first, len(list)):] {
+		if k.Edited.Sees() {
+			saw++
+		}
+	}
+	return list, saw, nil
 }

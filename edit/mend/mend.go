@@ -106,6 +106,7 @@ func (e *Editor) tasks(ctx context.Context, m *lm.Model, groups [][]edit.Request
 			}
 			tasks[i].Stay = append(tasks[i].Stay, stay...)
 		}
+		e.o.Cut.Parts(&tasks[i])
 	}
 	return tasks, nil
 }
@@ -129,19 +130,28 @@ func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) 
 // together. With one look at an edit, a request's values do not depend on the
 // others; a later look sees the model with the whole group's values.
 func (e *Editor) solved(ctx context.Context, m *lm.Model, groups [][]edit.Request) ([]*edit.Edited, error) {
-	jointly := func(g []edit.Request) bool { return len(g) > 1 && e.o.Net.Config.Update.Steps > 1 }
+	u := e.o.Net.Config.Update
+	jointly := func(g []edit.Request) bool { return len(g) > 1 && (u.Steps > 1 || e.o.Cut.Size > 0) }
 	var single []edit.Request
 	for _, g := range groups {
 		if !jointly(g) {
 			single = append(single, g...)
 		}
 	}
-	rows, err := e.rows(ctx, m, singles(single), e.o.Net.Config.Update.Reach)
+	rows, err := e.rows(ctx, m, singles(single), u.Reach)
 	if err != nil {
 		return nil, err
 	}
 	var out []*edit.Edited
 	for _, g := range groups {
+		if jointly(g) && u.Reach > 0 {
+			d, err := e.together(ctx, m, g)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, d)
+			continue
+		}
 		var own [][]meta.Rows
 		if jointly(g) {
 			if own, err = e.rows(ctx, m, [][]edit.Request{g}, 0); err != nil {
@@ -194,6 +204,9 @@ func (e *Editor) Fingerprint() string {
 		panic("mend: " + err.Error()) // plain structs of numbers and texts
 	}
 	h.Write(head)
+	if e.o.Cut.Size > 0 {
+		fmt.Fprintf(h, "%+v", e.o.Cut)
+	}
 	for _, name := range e.o.Others.Names {
 		fmt.Fprintf(h, "%q", name)
 	}

@@ -115,19 +115,26 @@ func (e *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, r
 	if err != nil {
 		return nil, err
 	}
-	for step := 1; ; step++ {
-		whole := e.join(alone)
+	d, whole, err := e.looks(m, alone, func(rows [][]meta.Rows) (*edit.Edited, []meta.Rows, error) {
+		whole := e.join(rows)
 		d, err := e.onto(now, post, requests, whole)
-		if err != nil {
-			return nil, err
-		}
-		if step >= looks {
-			return d, e.keepRows(d, whole, before)
-		}
-		if err := e.lookAgain(m, d, alone, step); err != nil {
-			return nil, err
-		}
+		return d, whole, err
+	})
+	if err != nil {
+		return nil, err
 	}
+	if looks > 1 {
+		d.Add(edit.SawEarlier, before.edits())
+	}
+	return d, e.keepRows(d, whole, before)
+}
+
+// edits is how many edits the memory is of; those of a file count as one.
+func (h *memory) edits() (n int) {
+	for m := h; m != nil; m = m.before {
+		n++
+	}
+	return n
 }
 
 // onto is the edit by which rows, [site], get their values behind the edits of
@@ -147,42 +154,6 @@ func (e *Editor) onto(now *lifted, post []*hypernet.Posterior, requests []edit.R
 		r.D = now.lack(e.o, i, r.Keys, r.D)
 	}
 	return e.edited(requests, made), nil
-}
-
-// begin is the first look at requests, [request][site].
-func (e *Editor) begin(ctx context.Context, m *lm.Model, requests []edit.Request) ([][]meta.Rows, error) {
-	tasks, err := e.tasks(ctx, m, singles(requests))
-	if err != nil {
-		return nil, err
-	}
-	made, err := e.o.First(tasks)
-	if err != nil {
-		return nil, fmt.Errorf("editor %s: %w", e.name, err)
-	}
-	return byGroup(made, len(tasks)), nil
-}
-
-// lookAgain adds to rows, [request][site], what a later look sees in the model
-// with d, what the steps before made of them.
-func (e *Editor) lookAgain(m *lm.Model, d *edit.Edited, rows [][]meta.Rows, step int) error {
-	undo, err := d.Install(m, e.o.Engine())
-	if err != nil {
-		return fmt.Errorf("editor %s: %w", e.name, err)
-	}
-	more, err := e.o.Again(step)
-	undo()
-	if err != nil {
-		return fmt.Errorf("editor %s: %w", e.name, err)
-	}
-	for t := range rows {
-		for i := range rows[t] {
-			r := &rows[t][i]
-			sum := scaled(r.D, r.Scale)
-			e.o.Engine().Add(sum.Data, sum.Data, more[i][t].Data)
-			r.D, r.Scale = sum, 1
-		}
-	}
-	return nil
 }
 
 // history is the posteriors behind the edits of a memory.

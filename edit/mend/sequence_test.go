@@ -173,6 +173,155 @@ func TestScaledEditsAreThoseAlone(t *testing.T) {
 	}
 }
 
+// TestTheMiddleOfASequenceCanGo: with one look, what is kept of an edit is to the byte
+// what it is in a sequence that never had the edit before it, and so is what the rest
+// composes to. A second look saw that edit, and its values keep that.
+func TestTheMiddleOfASequenceCanGo(t *testing.T) {
+	for looks := 1; looks <= 2; looks++ {
+		m, k, e := tinyWith(t, "mend", func(c *hypernet.Config) {
+			c.Update.Rule, c.Update.Ridge, c.Update.Steps, c.EditLR = hypernet.Solve, 0.01, looks, 0.5
+		}, func(*Editor) {})
+		sequence := func(list ...edit.Request) (kept []*edit.Kept) {
+			t.Helper()
+			var last *edit.Edited
+			for i := range list {
+				next, err := e.Continue(context.Background(), m, last, list[i:i+1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				undo, err := next.Install(m, k)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer undo()
+				last = next
+				kept = append(kept, &edit.Kept{Edited: next})
+			}
+			return kept
+		}
+		list := requests(3)
+		whole, without := sequence(list...), sequence(list[0], list[2])
+		a, err := edit.Compose(whole[0], whole[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := edit.Compose(without...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same := true
+		for i := range a.Changes {
+			x, y := a.Changes[i].Delta, b.Changes[i].Delta
+			same = same && slices.Equal(x.U.Data, y.U.Data) && slices.Equal(x.D.Data, y.D.Data)
+		}
+		if whole[2].Edited.Sees() != (looks == 2) {
+			t.Errorf("%d looks: the last edit says that it saw earlier ones: %v", looks, whole[2].Edited.Sees())
+		}
+		if same != (looks == 1) {
+			t.Errorf("%d looks: the same bytes without the edit in the middle: %v", looks, same)
+		}
+	}
+}
+
+// TestTheOrderOfEditsMadeTogetherDoesNotMatter, up to rounding.
+func TestTheOrderOfEditsMadeTogetherDoesNotMatter(t *testing.T) {
+	m, k, e := solver(t, 0)
+	list := requests(4)
+	weights := func() [][]float32 {
+		t.Helper()
+		d, err := e.Apply(context.Background(), m, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		undo, err := d.Install(m, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer undo()
+		return siteValues(t, m, e)
+	}
+	base := siteValues(t, m, e)
+	want := weights()
+	slices.Reverse(list)
+	got := weights()
+	for i := range want {
+		moved, gap := 0.0, 0.0
+		for j := range want[i] {
+			moved = math.Max(moved, math.Abs(float64(want[i][j]-base[i][j])))
+			gap = math.Max(gap, math.Abs(float64(got[i][j]-want[i][j])))
+		}
+		if moved == 0 || gap > 1e-4*moved {
+			t.Errorf("%s: another order differs by %.2g of %.2g", e.o.Net.Sites[i].Name, gap, moved)
+		}
+	}
+}
+
+// TestReachHoldsForAllOfAGroup: with a second look, values of edits made together, and
+// of one in a row, are scaled up in the model with all of them.
+func TestReachHoldsForAllOfAGroup(t *testing.T) {
+	m, k, e := tinyWith(t, "mend", func(c *hypernet.Config) {
+		c.Update.Rule, c.Update.Ridge, c.Update.Steps = hypernet.Solve, 0.01, 2
+		c.EditLR = 0.5
+	}, func(*Editor) {})
+	list := requests(4)
+	asked := func(d *edit.Edited, list []edit.Request) []float64 {
+		t.Helper()
+		undo, err := d.Install(m, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(undo)
+		if _, err := e.begin(context.Background(), m, list); err != nil { // lays their texts out
+			t.Fatal(err)
+		}
+		prob, _, err := e.o.Answers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return prob
+	}
+	base := siteValues(t, m, e)
+	probs := func() (first, second []float64) {
+		t.Helper()
+		for i, s := range e.o.Net.Sites {
+			p, _ := m.Param(s.Name)
+			undo, err := p.Replace(base[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(undo)
+		}
+		whole, err := e.Apply(context.Background(), m, list[:3])
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = asked(whole, list[:3])
+		next, err := e.Continue(context.Background(), m, whole, list[3:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return first, asked(next, list[3:])
+	}
+	first, second := probs()
+	e.o.Net.Config.Update.Reach = 0.9
+	scaled, next := probs()
+	mean := func(x []float64) (sum float64) {
+		for _, v := range x {
+			sum += v / float64(len(x))
+		}
+		return sum
+	}
+	if len(first) != 3 || len(second) != 1 {
+		t.Fatalf("%d and %d answers", len(first), len(second))
+	}
+	if !(mean(scaled) > mean(first)) {
+		t.Errorf("the group's targets have %v, without a probability to reach %v", scaled, first)
+	}
+	if !(next[0] >= second[0]) {
+		t.Errorf("the next one's target has %v, without a probability to reach %v", next, second)
+	}
+}
+
 // TestComposedEditsAreSolvedForTogether: files of edits that were each made in
 // the base model compose to one edit of all of them.
 func TestComposedEditsAreSolvedForTogether(t *testing.T) {
