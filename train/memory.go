@@ -57,22 +57,27 @@ func (l *Loop) estimate(cfg Config, sites []lm.Site) Estimate {
 	return e
 }
 
-// modelBytes is the size of the weight files, which are mapped, and of the
-// weights that are decoded from them and kept.
+// modelBytes is the size of the weight files, which are mapped, of the weights
+// that are decoded from them and kept, and of the largest that is decoded anew at
+// each use.
 func (l *Loop) modelBytes(cfg Config, first int) int64 {
 	file := l.Model.FileBytes()
 	streamed := map[*nn.Param]bool{}
 	for _, s := range l.Model.Sites() {
 		streamed[s.Linear.W] = cfg.Memory.Stream && s.Block < first
 	}
-	decoded := int64(0)
+	decoded, streams := int64(0), int64(0)
 	for _, p := range l.Model.Params() {
 		mapped := file > 0 && p.Resident() // its values are the file's own
-		if !mapped && !streamed[p] {
+		switch {
+		case mapped:
+		case streamed[p]:
+			streams = max(streams, 4*int64(p.Len()))
+		default:
 			decoded += 4 * int64(p.Len())
 		}
 	}
-	return file + decoded
+	return file + decoded + streams
 }
 
 // graphBytes is about what is alive when the gradient begins: what the edited
