@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"keyhole.example/keyhole/configs"
@@ -127,4 +128,29 @@ func (e Entry) Label() string {
 		return filepath.Base(filepath.Clean(e.Run))
 	}
 	return e.Train
+}
+
+// Locate replaces the names of models and data in the config by the paths that the
+// functions find for them.
+func (c *Config) Locate(model, data func(name string) (string, error)) error {
+	var err error
+	if c.Model, err = model(c.Model); err != nil {
+		return err
+	}
+	c.Demos.Exclude = slices.Clone(c.Demos.Exclude)
+	names := []*string{&c.Data.Path, &c.Data.Neighbors, &c.Data.Locality, &c.Corpus, &c.Ability, &c.Demos.Path, &c.Demos.Neighbors}
+	for i := range c.Demos.Exclude {
+		names = append(names, &c.Demos.Exclude[i])
+	}
+	for _, n := range names {
+		if *n, err = data(*n); err != nil {
+			return err
+		}
+	}
+	for i := range c.Editors {
+		if c.Editors[i].Set, err = catalog.Locate(c.Editors[i].Set, model); err != nil {
+			return err
+		}
+	}
+	return nil
 }

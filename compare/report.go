@@ -3,7 +3,9 @@ package compare
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/eval"
@@ -65,4 +67,19 @@ func Palette(names ...string) *report.Palette {
 		all = append(all, e.Name)
 	}
 	return report.NewPalette(append(all, names...)...)
+}
+
+// Print writes the table for people, and where the reports are.
+func (r *Result) Print(w io.Writer) error {
+	p := report.To(w)
+	p.Table(r.Table())
+	for _, name := range slices.Sorted(maps.Keys(r.Failed)) {
+		p.Say("%s has no figures: %s", name, r.Failed[name])
+	}
+	for _, f := range r.Files {
+		if slices.Contains([]string{".html", ".md", ".tex", ".csv"}, filepath.Ext(f)) {
+			p.Say("written: %s", f)
+		}
+	}
+	return p.Err()
 }

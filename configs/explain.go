@@ -3,6 +3,8 @@ package configs
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 )
 
 // Row explains one key.
@@ -73,4 +75,18 @@ func explainElements(key string, t reflect.Type, depth int) ([]Row, error) {
 		rows = append(rows, inner...)
 	}
 	return rows, nil
+}
+
+// Pick keeps the keys and sections named, or all if none is.
+func Pick(rows []Row, names []string) []Row {
+	var out []Row
+	for _, r := range rows {
+		wanted := len(names) == 0 || slices.ContainsFunc(names, func(n string) bool {
+			return r.Key == n || strings.HasPrefix(r.Key, n+".") || strings.HasPrefix(r.Key, n+"[")
+		})
+		if wanted {
+			out = append(out, r)
+		}
+	}
+	return out
 }

@@ -1,7 +1,9 @@
 package train
 
 import (
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"keyhole.example/keyhole/report"
 )
@@ -57,4 +59,35 @@ func (c *Curves) series() (loss, right, stay report.Series) {
 		loss.X, loss.Y = append(loss.X, edits), append(loss.Y, sum/float64(len(last)))
 	}
 	return loss, right, stay
+}
+
+// ReadCurves reads the logs of runs, named by the ends of their paths that tell
+// them apart.
+func ReadCurves(paths []string) (runs []Curves, entries int, err error) {
+	for i, path := range paths {
+		log, err := ReadLog(path)
+		if err != nil {
+			return nil, 0, err
+		}
+		runs = append(runs, Curves{Name: shortName(paths, i), Log: log})
+		entries += len(log)
+	}
+	return runs, entries, nil
+}
+
+// shortName is the shortest end of a path that no other one has.
+func shortName(paths []string, i int) string {
+	parts := strings.Split(filepath.ToSlash(filepath.Clean(paths[i])), "/")
+	for n := 1; n < len(parts); n++ {
+		name := strings.Join(parts[len(parts)-n:], "/")
+		unique := true
+		for j, p := range paths {
+			p = "/" + filepath.ToSlash(filepath.Clean(p))
+			unique = unique && (j == i || !strings.HasSuffix(p, "/"+name))
+		}
+		if unique {
+			return name
+		}
+	}
+	return paths[i]
 }

@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/internal/regular"
 )
@@ -99,4 +101,36 @@ func LogFrom(dir string, from int64) (lines []Metrics, next int64, err error) {
 		}
 	}
 	return lines, from + int64(len(whole)), nil
+}
+
+// Gone names the checkpoint that a run saved last, if somebody deleted it.
+func Gone(run string) string {
+	s, err := checkpoints.View(filepath.Join(run, "checkpoints"))
+	if err != nil {
+		return "" // a new run
+	}
+	return s.Gone()
+}
+
+// WhyDone says why a run has no step left.
+func (s Summary) WhyDone() string {
+	if s.Stopped {
+		return fmt.Sprintf("was stopped early at step %d (train.patience)", s.Step)
+	}
+	return fmt.Sprintf("has %d steps already", s.Step)
+}
+
+// NoRun says what a path is that is no run folder.
+func NoRun(path string) error {
+	folder, what := filepath.Clean(path), "holds checkpoints"
+	if filepath.Base(folder) != "checkpoints" {
+		folder, what = filepath.Dir(folder), "is a checkpoint"
+	}
+	switch {
+	case filepath.Base(folder) == "checkpoints":
+		return fmt.Errorf("%s %s; resume wants the run folder that it is in: keyhole resume %s", path, what, console.Shell(filepath.Dir(folder)))
+	case exists(filepath.Join(path, "manifest.json")):
+		return fmt.Errorf("%s is a checkpoint; resume wants a run folder, which has config.yaml and checkpoints/", path)
+	}
+	return fmt.Errorf("%s is no run folder: it has no config.yaml; start one with: keyhole train quickstart --out %s (keyhole config explain lists other presets)", path, console.Shell(path))
 }

@@ -2,16 +2,15 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/compare"
 	"keyhole.example/keyhole/internal/mpi"
+	"keyhole.example/keyhole/presets"
+	"keyhole.example/keyhole/progress"
 )
 
 func compareCommand(o *options) *cobra.Command {
@@ -38,10 +37,14 @@ that were measured differently are refused.`,
 			if pre != "" {
 				set = append(set, "pre="+pre)
 			}
-			if _, err := readConfig(args[0], &cfg, set); err != nil {
+			if _, err := presets.Read(args[0], &cfg, set); err != nil {
 				return err
 			}
-			if err := locateComparison(c, &cfg); err != nil {
+			f, err := newFinder(c)
+			if err != nil {
+				return err
+			}
+			if err := cfg.Locate(f.model, f.data); err != nil {
 				return err
 			}
 			if out == "" {
@@ -51,11 +54,7 @@ that were measured differently are refused.`,
 			if err != nil {
 				return err
 			}
-			if o.json {
-				err = printJSON(c.OutOrStdout(), r)
-			} else {
-				err = printComparison(c.OutOrStdout(), r)
-			}
+			err = o.show(c, r, r.Print)
 			if err == nil && len(r.Failed) > 0 {
 				err = fmt.Errorf("compare: %d of %d editors have no figures", len(r.Failed), len(cfg.Editors))
 			}
@@ -71,8 +70,8 @@ that were measured differently are refused.`,
 
 // runComparison compares, in a folder, and writes the reports.
 func runComparison(c *cobra.Command, o *options, cfg compare.Config, dir string) (*compare.Result, error) {
-	shown := newScreen(c.ErrOrStderr())
-	shown.kept = dir
+	shown := progress.On(c.ErrOrStderr())
+	shown.Kept = dir
 	cfg.Threads = o.threadsFor(cfg.Threads)
 	m := &compare.Runner{Config: cfg, Dir: dir, Read: readLocated(c), Watcher: shown, Team: o.team(), Note: func(text string) { fmt.Fprintln(c.ErrOrStderr(), text) }}
 	r, err := m.Run(c.Context())
@@ -87,23 +86,4 @@ func runComparison(c *cobra.Command, o *options, cfg compare.Config, dir string)
 		err = m.Write(r)
 	}
 	return r, mpi.Agree(m.Team, err)
-}
-
-func printComparison(w io.Writer, r *compare.Result) error {
-	if err := showTable(w, r.Table()); err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.Failed)) {
-		if _, err := fmt.Fprintf(w, "%s has no figures: %s\n", name, r.Failed[name]); err != nil {
-			return err
-		}
-	}
-	for _, f := range r.Files {
-		if slices.Contains([]string{".html", ".md", ".tex", ".csv"}, filepath.Ext(f)) {
-			if _, err := fmt.Fprintln(w, "written:", f); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/eval"
 	"keyhole.example/keyhole/hub"
+	"keyhole.example/keyhole/presets"
 	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/workbench"
 )
@@ -150,11 +151,7 @@ func settings(c *cobra.Command, args []string, _ string) []string {
 			return nil
 		}
 	case len(args) > 0:
-		k, err := kindOf("", args[0])
-		if err != nil {
-			return nil
-		}
-		into = k.fresh()
+		into = presets.Of(args[0]).Fresh()
 	default:
 		d := train.Default()
 		into = &d
@@ -169,7 +166,7 @@ func keys(c *cobra.Command, _ []string, _ string) []string {
 	if err != nil {
 		return nil
 	}
-	return keysOf(k.fresh(), "")
+	return keysOf(k.Fresh(), "")
 }
 
 func keysOf(into any, end string) []string {

@@ -3,105 +3,32 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"keyhole.example/keyhole/compare"
 	"keyhole.example/keyhole/configs"
-	"keyhole.example/keyhole/internal/mpi"
-	"keyhole.example/keyhole/internal/regular"
-	"keyhole.example/keyhole/pretrain"
-	"keyhole.example/keyhole/train"
+	"keyhole.example/keyhole/presets"
+	"keyhole.example/keyhole/report"
 )
-
-// reservedEnv are KEYHOLE_ variables that are no keys of the configuration into:
-// those that are none at all, and the keys of other kinds.
-func reservedEnv(into any) ([]string, error) {
-	own, err := configs.Explain(into)
-	if err != nil {
-		return nil, err
-	}
-	out := []string{"KEYHOLE_SHARED", "KEYHOLE_DATA", mpi.LibraryVariable}
-	for _, k := range configKinds() {
-		rows, err := configs.Explain(k.fresh())
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range rows {
-			if r.Env != "" && !slices.ContainsFunc(own, func(o configs.Row) bool { return o.Env == r.Env }) {
-				out = append(out, r.Env)
-			}
-		}
-	}
-	return out, nil
-}
-
-// configKind is what a YAML file can be the configuration of.
-type configKind struct {
-	name  string
-	fresh func() any // pointer to the defaults
-	mark  string     // top-level key that no other kind has; "" for the kind that is meant else
-}
-
-func configKinds() []configKind {
-	return []configKind{
-		{"pretrain", func() any { c := pretrain.Default(); return &c }, "relations"},
-
-		{"compare", func() any { c := compare.Default(); return &c }, "editors"},
-		{"train", func() any { c := train.Default(); return &c }, ""},
-	}
-}
-
-// readConfig reads a YAML file, or a preset by name.
-func readConfig(name string, into any, set []string) (*configs.Resolved, error) {
-	reserved, err := reservedEnv(into)
-	if err != nil {
-		return nil, err
-	}
-	opt := configs.Options{Set: set, Env: os.Environ(), ReservedEnv: reserved}
-	if _, err := os.Stat(name); err != nil {
-		if text, ok := configs.Preset(name); ok {
-			return configs.Read(name, text, into, opt)
-		}
-		if !strings.ContainsAny(name, "./\\") {
-			return nil, fmt.Errorf("there is no file and no preset %q; presets are %s", name, strings.Join(configs.Presets(), ", "))
-		}
-	}
-	return configs.Load(name, into, opt)
-}
-
-// kindOf finds out what a file or preset configures, or takes the kind named.
-func kindOf(kind, name string) (configKind, error) {
-	kinds := configKinds()
-	if kind != "" {
-		i := slices.IndexFunc(kinds, func(k configKind) bool { return k.name == kind })
-		if i < 0 {
-			return configKind{}, wrongUse("--kind %q is none of train, pretrain, compare", kind)
-		}
-		return kinds[i], nil
-	}
-	text, err := regular.ReadFile(name, 1<<20)
-	if err != nil {
-		text, _ = configs.Preset(name)
-	}
-	var keys map[string]any
-	_ = yaml.Unmarshal(text, &keys) // a file that is no YAML is refused, with its line, when it is read
-	for _, k := range kinds {
-		if _, ok := keys[k.mark]; ok {
-			return k, nil
-		}
-	}
-	return kinds[len(kinds)-1], nil
-}
 
 func configCommand(o *options) *cobra.Command {
 	return group("config", "Look at configurations",
 		"  keyhole config show quickstart --set train.lr=1e-5\n  keyhole config check my.yaml\n  keyhole config explain train.lr\n  keyhole config editor rome --model embedded",
 		configShowCommand(o), configCheckCommand(o), configExplainCommand(o), configEditorCommand(o), configSchemaCommand(o))
+}
+
+// kindOf is the kind of that name, or else that of a file or preset.
+func kindOf(kind, name string) (presets.Kind, error) {
+	if kind == "" {
+		return presets.Of(name), nil
+	}
+	k, err := presets.Find(kind)
+	if err != nil {
+		err = wrongUse("--%v", err)
+	}
+	return k, err
 }
 
 // configFlags are what the three commands have in common.
@@ -120,7 +47,7 @@ func (f *configFlags) read(name string) (*configs.Resolved, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readConfig(name, k.fresh(), f.set)
+	return presets.Read(name, k.Fresh(), f.set)
 }
 
 func configShowCommand(o *options) *cobra.Command {
@@ -175,11 +102,8 @@ func configCheckCommand(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if o.json {
-				return printJSON(c.OutOrStdout(), map[string]any{"valid": true, "sha256": r.Hash(), "values": len(r.Values())})
-			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is valid (%d values, hash %.12s)\n", args[0], len(r.Values()), r.Hash())
-			return err
+			return o.show(c, map[string]any{"valid": true, "sha256": r.Hash(), "values": len(r.Values())},
+				saying("%s is valid (%d values, hash %.12s)\n", args[0], len(r.Values()), r.Hash()))
 		},
 	}
 	f.add(c)
@@ -197,18 +121,15 @@ func configExplainCommand(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rows, err := configs.Explain(k.fresh())
+			rows, err := configs.Explain(k.Fresh())
 			if err != nil {
 				return err
 			}
-			picked := pickRows(rows, args)
+			picked := configs.Pick(rows, args)
 			if len(picked) == 0 {
-				return fmt.Errorf("a %s configuration has no key %s; keyhole config explain --kind %s lists them all", k.name, strings.Join(args, ", "), k.name)
+				return fmt.Errorf("a %s configuration has no key %s; keyhole config explain --kind %s lists them all", k.Name, strings.Join(args, ", "), k.Name)
 			}
-			if o.json {
-				return printJSON(c.OutOrStdout(), explained(picked))
-			}
-			return printRows(c.OutOrStdout(), picked)
+			return o.show(c, explained(picked), func(w io.Writer) error { return printRows(w, picked) })
 		},
 	}
 	c.Flags().StringVar(&kind, "kind", kind, "train, pretrain or compare")
@@ -231,7 +152,7 @@ server's protocol checks and completes a file that begins with
 			if err != nil {
 				return err
 			}
-			s, err := configs.JSONSchema(k.fresh(), "keyhole "+k.name)
+			s, err := configs.JSONSchema(k.Fresh(), "keyhole "+k.Name)
 			if err != nil {
 				return err
 			}
@@ -240,20 +161,6 @@ server's protocol checks and completes a file that begins with
 	}
 	c.Flags().StringVar(&kind, "kind", kind, "train, pretrain or compare")
 	return c
-}
-
-// pickRows keeps the keys and sections named, or all if none is.
-func pickRows(rows []configs.Row, names []string) []configs.Row {
-	var out []configs.Row
-	for _, r := range rows {
-		wanted := len(names) == 0 || slices.ContainsFunc(names, func(n string) bool {
-			return r.Key == n || strings.HasPrefix(r.Key, n+".") || strings.HasPrefix(r.Key, n+"[")
-		})
-		if wanted {
-			out = append(out, r)
-		}
-	}
-	return out
 }
 
 // explained is the JSON of config explain.
@@ -266,10 +173,9 @@ func explained(rows []configs.Row) []map[string]string {
 }
 
 func printRows(w io.Writer, rows []configs.Row) error {
+	p := report.To(w)
 	for _, r := range rows {
-		if _, err := fmt.Fprintf(w, "%s: %s (%s)\n    %s\n", r.Key, r.Default, r.Type, r.Doc); err != nil {
-			return err
-		}
+		p.Say("%s: %s (%s)\n    %s", r.Key, r.Default, r.Type, r.Doc)
 	}
-	return nil
+	return p.Err()
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,6 +10,7 @@ import (
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/family"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -79,13 +81,11 @@ func listEditors(c *cobra.Command, o *options) error {
 	for _, e := range catalog.Entries() {
 		list = append(list, entry{e.Name, e.About})
 	}
-	if o.json {
-		return printJSON(c.OutOrStdout(), list)
-	}
-	for _, e := range list {
-		if _, err := fmt.Fprintf(c.OutOrStdout(), "%-14s %s\n", e.Name, e.About); err != nil {
-			return err
+	return o.show(c, list, func(w io.Writer) error {
+		p := report.To(w)
+		for _, e := range list {
+			p.Say("%-14s %s", e.Name, e.About)
 		}
-	}
-	return nil
+		return p.Err()
+	})
 }

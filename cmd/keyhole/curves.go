@@ -26,7 +26,7 @@ unrelated predictions that stay (stability); all against the edits seen.`,
   keyhole curves runs/first runs/second --out curves.svg`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			runs, entries, err := readCurves(args)
+			runs, entries, err := train.ReadCurves(args)
 			if err != nil {
 				return err
 			}
@@ -63,35 +63,4 @@ unrelated predictions that stay (stability); all against the edits seen.`,
 	}
 	c.Flags().StringVar(&out, "out", "curves.png", "`file` to write, .png or .svg")
 	return c
-}
-
-// readCurves reads the logs of runs, named by the ends of their paths that tell
-// them apart.
-func readCurves(paths []string) (runs []train.Curves, entries int, err error) {
-	for i, path := range paths {
-		log, err := train.ReadLog(path)
-		if err != nil {
-			return nil, 0, err
-		}
-		runs = append(runs, train.Curves{Name: shortName(paths, i), Log: log})
-		entries += len(log)
-	}
-	return runs, entries, nil
-}
-
-// shortName is the shortest end of a path that no other one has.
-func shortName(paths []string, i int) string {
-	parts := strings.Split(filepath.ToSlash(filepath.Clean(paths[i])), "/")
-	for n := 1; n < len(parts); n++ {
-		name := strings.Join(parts[len(parts)-n:], "/")
-		unique := true
-		for j, p := range paths {
-			p = "/" + filepath.ToSlash(filepath.Clean(p))
-			unique = unique && (j == i || !strings.HasSuffix(p, "/"+name))
-		}
-		if unique {
-			return name
-		}
-	}
-	return paths[i]
 }

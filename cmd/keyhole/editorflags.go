@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/progress"
 	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/workbench"
 )
@@ -79,7 +80,7 @@ func (f *editorFlags) open(ctx context.Context, c *cobra.Command, args []string)
 	if err != nil {
 		return nil, err
 	}
-	b.Corpus, b.Demos, b.Watcher = f.corpus, f.demos, newScreen(c.ErrOrStderr())
+	b.Corpus, b.Demos, b.Watcher = f.corpus, f.demos, progress.On(c.ErrOrStderr())
 	if err := b.Use(ctx, f.editor, f.set); err != nil {
 		return nil, errorAfter(err, b.Close())
 	}

@@ -10,6 +10,7 @@ import (
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/eval"
 	"keyhole.example/keyhole/internal/console"
+	"keyhole.example/keyhole/progress"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -147,11 +148,11 @@ func (f *evalFlags) run(c *cobra.Command, o *options, who *editorFlags, args []s
 		}
 	}
 	f.opts.Protocol, f.opts.Set, f.opts.Out, f.opts.Team = protocol, set, f.out, o.team()
-	p := newScreen(c.ErrOrStderr())
-	p.kept = f.out
+	p := progress.On(c.ErrOrStderr())
+	p.Kept = f.out
 	f.opts.Progress = func(e eval.Progress) { p.Evaluating(b.Editor.Name(), e) }
 	r, err := b.Evaluate(c.Context(), f.opts)
-	p.finish()
+	p.Finish()
 	if err == nil {
 		r.Data = set.Name
 	}

@@ -3,16 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/hub"
-	"keyhole.example/keyhole/internal/console"
+	"keyhole.example/keyhole/presets"
+	"keyhole.example/keyhole/progress"
 	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/workbench"
 )
@@ -55,20 +56,14 @@ func each(list []string) []*string {
 	return out
 }
 
-// findSettings replaces the models that key=value name, where the key is one
-// that names one.
+// findSettings replaces the models that key=value name, where the key is one that
+// names one.
 func findSettings(c *cobra.Command, set []string) ([]string, error) {
 	f, err := newFinder(c)
 	if err != nil {
 		return nil, err
 	}
-	set = slices.Clone(set)
-	for i := range set {
-		if set[i], err = f.setting(set[i]); err != nil {
-			return nil, err
-		}
-	}
-	return set, nil
+	return catalog.Locate(set, f.model)
 }
 
 // findBase is where the base model of a run is: at model, or, where that is
@@ -91,16 +86,6 @@ func findBase(c *cobra.Command, run, model string) (string, error) {
 	return path, nil
 }
 
-// setting finds the model in key=value, where the key is one that names one.
-func (f *finder) setting(s string) (string, error) {
-	key, value, _ := strings.Cut(s, "=")
-	if strings.TrimSpace(key) != "encoder" {
-		return s, nil
-	}
-	path, err := f.model(strings.TrimSpace(value))
-	return key + "=" + path, err
-}
-
 // config finds what a training config names.
 func (f *finder) config(cfg *train.Config) error { return cfg.Locate(f.model, f.data) }
 
@@ -109,7 +94,7 @@ func (f *finder) config(cfg *train.Config) error { return cfg.Locate(f.model, f.
 type finder struct {
 	ctx    context.Context
 	client *hub.Client
-	shown  *fetching
+	shown  *progress.Fetching
 }
 
 func newFinder(c *cobra.Command) (*finder, error) {
@@ -117,8 +102,8 @@ func newFinder(c *cobra.Command) (*finder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &finder{ctx: c.Context(), client: client, shown: &fetching{w: c.ErrOrStderr()}}
-	client.Progress = f.shown.progress
+	f := &finder{ctx: c.Context(), client: client, shown: &progress.Fetching{To: c.ErrOrStderr()}}
+	client.Progress = f.shown.Progress
 	return f, nil
 }
 
@@ -133,40 +118,23 @@ func (f *finder) find(name string, look func(context.Context, string) (string, e
 		return name, nil
 	}
 	path, err := look(f.ctx, name)
-	f.shown.finish()
+	f.shown.Finish()
 	return path, err
 }
 
-// fetching shows the files that are being fetched, one bar each.
-type fetching struct {
-	w    io.Writer
-	file string
-	task *console.Task
-}
-
-// barUnit is what a bar counts: KiB, so that large files fit an int everywhere.
-const barUnit = 1 << 10
-
-func (s *fetching) progress(p hub.Progress) {
-	if p.Total == 0 {
-		return
-	}
-	if s.task == nil || s.file != p.File {
-		s.finish()
-		if p.Total < 1<<20 {
-			return // it is over before anybody has read it
+// readLocated reads configs as presets.Read does, and finds what those of training runs
+// name.
+func readLocated(c *cobra.Command) func(string, any, []string) (*configs.Resolved, error) {
+	return func(name string, into any, set []string) (*configs.Resolved, error) {
+		r, err := presets.Read(name, into, set)
+		cfg, ok := into.(*train.Config)
+		if err != nil || !ok {
+			return r, err
 		}
-		if p.Done > 0 && p.Done < p.Total {
-			fmt.Fprintf(s.w, "going on with %s: %s of %s are there\n", p.File, hub.Size(p.Done), hub.Size(p.Total))
-		} else {
-			fmt.Fprintf(s.w, "fetching %s, %s\n", p.File, hub.Size(p.Total))
+		f, err := newFinder(c)
+		if err != nil {
+			return nil, err
 		}
-		s.file, s.task = p.File, console.Of(s.w).Begin(p.File, int(p.Done/barUnit), int(p.Total/barUnit))
+		return r, f.config(cfg)
 	}
-	s.task.Set(int(p.Done/barUnit), "KiB")
-}
-
-func (s *fetching) finish() {
-	s.task.End()
-	s.task, s.file = nil, ""
 }

@@ -9,6 +9,7 @@ import (
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/ike"
 	"keyhole.example/keyhole/edit/kept"
+	"keyhole.example/keyhole/progress"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -64,7 +65,7 @@ is that of the model with this edit.`,
 				if q.Set, err = findSettings(c, q.Set); err != nil {
 					return err
 				}
-				b.Demos, b.Watcher = demos, newScreen(c.ErrOrStderr())
+				b.Demos, b.Watcher = demos, progress.On(c.ErrOrStderr())
 			}
 			q.How.StopAtEOS = !ignoreEOS
 			g, err := b.Generate(c.Context(), q, c.ErrOrStderr())

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/internal/console"
+	"keyhole.example/keyhole/presets"
 	"keyhole.example/keyhole/pretrain"
 )
 
@@ -28,7 +29,7 @@ The embedded model and edits were made so.`,
 				return wrongUse("--out is missing: name the folder for the model and the edits")
 			}
 			cfg := pretrain.Default()
-			if _, err := readConfig(args[0], &cfg, set); err != nil {
+			if _, err := presets.Read(args[0], &cfg, set); err != nil {
 				return err
 			}
 			if err := findData(c, &cfg.Facts.Path); err != nil {

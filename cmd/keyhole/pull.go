@@ -36,7 +36,7 @@ fetch what is missing; pull also asks for what is new.`,
 				return err
 			}
 			p, err := f.client.Pull(c.Context(), args[0])
-			f.shown.finish()
+			f.shown.Finish()
 			if err != nil {
 				return err
 			}

@@ -13,6 +13,8 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/verdict"
 	"keyhole.example/keyhole/embedded"
+	"keyhole.example/keyhole/presets"
+	"keyhole.example/keyhole/progress"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -90,7 +92,7 @@ func (q *quick) all() error {
 		return err
 	}
 	if !q.o.json {
-		if err := showTable(q.c.OutOrStdout(), r.Table()); err != nil {
+		if err := r.Table().Show(q.c.OutOrStdout()); err != nil {
 			return err
 		}
 	}
@@ -111,7 +113,7 @@ func (q *quick) all() error {
 
 // train makes sure that the run folder holds a trained editor.
 func (q *quick) train() error {
-	m := &compare.Runner{Read: readConfig, Watcher: newScreen(q.c.ErrOrStderr())}
+	m := &compare.Runner{Read: presets.Read, Watcher: progress.On(q.c.ErrOrStderr())}
 	err := m.Train(q.c.Context(), "quickstart", q.set(), q.run)
 	var stop *interrupted
 	if errors.As(err, &stop) {
@@ -143,7 +145,7 @@ func verifyAll(run string) (int, error) {
 // one of the quickstart is that of the run.
 func (q *quick) compare() (*compare.Result, error) {
 	cfg := compare.Default()
-	if _, err := readConfig("compare-quickstart", &cfg, nil); err != nil {
+	if _, err := presets.Read("compare-quickstart", &cfg, nil); err != nil {
 		return nil, err
 	}
 	if q.limit > 0 {

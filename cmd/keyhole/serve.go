@@ -1,19 +1,15 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"log"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/edit/catalog"
-	"keyhole.example/keyhole/hub"
 	"keyhole.example/keyhole/serve"
 	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/workbench"
@@ -142,38 +138,5 @@ func (f *serveFlags) choose(c *cobra.Command, args []string, o *serve.Options) (
 	if model, err = findModel(c, model); err != nil {
 		return "", err
 	}
-	return model, f.offer(model, o)
-}
-
-// offer adds what is there without being named: the runs of the model, and the data
-// sets that are on the disk.
-func (f *serveFlags) offer(model string, o *serve.Options) error {
-	entries, err := os.ReadDir(f.runs)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("--runs: %w", err)
-	}
-	for _, e := range entries {
-		dir := filepath.Join(f.runs, e.Name())
-		base, err := train.BaseModel(dir)
-		if base == "" {
-			base = workbench.Embedded
-		}
-		if err != nil || base != model {
-			continue // no run, or one of another model
-		}
-		if name, err := serve.RunName(dir); err == nil && o.Trained[name] == "" {
-			o.Trained[name] = dir
-		}
-	}
-	client, err := hub.FromEnv(os.Getenv)
-	if err != nil {
-		return err
-	}
-	o.Data = map[string]string{}
-	for _, d := range hub.Datasets() {
-		if path, err := client.Have(d); err == nil && path != "" {
-			o.Data[d.Name] = path
-		}
-	}
-	return nil
+	return model, o.Discover(model)
 }

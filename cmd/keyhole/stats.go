@@ -7,6 +7,7 @@ import (
 
 	"keyhole.example/keyhole/edit/stats"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/progress"
 )
 
 // momentInfo is the JSON of one site's statistics.
@@ -54,7 +55,7 @@ interrupted collection goes on.`,
 			if err != nil {
 				return err
 			}
-			b.Corpus, b.Watcher = corpus, newScreen(c.ErrOrStderr())
+			b.Corpus, b.Watcher = corpus, progress.On(c.ErrOrStderr())
 			moments, err := b.Collect(c.Context(), found, cfg, out)
 			if stop := stopped(c); stop != nil {
 				fmt.Fprintln(c.ErrOrStderr(), "what is done is saved; type the same command again to go on")

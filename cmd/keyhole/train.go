@@ -10,10 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/internal/resident"
+	"keyhole.example/keyhole/presets"
+	"keyhole.example/keyhole/progress"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/workbench"
@@ -67,7 +68,7 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 					number = append(number, x.key+"="+x.value)
 				}
 			}
-			r, err := readConfig(args[0], &cfg, append(set, number...))
+			r, err := presets.Read(args[0], &cfg, append(set, number...))
 			if err != nil {
 				return err
 			}
@@ -85,17 +86,17 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 					return err
 				}
 				if limit > 0 {
-					number = append(number, within(limit, p, cfg, r)...)
+					number = append(number, p.Within(limit, cfg, r)...)
 					cfg = train.Default()
-					if r, err = readConfig(args[0], &cfg, append(set, number...)); err != nil {
+					if r, err = presets.Read(args[0], &cfg, append(set, number...)); err != nil {
 						return err
 					}
 					p.Reach(cfg)
 				}
 				if plan {
-					return printPlan(c.OutOrStdout(), o, p)
+					return o.show(c, p, saying("%s\n%s\n", p.MemoryLine(), p.TimeLine()))
 				}
-				fmt.Fprintln(c.ErrOrStderr(), timeLine(*p))
+				fmt.Fprintln(c.ErrOrStderr(), p.TimeLine())
 			}
 			if out == "" {
 				name := strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0]))
@@ -140,7 +141,7 @@ a run that was moved is looked for beside it, or is where --model says.`,
 			}
 			path := filepath.Join(args[0], "config.yaml")
 			if !isFile(path) {
-				return noRun(args[0])
+				return train.NoRun(args[0])
 			}
 			r, err := configs.Load(path, &cfg, configs.Options{Set: set, Saved: true})
 			if err != nil {
@@ -165,24 +166,9 @@ func stepsKey(c *cobra.Command, steps int) ([]string, error) {
 	return []string{fmt.Sprintf("train.steps=%d", steps)}, nil
 }
 
-// noRun says what path is, since it is no run folder.
-func noRun(path string) error {
-	folder, what := filepath.Clean(path), "holds checkpoints"
-	if filepath.Base(folder) != "checkpoints" {
-		folder, what = filepath.Dir(folder), "is a checkpoint"
-	}
-	switch {
-	case filepath.Base(folder) == "checkpoints":
-		return fmt.Errorf("%s %s; resume wants the run folder that it is in: keyhole resume %s", path, what, shell(filepath.Dir(folder)))
-	case isFile(filepath.Join(path, "manifest.json")):
-		return fmt.Errorf("%s is a checkpoint; resume wants a run folder, which has config.yaml and checkpoints/", path)
-	}
-	return fmt.Errorf("%s is no run folder: it has no config.yaml; start one with: keyhole train quickstart --out %s (keyhole config explain lists other presets)", path, shell(path))
-}
-
 // runLoop trains, showing progress, and prints what came of it.
 func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved, dir string, resume bool) error {
-	gone := lastGone(dir)
+	gone := train.Gone(dir)
 	f, err := newFinder(c)
 	if err != nil {
 		return err
@@ -194,8 +180,8 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 		return err
 	}
 	cfg.Threads = o.threadsFor(cfg.Threads)
-	p := newScreen(c.ErrOrStderr())
-	clock := &timer{Observer: p, w: c.ErrOrStderr()}
+	p := progress.On(c.ErrOrStderr())
+	clock := &train.Timer{Observer: p, To: c.ErrOrStderr()}
 	src := workbench.Sources()
 	src.Team = o.team()
 	l, err := train.Start(cfg, r, dir, resume, src, clock)
@@ -218,14 +204,14 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 		if resume {
 			fmt.Fprintf(c.ErrOrStderr(), "%s goes on behind step %d of %d\n", dir, l.Step(), cfg.Train.Steps)
 		}
-		clock.plan = l.Outline()
-		fmt.Fprintln(c.ErrOrStderr(), memoryLine(clock.plan))
+		clock.Plan = l.Outline()
+		fmt.Fprintln(c.ErrOrStderr(), clock.Plan.MemoryLine())
 	} else {
-		fmt.Fprintf(c.ErrOrStderr(), "%s %s, so there is nothing to do\n", dir, whyDone(l.Summary()))
+		fmt.Fprintf(c.ErrOrStderr(), "%s %s, so there is nothing to do\n", dir, l.Summary().WhyDone())
 	}
 	began, first := time.Now(), l.Step()
 	err = workbench.Run(c.Context(), l)
-	p.finish()
+	p.Finish()
 	o.sayTraffic(c.ErrOrStderr(), time.Since(began), l.Step()-first)
 	if isInterrupt(err) || errors.Is(err, mpi.ErrStopped) {
 		fmt.Fprintf(c.ErrOrStderr(), "saved step %d; go on with: keyhole resume %s\n", l.Step(), shell(dir))
@@ -234,31 +220,11 @@ func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved
 	if err != nil {
 		return err
 	}
-	if o.json {
-		return printJSON(c.OutOrStdout(), struct {
-			train.Summary
-			EstimatedBytes int64 `json:"estimated_bytes"`
-			PeakBytes      int64 `json:"peak_bytes,omitempty"` // missing where the system does not tell
-		}{l.Summary(), need, resident.PeakBytes()})
-	}
-	return printSummary(hinted(c), l.Summary(), dir)
-}
-
-// lastGone names the checkpoint that a run saved last, if somebody deleted it.
-func lastGone(run string) string {
-	s, err := checkpoints.View(filepath.Join(run, "checkpoints"))
-	if err != nil {
-		return "" // a new run
-	}
-	return s.Gone()
-}
-
-// whyDone says why a run has no step left.
-func whyDone(s train.Summary) string {
-	if s.Stopped {
-		return fmt.Sprintf("was stopped early at step %d (train.patience)", s.Step)
-	}
-	return fmt.Sprintf("has %d steps already", s.Step)
+	return o.show(c, struct {
+		train.Summary
+		EstimatedBytes int64 `json:"estimated_bytes"`
+		PeakBytes      int64 `json:"peak_bytes,omitempty"` // missing where the system does not tell
+	}{l.Summary(), need, resident.PeakBytes()}, func(io.Writer) error { return printSummary(hinted(c), l.Summary(), dir) })
 }
 
 func printSummary(w io.Writer, s train.Summary, dir string) error {

@@ -12,6 +12,7 @@ import (
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/presets"
 	"keyhole.example/keyhole/trace"
 )
 
@@ -170,9 +171,9 @@ func TestKeysAddedSinceSayWhatTheirAbsenceMeans(t *testing.T) {
 		had[strings.TrimSpace(line)] = true
 	}
 	kinds := map[string]func() any{"trace": func() any { c := trace.Default(); return &c }}
-	for _, k := range configKinds() {
-		if k.name != "compare" { // which nothing that is saved belongs to
-			kinds[k.name] = k.fresh
+	for _, k := range presets.Kinds() {
+		if k.Name != "compare" { // which nothing that is saved belongs to
+			kinds[k.Name] = k.Fresh
 		}
 	}
 	for _, e := range catalog.Entries() {

@@ -212,3 +212,21 @@ func (unedited) Name() string { return None }
 func (unedited) Apply(_ context.Context, _ *lm.Model, r []edit.Request) (*edit.Edited, error) {
 	return &edit.Edited{Editor: None, Requests: r}, nil
 }
+
+// Locate replaces the models that overrides, "key=value", name by the paths that find
+// gives for them.
+func Locate(set []string, find func(name string) (string, error)) ([]string, error) {
+	out := slices.Clone(set)
+	for i, s := range out {
+		key, value, _ := strings.Cut(s, "=")
+		if strings.TrimSpace(key) != "encoder" {
+			continue
+		}
+		path, err := find(strings.TrimSpace(value))
+		if err != nil {
+			return nil, err
+		}
+		out[i] = key + "=" + path
+	}
+	return out, nil
+}

@@ -1,4 +1,4 @@
-package main
+package presets
 
 import (
 	"encoding/json"
@@ -15,12 +15,9 @@ import (
 func TestSchemasHoldEveryPreset(t *testing.T) {
 	seen := map[string]int{}
 	for _, name := range configs.Presets() {
-		kind, err := kindOf("", name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen[kind.name]++
-		made, err := configs.JSONSchema(kind.fresh(), kind.name)
+		kind := Of(name)
+		seen[kind.Name]++
+		made, err := configs.JSONSchema(kind.Fresh(), kind.Name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,13 +38,13 @@ func TestSchemasHoldEveryPreset(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, kind := range configKinds() {
-		if seen[kind.name] == 0 {
-			t.Errorf("no preset is a %s config, so nothing was checked of its schema", kind.name)
+	for _, kind := range Kinds() {
+		if seen[kind.Name] == 0 {
+			t.Errorf("no preset is a %s config, so nothing was checked of its schema", kind.Name)
 		}
 	}
 	for _, bad := range []any{map[string]any{"nosuch": 1}, map[string]any{"train": map[string]any{"steps": "many"}}, map[string]any{"threads": 1.5}} {
-		schema, err := configs.JSONSchema(configKinds()[2].fresh(), "train")
+		schema, err := configs.JSONSchema(Kinds()[2].Fresh(), "train")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,8 @@
-package main
+// Package progress shows people how long work goes on: trainings, evaluations, the
+// collection of statistics, and files that are fetched.
+//
+// Read screen.go, then fetch.go. What is shown where is internal/console's.
+package progress
 
 import (
 	"fmt"
@@ -12,14 +16,15 @@ import (
 	"keyhole.example/keyhole/train"
 )
 
-// screen shows people how long work goes on: training, evaluations and the
-// collection of statistics, one at a time.
-type screen struct {
+// Screen shows training, evaluations and the collection of statistics, one at a time.
+// It is a train.Observer, a workbench.Watcher and a compare.Watcher.
+type Screen struct {
+	Kept string // where an evaluation's lines are kept as they come; "": nowhere
+
 	c     *console.Console
 	task  *console.Task
 	name  string // of the evaluation that the task is
 	which string // of how many evaluations this is one: "2/7 rome"
-	kept  string // where an evaluation's lines are kept as they come; "": nowhere
 
 	edits int
 	start time.Time
@@ -27,12 +32,13 @@ type screen struct {
 	step  int
 }
 
-func newScreen(w io.Writer) *screen { return &screen{c: console.Of(w)} }
+// On shows it on a stream.
+func On(w io.Writer) *Screen { return &Screen{c: console.Of(w)} }
 
-func (p *screen) say(format string, args ...any) { fmt.Fprintf(p.c, format+"\n", args...) }
+func (p *Screen) say(format string, args ...any) { fmt.Fprintf(p.c, format+"\n", args...) }
 
 // named is the name of a task among several.
-func (p *screen) named(what string) string {
+func (p *Screen) named(what string) string {
 	if p.which == "" {
 		return what
 	}
@@ -40,10 +46,10 @@ func (p *screen) named(what string) string {
 }
 
 // Comparing implements compare.Watcher.
-func (p *screen) Comparing(label string, i, n int) { p.which = fmt.Sprintf("%d/%d %s", i, n, label) }
+func (p *Screen) Comparing(label string, i, n int) { p.which = fmt.Sprintf("%d/%d %s", i, n, label) }
 
 // Started implements train.Observer.
-func (p *screen) Started(done, steps int) {
+func (p *Screen) Started(done, steps int) {
 	p.start, p.edits, p.saved, p.step = time.Now(), 0, done, done
 	p.task = p.c.Begin(p.named("step"), done, steps)
 	p.task.Loses(func() string {
@@ -55,7 +61,7 @@ func (p *screen) Started(done, steps int) {
 }
 
 // Stepped implements train.Observer.
-func (p *screen) Stepped(m train.Metrics, edits int) {
+func (p *Screen) Stepped(m train.Metrics, edits int) {
 	p.edits += edits
 	p.step = m.Step
 	rate := float64(p.edits) / time.Since(p.start).Seconds()
@@ -63,7 +69,7 @@ func (p *screen) Stepped(m train.Metrics, edits int) {
 }
 
 // Validated implements train.Observer.
-func (p *screen) Validated(m train.Metrics, best bool) {
+func (p *Screen) Validated(m train.Metrics, best bool) {
 	mark := ""
 	if best {
 		mark = "  best"
@@ -72,7 +78,7 @@ func (p *screen) Validated(m train.Metrics, best bool) {
 }
 
 // Saved implements train.Observer.
-func (p *screen) Saved(dir string) {
+func (p *Screen) Saved(dir string) {
 	p.saved = p.step
 	if !p.c.Bold() {
 		p.say("saved %s", dir)
@@ -80,10 +86,10 @@ func (p *screen) Saved(dir string) {
 }
 
 // Skipped implements train.Observer.
-func (p *screen) Skipped(id string, err error) { p.say("left out edit %s: %v", id, err) }
+func (p *Screen) Skipped(id string, err error) { p.say("left out edit %s: %v", id, err) }
 
 // Found implements workbench.Trainee.
-func (p *screen) Found(dir string, step int, done bool) {
+func (p *Screen) Found(dir string, step int, done bool) {
 	if done {
 		p.say("%s holds a finished run of %d steps; it is used as it is.", dir, step)
 		return
@@ -92,10 +98,10 @@ func (p *screen) Found(dir string, step int, done bool) {
 }
 
 // Ended implements workbench.Trainee.
-func (p *screen) Ended(string, int) { p.finish() }
+func (p *Screen) Ended(string, int) { p.Finish() }
 
 // Collecting implements workbench.Watcher.
-func (p *screen) Collecting(text string, done, total int) {
+func (p *Screen) Collecting(text string, done, total int) {
 	if p.task == nil {
 		p.say("collecting statistics from %s", text)
 		p.task = p.c.Begin(p.named("tokens"), 0, total)
@@ -105,8 +111,8 @@ func (p *screen) Collecting(text string, done, total int) {
 }
 
 // Collected implements workbench.Watcher.
-func (p *screen) Collected(text string, moments []*stats.Moment) {
-	p.finish()
+func (p *Screen) Collected(text string, moments []*stats.Moment) {
+	p.Finish()
 	for _, m := range moments {
 		p.say("statistics of %s: %d tokens of %s", m.Site, m.Tokens, text)
 		if m.Note != "" {
@@ -116,19 +122,19 @@ func (p *screen) Collected(text string, moments []*stats.Moment) {
 }
 
 // Evaluating implements compare.Watcher.
-func (p *screen) Evaluating(label string, e eval.Progress) {
+func (p *Screen) Evaluating(label string, e eval.Progress) {
 	if p.task == nil || p.name != label {
-		p.finish()
+		p.Finish()
 		name := label
 		if p.which != "" {
 			name = p.which
 		}
 		p.task, p.name = p.c.Begin(name, e.Done, e.Total), label
 		p.task.Loses(func() string {
-			if p.kept == "" {
+			if p.Kept == "" {
 				return "what was evaluated: --out keeps it as it comes"
 			}
-			return "the edits in progress; what was evaluated before is in " + p.kept
+			return "the edits in progress; what was evaluated before is in " + p.Kept
 		})
 	}
 	var facts []string
@@ -144,15 +150,15 @@ func (p *screen) Evaluating(label string, e eval.Progress) {
 }
 
 // Evaluated implements compare.Watcher.
-func (p *screen) Evaluated(label string, err error) {
-	p.finish()
+func (p *Screen) Evaluated(label string, err error) {
+	p.Finish()
 	if err != nil {
 		p.say("%s has no figures: %v", label, err)
 	}
 }
 
-// finish leaves the line as it stands.
-func (p *screen) finish() {
+// Finish leaves the line as it stands.
+func (p *Screen) Finish() {
 	p.task.End()
 	p.task = nil
 }
