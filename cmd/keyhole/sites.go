@@ -13,6 +13,7 @@ import (
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/progress"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/train/sites"
@@ -51,7 +52,7 @@ blocks takes them from then on. --write-defaults writes them into another file.`
 			if err != nil {
 				return err
 			}
-			found, err := sites.Find(c.Context(), cfg, f.chosen, workbench.Sources(), &placing{screen: newScreen(c.ErrOrStderr()), c: console.Of(c.ErrOrStderr())})
+			found, err := sites.Find(c.Context(), cfg, f.chosen, workbench.Sources(), &placing{Screen: progress.On(c.ErrOrStderr()), c: console.Of(c.ErrOrStderr())})
 			if stop := stopped(c); stop != nil {
 				return stop
 			}
@@ -65,10 +66,7 @@ blocks takes them from then on. --write-defaults writes them into another file.`
 				return err
 			}
 			found.File = f.defaults
-			if o.json {
-				return printJSON(c.OutOrStdout(), found)
-			}
-			return printSites(c.OutOrStdout(), found)
+			return o.show(c, found, func(w io.Writer) error { return printSites(w, found) })
 		},
 	}
 	fs := c.Flags()
@@ -139,7 +137,7 @@ func defaultsOf(cfg train.Config) (string, error) {
 
 // placing shows the trials one after the other.
 type placing struct {
-	*screen
+	*progress.Screen
 	c    *console.Console
 	task *console.Task
 }
@@ -181,17 +179,14 @@ func printSites(w io.Writer, f *sites.Found) error {
 		if i == f.Best {
 			name += " *"
 		}
-		t.Add(report.Text(name), report.Text(x.Rows), report.Text(fmt.Sprintf("%.3f", x.Loss)), report.Text(fmt.Sprintf("%.3f", x.Right)), report.Text(fmt.Sprintf("%.3f", x.Stability)), report.Text(fmt.Sprintf("%.0f", x.Seconds)), report.Text(x.Why))
+		t.Row(name, x.Rows, fmt.Sprintf("%.3f", x.Loss), fmt.Sprintf("%.3f", x.Right), fmt.Sprintf("%.3f", x.Stability), fmt.Sprintf("%.0f", x.Seconds), x.Why)
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d facts traced: block %d carries them at the subject\n\n", f.Facts, f.Block)
-	if err := t.WriteText(&b, layoutOf(w)); err != nil {
-		return err
-	}
-	fmt.Fprintf(&b, "\n* is the best, after %d steps; written: %s\n", f.Steps, f.File)
+	p := report.To(w)
+	p.Say("%d facts traced: block %d carries them at the subject\n", f.Facts, f.Block)
+	p.Table(t)
+	p.Say("\n* is the best, after %d steps; written: %s", f.Steps, f.File)
 	if filepath.Dir(f.File) != family.UserFolder() {
-		fmt.Fprintf(&b, "to use it for this model from now on, put it into %s\n", family.UserFolder())
+		p.Say("to use it for this model from now on, put it into %s", family.UserFolder())
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return p.Err()
 }

@@ -76,7 +76,7 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 				return err
 			} else if len(places) > 0 {
 				number, cfg = append(number, places...), train.Default()
-				if r, err = readConfig(args[0], &cfg, append(set, number...)); err != nil {
+				if r, err = presets.Read(args[0], &cfg, append(set, number...)); err != nil {
 					return err
 				}
 			}
