@@ -56,6 +56,7 @@ const (
 	wikitextSite = "https://raw.githubusercontent.com/pytorch/examples/main/word_language_model/data/wikitext-2/"
 	deepEdit     = "https://raw.githubusercontent.com/wangywUST/DeepEdit/b04a3c55bfdceb6eb4d588b8ab3296da5937c44a/datasets/"
 	pitfallsSite = "https://raw.githubusercontent.com/zjunlp/PitfallsKnowledgeEditing/257253504994808001da08fa9394945a11c0c9c4/data/GPT-J/"
+	coverageURL  = "https://raw.githubusercontent.com/zjunlp/PitfallsKnowledgeEditing/257253504994808001da08fa9394945a11c0c9c4/data/GPT2-XL/coverage_edit.json"
 	qaEditSite   = "https://raw.githubusercontent.com/WanliYoung/Revisit-Editing-Evaluation/d6025e0ee9731d3b59b84ea242dc06bf0e0c8a74/data/"
 	mit          = "MIT"
 	ccBySA3      = "CC BY-SA 3.0"
@@ -106,7 +107,7 @@ func Datasets() []Dataset {
 			Copy: "pitfalls/reverse_edit.jsonl.gz", CopySHA256: "6e5672bdf848f1090d322f232082ebc31552b974730eaddd4100b07d19718771"},
 		{Name: "pitfalls/composite", About: "Pitfalls: composite edits", License: mit, URL: pitfallsSite + "composite_edit.json",
 			Copy: "pitfalls/composite_edit.jsonl.gz", CopySHA256: "6b07c8a9ae7c5cd17082cd221a5fae0881b78ceb2143e533d4cbbdf162a5cee3"},
-		{Name: "pitfalls/coverage", About: "Pitfalls: overwriting edits", License: mit, Source: "zjunlp/PitfallsKnowledgeEditing on GitHub",
+		{Name: "pitfalls/coverage", About: "Pitfalls: overwriting edits", License: mit, URL: coverageURL,
 			Copy: "pitfalls/coverage_edit.jsonl.gz", CopySHA256: "8181a06912a8d2533c9f6b2c8a79a00df3d2cd8bcfe2c25865b4b791205b1230"},
 		{Name: "pitfalls/one-to-many-easy", About: "Pitfalls: one subject, many objects", License: mit, URL: pitfallsSite + "easy.json",
 			Copy: "pitfalls/one_to_many_easy.jsonl.gz", CopySHA256: "68b67aa9293e85747d5caf00cf2dff7b7efc7cc8474a442a690eff4fb7b46343"},

@@ -59,18 +59,22 @@ func (l *Loop) estimate(cfg Config, sites []lm.Site) Estimate {
 
 // modelBytes is the size of the weight files, which are mapped, of the weights
 // that are decoded from them and kept, and of the largest that is decoded anew at
-// each use.
+// each use. Of a table of tokens that is not the head, single rows are decoded.
 func (l *Loop) modelBytes(cfg Config, first int) int64 {
 	file := l.Model.FileBytes()
 	streamed := map[*nn.Param]bool{}
 	for _, s := range l.Model.Sites() {
 		streamed[s.Linear.W] = cfg.Memory.Stream && s.Block < first
 	}
+	byRows := l.Model.TokenTable()
+	if byRows == l.Model.Head().W {
+		byRows = nil
+	}
 	decoded, streams := int64(0), int64(0)
 	for _, p := range l.Model.Params() {
 		mapped := file > 0 && p.Resident() // its values are the file's own
 		switch {
-		case mapped:
+		case mapped || p == byRows:
 		case streamed[p]:
 			streams = max(streams, 4*int64(p.Len()))
 		default:

@@ -2,6 +2,7 @@ package train_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"path/filepath"
 	"testing"
 
@@ -40,5 +41,40 @@ func TestEstimateCountsMappedWeightsOnce(t *testing.T) {
 	// A batch of three texts is small beside the steps in which bounds grow.
 	if got := l.Objective.GraphBytes(); e.Graph < got/2 || e.Graph > 4*got {
 		t.Errorf("the graph takes %d bytes, %d were estimated", got, e.Graph)
+	}
+}
+
+// TestEstimateKnowsWhatIsReadByRows: beside an untied head, the table of tokens is
+// never decoded whole.
+func TestEstimateKnowsWhatIsReadByRows(t *testing.T) {
+	base, err := embedded.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := func(tied bool) (bytes, file int64) {
+		c := base.Config
+		c.Tied = tied
+		m, err := lm.New(c, rand.New(rand.NewPCG(1, 2)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Tokenizer = base.Tokenizer
+		dir := t.TempDir()
+		if err := m.Save(dir, lm.SaveOptions{DType: tensorfile.F16}); err != nil {
+			t.Fatal(err)
+		}
+		cfg := small()
+		cfg.Model.Path, cfg.Train.ValEvery = dir, 0
+		l, err := start(t, cfg, filepath.Join(t.TempDir(), "run"), false, train.Sources{Edits: embedded.Edits}, &quiet{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		return l.Estimate().Model, l.Model.FileBytes()
+	}
+	tied, tiedFile := model(true)
+	untied, untiedFile := model(false)
+	if untiedFile <= tiedFile || untied-tied != untiedFile-tiedFile {
+		t.Errorf("an own head takes %d bytes more where the files are %d larger", untied-tied, untiedFile-tiedFile)
 	}
 }
