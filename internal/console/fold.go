@@ -6,14 +6,11 @@ import (
 )
 
 // Fold makes the console break lines of prose where words end, if they are longer
-// than the terminal is wide. A line that holds a command stays whole, so that it can
-// be copied; the terminal breaks it.
+// than the terminal is wide. Commands stay whole, so that they can be copied; one that
+// is wider than the terminal is broken by that.
 func (c *Console) Fold() { c.prose = true }
 
-// command is what a line has that shows how to call the program.
-const command = "keyhole "
-
-// fold breaks a text's lines that have no command.
+// fold breaks a text's lines.
 func fold(text string, width int) string {
 	if width < 8 {
 		return text
@@ -21,7 +18,7 @@ func fold(text string, width int) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
 		bare := strings.TrimSuffix(line, "\n")
-		if lineWidth(bare) > width && !strings.Contains(bare, command) {
+		if lineWidth(bare) > width {
 			bare = broken(bare, width)
 		}
 		b.WriteString(bare)
@@ -36,7 +33,7 @@ func broken(line string, width int) string {
 	hang := strings.Repeat(" ", min(indent(line), width/3))
 	var b strings.Builder
 	used := 0
-	for i, word := range strings.SplitAfter(line, " ") {
+	for i, word := range units(line) {
 		bare := strings.TrimRight(word, " ")
 		if n := lineWidth(bare); i > 0 && bare != "" && used+n > width && used > len(hang) {
 			whole := strings.TrimRight(b.String(), " ")
@@ -48,6 +45,27 @@ func broken(line string, width int) string {
 		used += lineWidth(word)
 	}
 	return b.String()
+}
+
+// units are the line's words, each with the blank behind it; a command, from the
+// program's name to the end of the clause, is one.
+func units(line string) []string {
+	var out []string
+	inside := false
+	for _, word := range strings.SplitAfter(line, " ") {
+		if inside {
+			out[len(out)-1] += word
+		} else {
+			out = append(out, word)
+			inside = word == "keyhole "
+		}
+		unit := strings.TrimRight(out[len(out)-1], " ")
+		quoted := strings.Count(unit, `"`)%2 == 1 || strings.Count(unit, "'")%2 == 1
+		if inside && !quoted && strings.ContainsAny(unit[len(unit)-1:], ".,;:)") {
+			inside = false
+		}
+	}
+	return out
 }
 
 // indent is where a line's text begins: behind blanks and a dash, or behind the name

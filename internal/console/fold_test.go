@@ -15,7 +15,8 @@ func TestFold(t *testing.T) {
 		{"one two three four\nnext\n", 9, "one two\nthree\nfour\nnext\n"},
 		{"  - one two three four", 12, "  - one two\n    three\n    four"},
 		{"load       32.7 processes in the last minute", 40, "load       32.7 processes in the last\n           minute"},
-		{"try this: keyhole pull gpt2 and more words\n", 12, "try this: keyhole pull gpt2 and more words\n"},
+		{"there is a network: keyhole pull gpt2. Without, copy it\n", 20, "there is a network:\nkeyhole pull gpt2.\nWithout, copy it\n"},
+		{`next: keyhole edit --prompt "a, b" --target c, or more`, 20, "next:\nkeyhole edit --prompt \"a, b\" --target c,\nor more"},
 		{"unbreakablewordthatistoolong yes", 10, "unbreakablewordthatistoolong\nyes"},
 		{"東京は日本の 首都です。\n", 14, "東京は日本の\n首都です。\n"},
 	} {
