@@ -158,20 +158,28 @@ func (d *desk) next(p prompted, top int) (*nextBody, error) {
 	return out, nil
 }
 
-// best are the most probable tokens of logits, of equal ones the smallest first.
+// best are the most probable tokens of logits, of equal ones the smallest first. It
+// remembers no more of them than it gives: a vocabulary has up to some 250,000.
 func best(logits []float32, top int) []likely {
-	order := make([]int32, len(logits))
 	most := math.Inf(-1)
+	order := make([]int32, 0, min(top, len(logits))+1)
 	for i, v := range logits {
-		order[i] = int32(i)
 		most = max(most, float64(v))
+		if len(order) == top && cmp.Compare(v, logits[order[top-1]]) <= 0 {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(order, v, func(kept int32, v float32) int {
+			return cmp.Or(cmp.Compare(v, logits[kept]), -1) // behind its equals
+		})
+		if order = slices.Insert(order, at, int32(i)); len(order) > top {
+			order = order[:top]
+		}
 	}
 	sum := 0.0
 	for _, v := range logits {
 		sum += math.Exp(float64(v) - most)
 	}
-	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(logits[b], logits[a]) })
-	out := make([]likely, min(top, len(order)))
+	out := make([]likely, len(order))
 	for i := range out {
 		out[i] = likely{token{ID: order[i]}, finite(math.Exp(float64(logits[order[i]])-most) / sum)}
 	}

@@ -25,7 +25,8 @@ type desk struct {
 	chat   *chat.Template // nil: the model has none
 
 	on   *edit.Edited // what is on, as one edit
-	undo func()       // makes the model the base again; nil: it is
+	in   *edit.Edited // whose changes are in the model; nil: it is the base
+	undo func()       // takes them out
 	now  *job         // that is worked on; nil: none
 }
 
@@ -45,20 +46,24 @@ func newDesk(b *workbench.Bench) (*desk, error) {
 func (d *desk) base() {
 	if d.undo != nil {
 		d.undo()
-		d.undo = nil
+		d.undo, d.in = nil, nil
 	}
 }
 
-// edited makes the model the one with all that is on.
-func (d *desk) edited() error {
-	if d.undo != nil || len(d.on.Changes) == 0 {
+// be makes the model the base with an edit's changes; nil: the base alone.
+func (d *desk) be(e *edit.Edited) error {
+	if d.in == e {
 		return nil
 	}
-	undo, err := d.on.Install(d.bench.Model, d.bench.Engine)
+	d.base()
+	if e == nil || len(e.Changes) == 0 {
+		return nil
+	}
+	undo, err := e.Install(d.bench.Model, d.bench.Engine)
 	if err != nil {
 		return err
 	}
-	d.undo = undo
+	d.undo, d.in = undo, e
 	return nil
 }
 
@@ -69,17 +74,15 @@ func (d *desk) with(edits bool) (*edit.Edited, error) {
 		d.base()
 		return nil, nil
 	}
-	return d.on, d.edited()
+	return d.on, d.be(d.on)
 }
 
 // put makes e what is on.
 func (d *desk) put(e *edit.Edited) error {
 	d.base()
-	before := d.on
-	d.on = e
-	err := d.edited()
-	if err != nil {
-		d.on = before
+	err := d.be(e)
+	if err == nil {
+		d.on = e
 	}
 	return err
 }

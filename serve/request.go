@@ -83,6 +83,9 @@ func (f *fact) check() error {
 	return nil
 }
 
+// prompts is how many prompts the fact and its tests are.
+func (f *fact) prompts() int { return 1 + len(f.Paraphrases) + len(f.Neighbors) }
+
 // request is the fact as editors take it. check has found it good.
 func (f *fact) request(id string) edit.Request {
 	r := edit.Request{ID: id, Prompt: f.Prompt, Subject: f.Subject, Target: f.Target, True: f.TargetTrue, Occurrence: text.First}

@@ -39,6 +39,7 @@ func (s *Server) routes() []route {
 		{"POST", "/api/v1/edits/order", s.order},
 		{"POST", "/api/v1/export", s.export},
 		{"GET", "/api/v1/downloads/{id}", s.download},
+		{"POST", "/api/v1/check", s.check},
 		{"POST", "/api/v1/trace", s.trace},
 		{"POST", "/api/v1/eval", s.evaluate},
 		{"GET", "/api/v1/runs", s.runs},

@@ -124,7 +124,7 @@ func (s *Server) runEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, at, err := train.LogFrom(dir, 0)
+	at, err := train.LogEnd(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -141,7 +141,7 @@ func (r *started) job(path, body string, out any) []seen {
 	}
 	var state struct{ Kind string }
 	r.call("GET", "/api/v1/jobs/"+id, "", 200, &state)
-	r.fits(map[string]string{"generate": "Text", "trial": "Trials", "export": "Export", "trace": "Trace", "eval": "Evaluation"}[state.Kind], []byte(last.data))
+	r.fits(map[string]string{"generate": "Text", "trial": "Trials", "export": "Export", "trace": "Trace", "check": "Check", "eval": "Evaluation"}[state.Kind], []byte(last.data))
 	return events
 }
 
@@ -158,7 +158,7 @@ type seen struct{ name, data string }
 // events reads an answer of events to its end.
 func (r *started) events(path string) []seen {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Minute)
 	defer cancel()
 	q, err := http.NewRequestWithContext(ctx, "GET", r.base+path, nil)
 	if err != nil {

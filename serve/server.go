@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/stats"
 	"keyhole.example/keyhole/internal/mmap"
 	"keyhole.example/keyhole/workbench"
@@ -170,13 +171,13 @@ func (s *Server) finish(j *job) {
 	j.end(result, err)
 }
 
-// pause lets brief jobs that wait be done in the midst of a long one, which computes
-// with the base model and does so again behind it.
-func (s *Server) pause() {
+// pause lets brief jobs that wait be done in the midst of a long one. Behind it the
+// model is the one that the long one computes with, whatever was switched meanwhile.
+func (s *Server) pause(e *edit.Edited) error {
 	for j := s.queue.pop(brief); j != nil; j = s.queue.pop(brief) {
 		s.finish(j)
 	}
-	s.desk.base()
+	return s.desk.be(e)
 }
 
 // guarded does a job. A panic ends the job, not the server.

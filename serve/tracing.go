@@ -16,6 +16,7 @@ type traceBody struct {
 	Tokens    []string    `json:"tokens"`
 	Subject   [2]int      `json:"subject"` // its first and last token
 	Blocks    int         `json:"blocks"`
+	Edits     int         `json:"edits"` // that are in the model
 	Answer    string      `json:"answer"`
 	Clean     float64     `json:"clean"`
 	Corrupted float64     `json:"corrupted"`
@@ -24,13 +25,15 @@ type traceBody struct {
 	Attn      [][]float64 `json:"attn"`
 }
 
-// trace traces a fact in the base model, which editors change.
+// trace traces a fact in the model with the edits that are on, or in the base model,
+// which editors change.
 func (s *Server) trace(w http.ResponseWriter, r *http.Request) error {
 	q := struct {
 		Prompt  string `json:"prompt"`
 		Subject string `json:"subject"`
 		Target  string `json:"target"`
 		Samples int    `json:"samples"`
+		Edits   *bool  `json:"edits"` // absent: true
 	}{Samples: trace.Default().Samples}
 	if err := read(w, r, &q, false); err != nil {
 		return err
@@ -51,20 +54,25 @@ func (s *Server) trace(w http.ResponseWriter, r *http.Request) error {
 		return wrong("subject", "%v", err)
 	}
 	return s.launch(w, r, "trace", func(ctx context.Context, j *job) (any, error) {
-		s.desk.base()
+		m, err := s.changed(q.Edits)
+		if err != nil {
+			return nil, err
+		}
 		cfg := trace.Default()
 		cfg.Samples = q.Samples
-		return s.desk.trace(ctx, j, query, cfg, s.pause)
+		return s.desk.trace(ctx, j, query, cfg, m)
 	})
 }
 
-func (d *desk) trace(ctx context.Context, j *job, q trace.Query, cfg trace.Config, pause func()) (*traceBody, error) {
+func (d *desk) trace(ctx context.Context, j *job, q trace.Query, cfg trace.Config, m *changed) (*traceBody, error) {
 	blocks := d.bench.Model.Config.Layers
-	out := &traceBody{Blocks: blocks}
+	out := &traceBody{Blocks: blocks, Edits: len(m.list)}
 	kinds := []struct {
 		name string
 		to   *[][]float64
 	}{{trace.Hidden, &out.Hidden}, {trace.MLP, &out.MLP}, {trace.Attn, &out.Attn}}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	for i, k := range kinds {
 		cfg.Restore = k.name
 		t, err := trace.New(d.bench.Model, d.bench.Engine, cfg, nil)
@@ -73,9 +81,14 @@ func (d *desk) trace(ctx context.Context, j *job, q trace.Query, cfg trace.Confi
 		}
 		t.Progress = func(done, total int) {
 			j.report(i*total+done, len(kinds)*total, "restoring "+k.name)
-			pause()
+			if err := m.pause(); err != nil {
+				stop(err)
+			}
 		}
 		r, err := t.Trace(ctx, q)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if err != nil {
 			if errors.Is(err, trace.ErrUnknown) {
 				return nil, wrong("target", "%v; leave the target out to trace what the model says", err)

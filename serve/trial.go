@@ -109,7 +109,11 @@ func (s *Server) try(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) tryAll(ctx context.Context, j *job, f fact, editors []string, layer *int) ([]*trial, error) {
 	total := 1 + 2*len(editors)
 	j.report(0, total, "asking the model as it is")
-	m, err := s.desk.measure(ctx, &f)
+	e, err := s.desk.with(true)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.desk.measure(ctx, []fact{f}, e)
 	if err != nil {
 		return nil, err
 	}
@@ -145,31 +149,33 @@ type measuring struct {
 	kinds []string // of the judge's requests: prompt, paraphrase or neighbor
 }
 
-// measure asks the model as it is.
-func (d *desk) measure(ctx context.Context, f *fact) (*measuring, error) {
-	e, err := d.with(true)
-	if err != nil {
-		return nil, err
-	}
-	m := &measuring{kinds: []string{"prompt"}}
-	requests := []edit.Request{f.request("1")}
-	for _, p := range f.Paraphrases {
-		m.kinds = append(m.kinds, "paraphrase")
-		requests = append(requests, edit.Request{ID: "paraphrase", Prompt: p, Target: f.Target})
-	}
-	for _, n := range f.Neighbors {
-		target, err := d.answerOf(ctx, n, e)
-		if err != nil {
-			return nil, err
+// measure asks the model as it is, beside whose weights stands e, for facts: each
+// one's prompt, paraphrases and neighbours.
+func (d *desk) measure(ctx context.Context, facts []fact, e *edit.Edited) (*measuring, error) {
+	m := &measuring{}
+	var requests []edit.Request
+	for _, f := range facts {
+		m.kinds = append(m.kinds, "prompt")
+		requests = append(requests, f.request("1"))
+		for _, p := range f.Paraphrases {
+			m.kinds = append(m.kinds, "paraphrase")
+			requests = append(requests, edit.Request{ID: "paraphrase", Prompt: p, Target: f.Target})
 		}
-		m.kinds = append(m.kinds, "neighbor")
-		requests = append(requests, edit.Request{ID: "neighbor", Prompt: n.Prompt, Target: target})
+		for _, n := range f.Neighbors {
+			target, err := d.answerOf(ctx, n, e)
+			if err != nil {
+				return nil, err
+			}
+			m.kinds = append(m.kinds, "neighbor")
+			requests = append(requests, edit.Request{ID: "neighbor", Prompt: n.Prompt, Target: target})
+		}
 	}
 	for _, r := range requests {
 		if _, err := text.Ask(d.bench.Model, r.Prompt, r.Target, r.Join); err != nil {
 			return nil, wrong("request.prompt", "%q: %v", r.Prompt, err)
 		}
 	}
+	var err error
 	m.judge, err = verdict.Begin(ctx, d.bench.Model, d.bench.Engine, requests, verdict.Options{Last: e})
 	return m, err
 }
@@ -204,6 +210,23 @@ func (m *measuring) before() []row {
 		out = append(out, row{Kind: m.kinds[i], Prompt: o.Prompt, Before: answer{o.Before, finite(o.ProbBefore)}, After: answer{}})
 	}
 	return out
+}
+
+// after are the rows with what the edited model says.
+func (m *measuring) after(v *verdict.Verdict) []row {
+	out := m.before()
+	for i, r := range v.Requests {
+		out[i].After = answer{r.After, finite(r.ProbAfter)}
+		if m.kinds[i] != "neighbor" || r.Known {
+			out[i].Held = &r.Held
+		}
+	}
+	return out
+}
+
+// driftOf is a verdict's drift as the API tells it.
+func driftOf(v *verdict.Verdict) drift {
+	return drift{Same: v.Drift.Same, KL: finite(v.Drift.KL), Prompts: v.Drift.Prompts}
 }
 
 // try makes the trial's edit from the base model and measures the model that is
@@ -245,13 +268,7 @@ func (d *desk) try(ctx context.Context, t *trial, list []*kept, m *measuring, as
 	if err != nil {
 		return err
 	}
-	t.Drift = drift{Same: v.Drift.Same, KL: finite(v.Drift.KL), Prompts: v.Drift.Prompts}
-	for i, r := range v.Requests {
-		t.Rows[i].After = answer{r.After, finite(r.ProbAfter)}
-		if m.kinds[i] != "neighbor" || r.Known {
-			t.Rows[i].Held = &r.Held
-		}
-	}
+	t.Drift, t.Rows = driftOf(v), m.after(v)
 	alone := verdict.Verdict{Requests: v.Requests[:1], Held: v.Requests[0].Held, Drift: v.Drift}
 	t.Held, t.Reason = alone.Passed(), alone.Problem()
 	if t.edited != nil {

@@ -28,11 +28,14 @@ import (
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/serve"
 	"keyhole.example/keyhole/workbench"
+	"keyhole.example/keyhole/workbench/workbenchtest"
 )
+
+func TestMain(m *testing.M) { workbenchtest.Main(m) }
 
 // patience is how long a test waits for one thing on the page. It is long, as the
 // machine may have much else to do.
-const patience = 3 * time.Minute
+const patience = 10 * time.Minute
 
 // chromium finds the browser.
 func chromium(t *testing.T) string {
@@ -52,17 +55,17 @@ func chromium(t *testing.T) string {
 	return ""
 }
 
-// start serves the embedded model and gives the address. runs is the folder of runs.
-func start(t *testing.T, runs string) string {
+// start serves a model and gives the address. runs is the folder of runs, editors are
+// those that are chosen at first.
+func start(t *testing.T, model, runs string, editors ...string) string {
 	t.Helper()
-	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	b, err := workbench.Open(workbench.Embedded, 0, lm.LoadOptions{})
+	b, err := workbench.Open(model, 0, lm.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s, err := serve.New(t.Context(), serve.Options{
-		Bench: b, Name: workbench.Embedded, Store: t.TempDir(), Runs: runs, Version: "test",
-		Editors: []string{"rome", "ft"}, Log: log.New(io.Discard, "", 0),
+		Bench: b, Name: filepath.Base(model), Store: t.TempDir(), Runs: runs, Version: "test",
+		Editors: editors, Log: log.New(io.Discard, "", 0),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -11,13 +11,16 @@ import (
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"keyhole.example/keyhole/workbench"
+	"keyhole.example/keyhole/workbench/workbenchtest"
 )
 
 // TestPage is what somebody does who comes to the page for the first time, in one
 // browser, from the first question to the export.
 func TestPage(t *testing.T) {
 	runs := folderOfRuns(t)
-	p := open(t, start(t, runs))
+	p := open(t, start(t, workbench.Embedded, runs, "rome", "ft"))
 	for _, step := range []struct {
 		name string
 		do   func(*tab)
@@ -27,6 +30,7 @@ func TestPage(t *testing.T) {
 		{"edited by two editors", edited},
 		{"cancelled", cancelled},
 		{"kept, switched, moved, undone", kept},
+		{"measured", measured},
 		{"traced", traced},
 		{"a block of ROME's own choice", layered},
 		{"exported", exported},
@@ -103,14 +107,12 @@ func edited(p *tab) {
 // cancelled: long work ends when it is told to, and what was there stays.
 func cancelled(p *tab) {
 	p.click(`#fact-editors [value=memit]`)
-	p.click(`#fact-editors [value=alphaedit]`)
 	p.click("#fact-try")
 	p.says("#fact-work", "Cancel")
 	p.click("#fact-work button")
 	p.until(`document.querySelector("#fact-work").childElementCount === 0`)
 	p.says("#trials", "Before and after stand here")
 	p.click(`#fact-editors [value=memit]`)
-	p.click(`#fact-editors [value=alphaedit]`)
 	p.click("#fact-try")
 	p.until(`document.querySelectorAll(".card:not(.waiting)").length === 2`)
 }
@@ -163,8 +165,35 @@ func kept(p *tab) {
 	p.holds([]string{"rome"}, "rome on", "ft off")
 }
 
+// measured: all kept edits together, and an editor on edits of the data.
+func measured(p *tab) {
+	if first := p.text("#measure-data option"); first != "The kept edits (1 on)" {
+		p.Errorf("the first choice is %q", first)
+	}
+	p.click("#measure-start")
+	p.says("#measured", "1 kept edit together")
+	for _, want := range []string{"1 of 1", " of 4", " of 6", "nats", "The capital of Germany is"} {
+		p.says("#measured", want)
+	}
+	p.do(chromedp.SetValue(chromedp.CSS("#measure-data"), workbench.Embedded))
+	eval[bool](p, `document.querySelector("#measure-data").dispatchEvent(new Event("change"))`)
+	p.write("#measure-limit", "0")
+	p.click("#measure-start")
+	p.says("#measure-limit-error", "From 1 to 1000")
+	p.write("#measure-limit", "1")
+	p.click("#measure-start")
+	p.says("#measured h3", "rome on 1 edit of")
+	for _, want := range []string{"Reliability", "Locality", "beside those that are on (1)"} {
+		p.says("#measured", want)
+	}
+}
+
 // traced: the heat map is walked through with the keyboard.
 func traced(p *tab) {
+	p.click("#trace-start")
+	p.says(".heat figcaption", "Vienna")
+	p.says(".heat .readout", "the model with 1 kept edit")
+	p.click("#trace-model label:last-of-type")
 	p.click("#trace-start")
 	p.says(".heat figcaption", "Berlin")
 	rows := p.list(`[...document.querySelectorAll(".cells tbody tr")].map((r) => r.querySelector("th").innerText.trim() + " " + r.querySelectorAll("td").length)`)
@@ -190,7 +219,7 @@ func traced(p *tab) {
 	if after := eval[string](p, "document.activeElement.ariaLabel ?? ''"); after != label {
 		p.Errorf("choosing a block moved the focus to %q", after)
 	}
-	p.click(".segmented label:nth-of-type(2)")
+	p.click(`.segmented label:has([value=mlp])`)
 	p.says(".heat figcaption", "MLP outputs")
 }
 
@@ -204,19 +233,47 @@ func layered(p *tab) {
 	p.until(`document.querySelector("#fact-layer").hidden`)
 }
 
-// exported: the edits that are on come as files.
+// exported: the edits that are on come as files, not as a GGUF file where the model
+// is none.
 func exported(p *tab) {
 	if !eval[bool](p, `document.querySelector("[data-format=gguf]").disabled`) {
 		p.Error("the embedded model is no GGUF file, and is offered as one")
 	}
-	for format, end := range map[string]string{"edit": ".safetensors", "hf": ".zip"} {
-		p.click(fmt.Sprintf("[data-format=%s]", format))
-		p.until(fmt.Sprintf(`document.querySelector("#export-done a")?.download.endsWith(%q)`, end))
-		size := eval[int](p, `fetch(document.querySelector("#export-done a").href).then((r) => r.blob()).then((b) => b.size)`)
-		if size < 1000 {
-			p.Errorf("%s: the file has %d bytes", format, size)
-		}
+	p.export("edit", ".safetensors", "")
+	p.export("hf", ".zip", "PK")
+}
+
+// export demands a file whose name ends so, and whose bytes begin so.
+func (p *tab) export(format, end, begin string) {
+	p.Helper()
+	p.click(fmt.Sprintf("[data-format=%s]", format))
+	p.until(fmt.Sprintf(`document.querySelector("#export-done a")?.download.endsWith(%q)`, end))
+	file := `fetch(document.querySelector("#export-done a").href).then((r) => r.blob())`
+	if size := eval[int](p, file+".then((b) => b.size)"); size < 1000 {
+		p.Errorf("%s: the file has %d bytes", format, size)
 	}
+	if text := eval[string](p, file+".then((b) => b.slice(0, 8).text())"); !strings.HasPrefix(text, begin) {
+		p.Errorf("%s: the file begins with %q", format, text)
+	}
+}
+
+// TestExportOfGGUF: a model that was opened from a GGUF file can be had as one, too.
+func TestExportOfGGUF(t *testing.T) {
+	p := open(t, start(t, workbenchtest.GGUF(t), t.TempDir(), "lora"))
+	p.says("#runs", "No runs here")
+	p.says("#reports", "None here")
+	if !eval[bool](p, `[...document.querySelectorAll("[data-format]")].every((b) => b.disabled)`) {
+		p.Error("an export is offered before an edit is on")
+	}
+	p.says("#measure-data", "The kept edits (none is on)")
+	p.picture("empty.png")
+	p.click("#fact-try")
+	p.until(`document.querySelectorAll(".card:not(.waiting) .keep button").length === 1`)
+	p.click(".card .keep button")
+	p.says("#ask-answers", "With the kept edit")
+	p.export("edit", ".safetensors", "")
+	p.export("hf", ".zip", "PK")
+	p.export("gguf", "-edited.gguf", "GGUF")
 }
 
 // watched: the curves of a run grow while it goes on.

@@ -1,6 +1,6 @@
 // The page: its rooms begin when the server has said what it has.
 
-import { announce, byId, count } from "./dom.js";
+import { announce, byId, compact, count } from "./dom.js";
 import { get } from "./api.js";
 import { store } from "./store.js";
 import { openAsk } from "./ask.js";
@@ -8,6 +8,7 @@ import { openFact } from "./fact.js";
 import { openTrials } from "./trials.js";
 import { openKept } from "./kept.js";
 import { openExport } from "./export.js";
+import { openMeasure } from "./measure.js";
 import { openTrace } from "./trace.js";
 import { openRuns } from "./runs.js";
 import { openReports } from "./reports.js";
@@ -21,9 +22,8 @@ addEventListener("unhandledrejection", (e) => {
 
 function showModel() {
   const { name, architecture, blocks, parameters } = store.status.model;
-  const title = `${name} · ${architecture} · ${blocks} blocks · ${count(parameters)} parameters`;
-  byId("model").textContent = title;
-  byId("model").title = title;
+  byId("model").textContent = `${name} · ${blocks} blocks · ${compact(parameters)} parameters`;
+  byId("model").title = `${name} · ${architecture} · ${blocks} blocks · ${count(parameters)} parameters`;
   document.title = `Keyhole · ${name}`;
 }
 
@@ -37,6 +37,7 @@ async function begin() {
   openAsk();
   openKept();
   openExport();
+  openMeasure();
   openTrace();
   openReports();
   openRuns();

@@ -94,6 +94,9 @@ export function size(bytes) {
 /** A count, as "135,000,000". */
 export const count = (n) => n.toLocaleString("en");
 
+/** A count in short, as "135M". */
+export const compact = (n) => n.toLocaleString("en", { notation: "compact" });
+
 /** One word for one, another for more: plural(3, "edit") is "3 edits". */
 export const plural = (n, one, more = `${one}s`) => `${n}\u00a0${n === 1 ? one : more}`;
 

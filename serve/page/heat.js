@@ -1,7 +1,7 @@
 // The heat map of a trace: a table of tokens by blocks whose cells are coloured by
 // probability. It is read as a table, and walked through with the arrow keys.
 
-import { el, percent, short, visible } from "./dom.js";
+import { el, percent, plural, short, visible } from "./dom.js";
 import { around } from "./scale.js";
 
 /** A trace's table of one kind, with a colour bar and a line that reads cells. */
@@ -19,12 +19,14 @@ export class HeatMap {
       el("figcaption", {}, `Probability of “${trace.answer.trim()}” when one of the ${what} is set back`),
       this.readout,
       el("div", { class: "scroll" }, this.table),
-      this.#bar());
+      this.#bar(),
+      el("p", { class: "hint" }, "Choose a cell to make ROME edit that block."));
   }
 
   #summary() {
-    const { clean, corrupted } = this.trace;
-    return `With the subject ${percent(clean)}, without ${percent(corrupted)}`;
+    const { clean, corrupted, edits } = this.trace;
+    const model = edits > 0 ? ` · the model with ${plural(edits, "kept edit")}` : "";
+    return `With the subject ${percent(clean)}, without ${percent(corrupted)}${model}`;
   }
 
   #inSubject(token) {
@@ -33,7 +35,7 @@ export class HeatMap {
   }
 
   #table() {
-    const head = el("tr", {}, el("th", { scope: "col", class: "corner" }, el("span", { class: "unseen" }, "Token")),
+    const head = el("tr", {}, el("th", { scope: "col", class: "corner" }, el("span", { class: "unseen" }, "Token"), el("span", { "aria-hidden": "true" }, "block")),
       ...this.values[0].map((_, block) => el("th", { scope: "col", "data-block": block, "aria-label": `block ${block}` }, String(block))));
     const rows = this.values.map((row, token) => el("tr", {},
       el("th", { scope: "row", class: this.#inSubject(token) ? "of-subject" : null },

@@ -1,10 +1,10 @@
 // Round numbers for axes and colour bars.
 
-/** The step of 1, 2 or 5 times a power of ten by which a span has about so many. */
+/** The step of 1, 2 or 5 times a power of ten by which a span has about so many, at most a third more. */
 function stepOf(span, wanted) {
   const raw = span / wanted || 1;
   const unit = 10 ** Math.floor(Math.log10(raw));
-  return [1, 2, 5, 10].map((m) => m * unit).find((s) => s >= raw * (1 - 1e-9));
+  return [1, 2, 5, 10].map((m) => m * unit).find((s) => s >= raw * 0.75);
 }
 
 const times = (step, from, to) => Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => Number(((from + i) * step).toPrecision(12)));

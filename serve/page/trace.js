@@ -12,7 +12,8 @@ let work;
 let traced = null;
 let map = null; // what is drawn of it
 
-const kind = () => document.querySelector("[name=trace-kind]:checked").value;
+const chosen = (name) => document.querySelector(`[name=${name}]:checked`).value;
+const kind = () => chosen("trace-kind");
 
 function showFact() {
   const { prompt, subject } = store.fact;
@@ -27,7 +28,7 @@ function showFact() {
 function draw() {
   const place = byId("heat");
   if (!traced) {
-    place.replaceChildren(el("p", { class: "empty" }, "The heat map stands here: tokens down, blocks across."));
+    place.replaceChildren(el("p", { class: "empty" }, "The heat map stands here: tokens down, blocks across. A click in it makes ROME edit that block."));
     return;
   }
   map = new HeatMap(traced, kind(), kinds[kind()], (block) => {
@@ -42,7 +43,7 @@ async function start() {
   error.textContent = "";
   const { prompt, subject } = store.fact;
   try {
-    const result = await work.run("trace", { prompt, subject });
+    const result = await work.run("trace", { prompt, subject, edits: chosen("trace-model") === "on" });
     if (result === null) {
       return;
     }
@@ -63,6 +64,9 @@ export function openTrace() {
   });
   document.querySelectorAll("[name=trace-kind]").forEach((r) => r.addEventListener("change", draw));
   store.watch("fact", showFact);
+  store.watch("edits", () => {
+    byId("trace-model").hidden = store.on === 0;
+  });
   store.addEventListener("layer", () => map?.choose(store.layer));
   draw();
 }

@@ -4,18 +4,12 @@
 import { announce, byId, duration, el, percent, plural, short, show, visible } from "./dom.js";
 import { post } from "./api.js";
 import { store } from "./store.js";
-
-const kinds = { prompt: "Prompt", paraphrase: "Paraphrase", neighbor: "Neighbour" };
+import { figure, held, table, verdict } from "./rows.js";
 
 /** The first line of an answer, for large type. */
 function brief(answer) {
   const line = visible(answer.trim().split("\n")[0]);
   return line === "" ? "(nothing)" : line;
-}
-
-function verdict(held) {
-  return el("span", { class: `verdict ${held ? "held" : "lost"}` },
-    el("span", { "aria-hidden": "true" }, held ? "✓ " : "✗ "), held ? "held" : "not held");
 }
 
 function story({ before, after }) {
@@ -29,16 +23,6 @@ function story({ before, after }) {
       el("p", { class: "said now" }, after.answer === "" ? "–" : brief(after.answer))));
 }
 
-function figure(name, value, hint) {
-  return el("div", { title: hint }, el("dt", {}, name), el("dd", {}, value));
-}
-
-// how many rows of a kind hold, of those of which it is known
-function held(rows, kind) {
-  const known = rows.filter((r) => r.kind === kind && r.held !== null);
-  return known.length === 0 ? "–" : `${known.filter((r) => r.held).length} of ${known.length}`;
-}
-
 function figures(trial, first) {
   return el("dl", { class: "figures" },
     figure("New answer", `${percent(first.before.probability)} → ${percent(first.after.probability)}`, "Probability of the new answer, before and after"),
@@ -47,23 +31,6 @@ function figures(trial, first) {
     figure("Unrelated", trial.drift.prompts > 0 ? `${percent(trial.drift.same)} same` : "–", `Of ${plural(trial.drift.prompts, "unrelated prompt")}, those answered as before`),
     figure("Drift", trial.drift.prompts > 0 ? `${short(trial.drift.kl, 2)} nats` : "–", "Mean Kullback-Leibler divergence on the unrelated prompts"),
     figure("Time", duration(trial.seconds), "Making the edit"));
-}
-
-function cell({ answer, probability }, named) {
-  return el("td", {}, el("span", { class: "cell-answer" }, visible(answer.trim()) || "–"), " ",
-    el("span", { class: "faint" }, named ? percent(probability) : ""));
-}
-
-function table(trial) {
-  const body = trial.rows.map((r) => el("tr", {},
-    el("th", { scope: "row" }, el("span", { class: "kind" }, kinds[r.kind] ?? r.kind), r.prompt),
-    cell(r.before, true), cell(r.after, r.after.answer !== ""),
-    el("td", {}, r.held === null ? el("span", { class: "faint" }, "–") : verdict(r.held))));
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `All prompts, ${trial.editor}` },
-    el("table", {},
-      el("caption", { class: "unseen" }, `Answers before and after the edit by ${trial.editor}, with the probability of the new answer, for neighbours of the old one`),
-      el("thead", {}, el("tr", {}, ...["Prompt", "Before", "After", "Verdict"].map((h) => el("th", { scope: "col" }, h)))),
-      el("tbody", {}, ...body)));
 }
 
 function keepButton(trial) {
@@ -101,7 +68,7 @@ function card(trial) {
   if (trial.id) {
     node.append(figures(trial, first), keepButton(trial));
   }
-  node.append(el("details", {}, el("summary", {}, trial.rows.length === 1 ? "The prompt" : `All ${trial.rows.length} prompts`), table(trial)));
+  node.append(el("details", {}, el("summary", {}, trial.rows.length === 1 ? "The prompt" : `All ${trial.rows.length} prompts`), table(trial.rows, trial.editor)));
   return node;
 }
 
