@@ -48,9 +48,9 @@ type Data struct {
 type Entry struct {
 	Name   string   `yaml:"name" doc:"its name in tables; empty: that of the editor"`
 	Editor string   `yaml:"editor" doc:"an editor that needs no training"`
-	Run    string   `yaml:"run" doc:"run or checkpoint folder of a trained editor"`
+	Run    string   `yaml:"run" doc:"run or checkpoint folder of a trained editor, or whose edits the editor keeps"`
 	Train  string   `yaml:"train" doc:"config or preset to train with where run holds nothing yet; without run, in the folder of the comparison"`
-	Set    []string `yaml:"set" doc:"overrides of the editor's config, or of that of train"`
+	Set    []string `yaml:"set" doc:"overrides of the editor's config, or, without one, of that of train"`
 }
 
 // Default is a configuration that names no editors yet.
@@ -99,9 +99,7 @@ func (e *Entry) Validate() error {
 	switch {
 	case e.Editor == "" && e.Run == "" && e.Train == "":
 		return errors.New("it needs editor, run or train")
-	case e.Editor != "" && (e.Run != "" || e.Train != ""):
-		return errors.New("editor goes neither with run nor with train")
-	case e.Run != "" && e.Train == "" && len(e.Set) > 0:
+	case e.Editor == "" && e.Run != "" && e.Train == "" && len(e.Set) > 0:
 		return errors.New("set changes nothing of a run that is there; leave it out, or name what to train")
 	case strings.ContainsAny(e.Label(), `/\`) || strings.HasPrefix(e.Label(), "."):
 		return fmt.Errorf("%q is no name for a file; give it a name of letters and digits", e.Label())
@@ -110,12 +108,18 @@ func (e *Entry) Validate() error {
 		if err != nil {
 			return err
 		}
+		if e.trained() && !entry.Has(catalog.Kept) {
+			return fmt.Errorf("editor %s keeps no other editor's edits, so it goes neither with run nor with train", e.Editor)
+		}
 		if _, _, err := entry.Config(nil, e.Set); err != nil {
 			return fmt.Errorf("%v", err) // its keys are not this file's
 		}
 	}
 	return nil
 }
+
+// trained reports whether the entry is of a trained editor, alone or inside another.
+func (e Entry) trained() bool { return e.Run != "" || e.Train != "" }
 
 // Label is the entry's name in tables and files.
 func (e Entry) Label() string {

@@ -77,6 +77,9 @@ func (m *Runner) bySequence(r *Result, metric string) ([]report.Series, error) {
 // how says what an entry is, for the page.
 func (e Entry) how() string {
 	text := "editor " + e.Editor
+	if e.trained() && e.Editor != "" {
+		text += " of " + strings.TrimSpace(e.Run+" "+e.Train)
+	}
 	if e.Editor == "" {
 		text = strings.TrimSpace("trained: " + e.Run + " " + e.Train)
 	}

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/eval"
 	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/internal/mpi"
@@ -191,16 +193,22 @@ func (m *Runner) results(label string) string {
 // open loads or makes an entry's editor, and trains it first if need be.
 func (m *Runner) open(ctx context.Context, e Entry) (*workbench.Bench, error) {
 	model := cmp.Or(m.Model, workbench.Embedded)
-	if e.Editor == "" {
-		dir := e.Run
+	dir, set := e.Run, e.Set
+	if e.trained() {
 		if dir == "" {
 			dir = filepath.Join(m.Dir, "runs", e.Label())
 		}
+		own := e.Set
+		if e.Editor != "" {
+			own, set = nil, append(slices.Clone(e.Set), catalog.Kept+"="+dir)
+		}
 		if e.Train != "" {
-			if err := m.Train(ctx, e.Train, e.Set, dir); err != nil {
+			if err := m.Train(ctx, e.Train, own, dir); err != nil {
 				return nil, err
 			}
 		}
+	}
+	if e.Editor == "" {
 		return workbench.OpenTrained(dir, model, m.Threads)
 	}
 	if m.shared == nil {
@@ -211,7 +219,7 @@ func (m *Runner) open(ctx context.Context, e Entry) (*workbench.Bench, error) {
 		b.Corpus, b.Demos, b.Watcher = m.Corpus, m.Demos, m.Watcher
 		m.shared = b
 	}
-	return m.shared, m.shared.Use(ctx, e.Editor, e.Set)
+	return m.shared, m.shared.Use(ctx, e.Editor, set)
 }
 
 // Train makes sure that a folder holds a run of a configuration.

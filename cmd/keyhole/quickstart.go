@@ -154,7 +154,7 @@ func (q *quick) compare() (*compare.Result, error) {
 	for i := range cfg.Editors {
 		e := &cfg.Editors[i]
 		switch {
-		case e.Label() == learned:
+		case e.Run != "": // the learned editor, alone and behind a gate
 			e.Run, e.Train = q.run, ""
 		case e.Train != "":
 			e.Set = append(e.Set, q.set()...)
