@@ -19,13 +19,13 @@ import (
 
 // Settings say when an edit answers.
 type Settings struct {
-	Gate      string  `yaml:"gate" doc:"layer whose inputs are keys, as mlp.down@6; it has to come before what edits change. Empty: the first layer that they change"`
-	Contexts  int     `yaml:"contexts" doc:"keys beside the prompt's own: the same token behind so many unrelated sentences"`
-	Strength  float64 `yaml:"strength" doc:"what the changes are multiplied by: nothing but the texts in scope sees them"`
-	Token     string  `yaml:"token" doc:"whose input is the key: subject (its last token; any token of a text is compared with it) or last (the prompt's; the prompt's last token is compared with it)"`
-	Margin    float64 `yaml:"margin" doc:"threshold of an edit's cosine: this share of the way from the nearest unrelated row to the key itself"`
-	Negatives int     `yaml:"negatives" doc:"prompts of other edits that unrelated rows are taken from"`
-	Capacity  int     `yaml:"capacity" doc:"edits that a store holds at most; 0: any number"`
+	Gate      string    `yaml:"gate" doc:"layer whose inputs are keys, as mlp.down@6; it has to come before what edits change. Empty: the first layer that they change"`
+	Contexts  int       `yaml:"contexts" doc:"keys beside the prompt's own: the same token behind so many unrelated sentences"`
+	Strengths []float64 `yaml:"strengths" doc:"what an edit's changes may be multiplied by, which texts in scope alone see; the one at which its target is likeliest is kept"`
+	Token     string    `yaml:"token" doc:"whose input is the key: subject (its last token; any token of a text is compared with it) or last (the prompt's; the prompt's last token is compared with it)"`
+	Margin    float64   `yaml:"margin" doc:"threshold of an edit's cosine: this share of the way from the nearest unrelated row to the key itself"`
+	Negatives int       `yaml:"negatives" doc:"prompts of other edits that unrelated rows are taken from"`
+	Capacity  int       `yaml:"capacity" doc:"edits that a store holds at most; 0: any number"`
 }
 
 // The tokens that keys are of.
@@ -36,7 +36,7 @@ const (
 
 // DefaultSettings are those that did best on validation edits.
 func DefaultSettings() Settings {
-	return Settings{Contexts: 2, Strength: 1, Token: Subject, Margin: 0.5, Negatives: 256}
+	return Settings{Contexts: 2, Strengths: []float64{1}, Token: Subject, Margin: 0.5, Negatives: 256}
 }
 
 // Validate checks every field.
@@ -50,8 +50,10 @@ func (s *Settings) Validate() error {
 		return fmt.Errorf("margin: %v answers for nothing but the prompt itself; use a number between 0 and 1", s.Margin)
 	case s.Contexts < 0:
 		return fmt.Errorf("contexts: %d is negative; 0 means the prompt alone", s.Contexts)
-	case !(s.Strength > 0) || math.IsInf(s.Strength, 0):
-		return fmt.Errorf("strength: %v is no positive number; 1 leaves the changes as they are", s.Strength)
+	case len(s.Strengths) == 0:
+		return errors.New("strengths: there is none; [1] leaves the changes as they are")
+	case slices.ContainsFunc(s.Strengths, func(x float64) bool { return !(x > 0) || math.IsInf(x, 0) }):
+		return fmt.Errorf("strengths: not all of %v are positive numbers; 1 leaves the changes as they are", s.Strengths)
 	case s.Capacity < 0:
 		return fmt.Errorf("capacity: %d is negative; 0 means any number", s.Capacity)
 	case s.Negatives < 1:
@@ -64,6 +66,7 @@ func (s *Settings) Validate() error {
 // a time.
 type Editor struct {
 	inner edit.Editor
+	k     *kernel.Engine
 	cfg   Settings
 	pool  *scope.Pool
 }
@@ -83,7 +86,7 @@ func New(inner edit.Editor, cfg Settings, k *kernel.Engine, pool []data.Edit) (*
 	if err != nil {
 		return nil, fmt.Errorf("gated: %w", err)
 	}
-	return &Editor{inner: inner, cfg: cfg, pool: prompts}, nil
+	return &Editor{inner: inner, k: k, cfg: cfg, pool: prompts}, nil
 }
 
 // Name implements edit.Editor.
@@ -175,7 +178,7 @@ func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (*Store,
 	for _, site := range m.Sites() { // in the order of the forward pass
 		if d := changes[site.Name]; d != nil {
 			s.Layers, e.Ranks = append(s.Layers, site.Name), append(e.Ranks, d.U.Rows)
-			e.Changes = append(e.Changes, &nn.Delta{U: d.U, D: d.D, Scale: d.Scale * float32(ed.cfg.Strength)})
+			e.Changes = append(e.Changes, &nn.Delta{U: d.U, D: d.D, Scale: d.Scale})
 		}
 	}
 	if len(s.Layers) < len(changes) {
@@ -184,7 +187,11 @@ func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (*Store,
 	if s.Gate, err = ed.gate(m, s.Layers[0]); err != nil {
 		return nil, err
 	}
-	if err := ed.keys(m, s.Gate, r, &e); err != nil {
+	sentences := ed.sentences(r)
+	if err := ed.keys(m, s.Gate, r, sentences, &e); err != nil {
+		return nil, err
+	}
+	if err := ed.strengthen(m, s, &e, r, sentences); err != nil {
 		return nil, err
 	}
 	s.Entries = []Entry{e}
@@ -211,18 +218,24 @@ func (ed *Editor) gate(m *lm.Model, first string) (string, error) {
 	return "", fmt.Errorf("gate: %s is no linear layer of a block", gate.Name)
 }
 
-// keys gives an entry its keys: of the prompt, and of it behind unrelated sentences.
-func (ed *Editor) keys(m *lm.Model, gate string, r edit.Request, e *Entry) error {
-	prompts := []string{""}
+// sentences are what stands in front of a prompt for its keys: nothing, and sentences
+// about something else.
+func (ed *Editor) sentences(r edit.Request) []string {
+	out := []string{""}
 	for _, p := range ed.pool.Prompts() {
-		if len(prompts) > ed.cfg.Contexts {
+		if len(out) > ed.cfg.Contexts {
 			break
 		}
 		if r.Subject == "" || !strings.Contains(p, r.Subject) {
-			prompts = append(prompts, p+". ")
+			out = append(out, p+". ")
 		}
 	}
-	for i, before := range prompts {
+	return out
+}
+
+// keys gives an entry its keys: of the prompt, and of it behind each sentence.
+func (ed *Editor) keys(m *lm.Model, gate string, r edit.Request, sentences []string, e *Entry) error {
+	for i, before := range sentences {
 		x, err := ed.pool.Inputs(m, gate, before+r.Prompt)
 		if err != nil && i > 0 {
 			continue // too long with a sentence in front

@@ -236,15 +236,48 @@ func TestAStoreIsReadAsItWas(t *testing.T) {
 	}
 }
 
-func TestStrengthMultipliesTheChange(t *testing.T) {
-	m, s := edittest.TinyModel(t, "gpt2"), settings()
-	one := apply(t, editor(t, two, s), m, requests()[:1]...)
-	s.Strength = 3
-	three := apply(t, editor(t, two, s), m, requests()[:1]...)
-	for l := range one.Layers {
-		if a, b := one.Entries[0].Changes[l].Scale, three.Entries[0].Changes[l].Scale; b != 3*a {
-			t.Errorf("%s: scale %v, three times as strong %v", one.Layers[l], a, b)
+// TestTheLikeliestStrengthIsKept, of those that the settings name.
+func TestTheLikeliestStrengthIsKept(t *testing.T) {
+	m, s, r := edittest.TinyModel(t, "gpt2"), settings(), requests()[0]
+	made, err := two.Apply(t.Context(), m, []edit.Request{r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := lmtest.Engine(t, 1)
+	s.Contexts = 0
+	best, least := 0.0, math.Inf(1)
+	tried := []float64{-2, -1, 0.5, 1, 2} // the fixed change may lead away from the target
+	for _, by := range tried {
+		var changed edit.Edited
+		for _, c := range made.Changes {
+			d := *c.Delta
+			d.Scale *= float32(by)
+			changed.Changes = append(changed.Changes, edit.Change{Weight: c.Weight, Delta: &d})
 		}
+		undo, err := changed.Install(m, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nll := edittest.NLL(t, m, k, r.Prompt, r.Target)
+		undo()
+		ed := editor(t, two, s)
+		at, err := ed.trial(m, "transformer.h.1.mlp.c_proj.weight", r, []string{""})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := apply(t, ed, m, r)
+		got, err := at.nll(e.Layers, e.Entries[0].Changes, by)
+		if err != nil || math.Abs(got-nll) > 1e-4 {
+			t.Errorf("strength %v: −log p %v, of changed weights %v (%v)", by, got, nll, err)
+		}
+		if by > 0 && nll < least {
+			best, least = by, nll
+		}
+	}
+	s.Strengths = tried[2:]
+	e := apply(t, editor(t, two, s), m, r)
+	if got := e.Entries[0].Changes[0].Scale / made.Changes[0].Delta.Scale; math.Abs(float64(got)-best) > 1e-6 {
+		t.Errorf("strength %v, the likeliest is %v", got, best)
 	}
 }
 
@@ -255,7 +288,8 @@ func TestWhatCannotBeAStoreIsRefused(t *testing.T) {
 		"answers for nothing":    func(s *Settings) { s.Margin = 1 },
 		"token":                  func(s *Settings) { s.Token = "first" },
 		"contexts":               func(s *Settings) { s.Contexts = -1 },
-		"strength":               func(s *Settings) { s.Strength = math.Inf(1) },
+		"there is none":          func(s *Settings) { s.Strengths = nil },
+		"strengths":              func(s *Settings) { s.Strengths = []float64{1, math.Inf(1)} },
 		"negatives":              func(s *Settings) { s.Negatives = 0 },
 		"capacity":               func(s *Settings) { s.Capacity = -1 },
 	} {

@@ -1,0 +1,119 @@
+package gated
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/text"
+)
+
+// strengthen multiplies an entry's changes by that of the configured strengths at
+// which the target is likeliest, behind the prompt and behind the sentences that
+// keys were taken with; of equally likely ones by the first.
+func (ed *Editor) strengthen(m *lm.Model, s *Store, e *Entry, r edit.Request, sentences []string) error {
+	best := ed.cfg.Strengths[0]
+	if len(ed.cfg.Strengths) > 1 {
+		t, err := ed.trial(m, s.Layers[0], r, sentences)
+		if err != nil {
+			return err
+		}
+		least := math.Inf(1)
+		for _, by := range ed.cfg.Strengths {
+			nll, err := t.nll(s.Layers, e.Changes, by)
+			if err != nil {
+				return err
+			}
+			if nll < least {
+				best, least = by, nll
+			}
+		}
+	}
+	for i, c := range e.Changes {
+		e.Changes[i] = &nn.Delta{U: c.U, D: c.D, Scale: c.Scale * float32(best)}
+	}
+	return nil
+}
+
+// trial is the texts of an edit up to the block that it changes first.
+type trial struct {
+	ops    *eager.Ops
+	k      *kernel.Engine
+	m      *lm.Model
+	block  int
+	packed *nn.Sequences
+	states kernel.Matrix // before block, [rows, width]
+	want   nn.RowSet
+	labels []int32 // of want
+	share  []float64
+}
+
+// trial runs the target behind a request's prompt, and behind it with each of the
+// sentences in front, as far as no edit is seen.
+func (ed *Editor) trial(m *lm.Model, first string, r edit.Request, sentences []string) (*trial, error) {
+	t := &trial{ops: eager.New(ed.k), k: ed.k, m: m}
+	for _, s := range m.Sites() {
+		if s.Name == first {
+			t.block = s.Block
+		}
+	}
+	var ids [][]int32
+	rows := 0
+	for i, before := range sentences {
+		a, err := text.Ask(m, before+r.Prompt, r.Target, r.Join)
+		switch {
+		case err != nil && i == 0:
+			return nil, err
+		case err != nil:
+			continue // too long with a sentence in front
+		}
+		ids = append(ids, a.IDs)
+		t.want.V = a.AppendRows(t.want.V, rows)
+		for _, l := range a.Labels {
+			if l >= 0 {
+				t.labels, t.share = append(t.labels, l), append(t.share, 1/float64(a.Wanted()))
+			}
+		}
+		rows += len(a.IDs)
+	}
+	all, packed := text.Lay(ids...)
+	t.packed = packed
+	x := lm.Embed[kernel.Matrix](t.ops, m, all, packed)
+	x = lm.Blocks[kernel.Matrix](t.ops, m, x, 0, t.block, packed, nil)
+	t.states = kernel.Mat(slices.Clone(x.Data[:x.Rows*x.Cols]), x.Rows, x.Cols)
+	return t, t.ops.Err()
+}
+
+// nll is −log p of the target's tokens with changes by a strength, the mean over
+// tokens, added over texts; +Inf where it is no number.
+func (t *trial) nll(layers []string, changes []*nn.Delta, by float64) (float64, error) {
+	o := t.ops
+	o.Reset()
+	o.SetTasks([]nn.Range{{Lo: 0, Hi: t.states.Rows}})
+	o.Deltas = map[string][]nn.Delta{}
+	for i, name := range layers {
+		o.Deltas[name] = []nn.Delta{{U: changes[i].U, D: changes[i].D, Scale: changes[i].Scale * float32(by)}}
+	}
+	states := kernel.Mat(slices.Clone(t.states.Data), t.states.Rows, t.states.Cols)
+	x := lm.Blocks[kernel.Matrix](o, t.m, states, t.block, t.m.Config.Layers, t.packed, nil)
+	logits := t.m.Logits(o, lm.FinalNorm[kernel.Matrix](o, t.m, o.Rows(x, &t.want)))
+	if err := o.Err(); err != nil {
+		return 0, fmt.Errorf("strength %v: %w", by, err)
+	}
+	n := len(t.labels)
+	nll, lse := make([]float32, n), make([]float32, n)
+	t.k.CrossEntropy(nll, lse, logits.Data[:n*logits.Cols], t.labels, n, logits.Cols)
+	sum := 0.0
+	for i, v := range nll {
+		sum += t.share[i] * float64(v)
+	}
+	if math.IsNaN(sum) {
+		return math.Inf(1), nil
+	}
+	return sum, nil
+}
