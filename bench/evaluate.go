@@ -117,13 +117,13 @@ func onePerPrompt(m *lm.Model, e *kernel.Engine, x *data.Edit, ed *edit.Edited) 
 		if err != nil {
 			return err
 		}
-		want := nn.RowSet{V: t.AppendRows(nil, 0)}
-		want.Tasks = []nn.Range{{Hi: len(want.V)}}
+		one := text.Pack(t)
+		one.Want.Tasks = []nn.Range{{Hi: len(one.Want.V)}}
 		for _, d := range []map[string][]nn.Delta{nil, deltas} {
 			o.Reset()
 			o.Deltas = d
-			o.SetTasks([]nn.Range{{Hi: len(t.IDs)}})
-			y := lm.Forward[kernel.Matrix](o, m, &nn.IDs{V: t.IDs}, nn.Pack(len(t.IDs)), &want)
+			o.SetTasks([]nn.Range{{Hi: one.Rows()}})
+			y := lm.Forward[kernel.Matrix](o, m, &one.IDs, &one.Seq, &one.Want)
 			logits := m.Logits(o, y)
 			if err := o.Err(); err != nil {
 				return err

@@ -157,12 +157,11 @@ func (in *Input) Reserve(rows int) {
 // Set lays texts, as tokens, one behind the other.
 func (in *Input) Set(texts [][]int32) {
 	in.ids.V = in.ids.V[:0]
-	lengths := make([]int, len(texts))
-	for i, t := range texts {
+	in.Seq.Reset()
+	for _, t := range texts {
 		in.ids.V = append(in.ids.V, t...)
-		lengths[i] = len(t)
+		in.Seq.Append(len(t))
 	}
-	in.Seq.Set(lengths)
 	in.types.V = append(in.types.V[:0], make([]int32, len(in.ids.V))...)
 	in.at.V = append(in.at.V[:0], in.Seq.Pos...)
 }

@@ -37,9 +37,9 @@ func (s *Scorer) inContext(j Job) error {
 	}
 	var list []asked
 	for len(texts) > 0 {
-		l, n := newLayout(1), 0
-		for n < len(texts) && s.fitsContext(l, texts[n]) {
-			l.add(texts[n], 0)
+		l, n := text.NewShared(1), 0
+		for n < len(texts) && l.Fits(texts[n], 0, s.MaxRows, contextKeys) {
+			l.Add(texts[n], 0)
 			n++
 		}
 		finals, err := s.contextPass(l, texts[:n], deltas)
@@ -54,17 +54,11 @@ func (s *Scorer) inContext(j Job) error {
 	return s.compare(list)
 }
 
-// fitsContext tells whether a text may join a pass.
-func (s *Scorer) fitsContext(l *layout, t text.Text) bool {
-	n := len(t.IDs)
-	return l.rows() == 0 || l.rows()+n-l.shared(t, 0) <= s.MaxRows && len(l.seq.Keys)+n <= contextKeys
-}
-
 // contextPass returns the final states of each text at its answer.
-func (s *Scorer) contextPass(l *layout, texts []text.Text, deltas map[string][]nn.Delta) ([][]float32, error) {
+func (s *Scorer) contextPass(l *text.Shared, texts []text.Text, deltas map[string][]nn.Delta) ([][]float32, error) {
 	o := s.reset(deltas)
-	o.SetTasks(l.seq.Tasks)
-	x := lm.Forward[kernel.Matrix](o, s.model, &l.ids, &l.seq, &l.want)
+	o.SetTasks(l.Tasks)
+	x := lm.Forward[kernel.Matrix](o, s.model, &l.IDs, &l.Seq, &l.Want)
 	if err := o.Err(); err != nil {
 		return nil, fmt.Errorf("%d texts, the first of %d tokens: %w", len(texts), len(texts[0].IDs), err)
 	}

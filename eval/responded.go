@@ -7,7 +7,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/text"
 )
 
 // responded scores a job whose edit has some prompts answered by another model;
@@ -39,9 +39,9 @@ func (s *Scorer) answeredBy(a edit.Response, p *Probe) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	want := nn.RowSet{V: t.AppendRows(nil, 0)}
+	asked := text.Pack(t)
 	o := s.reset(nil)
-	x := a.Model.Logits(o, lm.Forward[kernel.Matrix](o, a.Model, &nn.IDs{V: t.IDs}, nn.Pack(len(t.IDs)), &want))
+	x := a.Model.Logits(o, lm.Forward[kernel.Matrix](o, a.Model, &asked.IDs, &asked.Seq, &asked.Want))
 	if err := o.Err(); err != nil {
 		return nil, fmt.Errorf("%q: %w", p.Prompt, err)
 	}

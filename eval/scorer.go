@@ -9,6 +9,7 @@ import (
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/text"
 )
 
 // Defaults of Scorer.
@@ -71,10 +72,10 @@ func (s *Scorer) Base(probes []*Probe, first int) error {
 		}
 	}
 	for len(todo) > 0 {
-		l := newLayout(0)
+		l := text.NewShared(0)
 		n := 0
 		for n < len(todo) && s.fits(l, todo[n], 0) {
-			l.add(todo[n].Text, 0)
+			l.Add(todo[n].Text, 0)
 			n++
 		}
 		if err := s.basePass(l, todo[:n], first); err != nil {
@@ -88,21 +89,19 @@ func (s *Scorer) Base(probes []*Probe, first int) error {
 	return nil
 }
 
-// fits tells whether a task's probe may join a pass. Keys are bounded too: a
-// long beginning that many texts share takes few rows, but all its keys in each.
-func (s *Scorer) fits(l *layout, p *Probe, task int) bool {
-	n := len(p.Text.IDs)
-	return l.rows() == 0 || l.rows()+n-l.shared(p.Text, task) <= s.MaxRows && len(l.seq.Keys)+n <= 4*s.MaxRows
+// fits tells whether a task's probe may join a pass.
+func (s *Scorer) fits(l *text.Shared, p *Probe, task int) bool {
+	return l.Fits(p.Text, task, s.MaxRows, 4*s.MaxRows)
 }
 
 // basePass computes the texts that were laid out.
-func (s *Scorer) basePass(l *layout, probes []*Probe, first int) error {
+func (s *Scorer) basePass(l *text.Shared, probes []*Probe, first int) error {
 	layers, d := s.model.Config.Layers, s.model.Config.Width
 	o := s.reset(nil)
-	x := lm.Embed[kernel.Matrix](o, s.model, &l.ids, &l.seq)
+	x := lm.Embed[kernel.Matrix](o, s.model, &l.IDs, &l.Seq)
 	if first < layers {
-		x = lm.Blocks[kernel.Matrix](o, s.model, x, 0, first, &l.seq, nil)
-		keys := l.seq.Keys
+		x = lm.Blocks[kernel.Matrix](o, s.model, x, 0, first, &l.Seq, nil)
+		keys := l.Seq.Keys
 		for _, p := range probes {
 			n := len(p.Text.IDs)
 			p.base.states = make([]float32, 0, n*d)
@@ -111,9 +110,9 @@ func (s *Scorer) basePass(l *layout, probes []*Probe, first int) error {
 			}
 			keys = keys[n:]
 		}
-		x = lm.Blocks[kernel.Matrix](o, s.model, x, first, layers, &l.seq, &l.want)
+		x = lm.Blocks[kernel.Matrix](o, s.model, x, first, layers, &l.Seq, &l.Want)
 	} else {
-		x = lm.Blocks[kernel.Matrix](o, s.model, x, 0, layers, &l.seq, &l.want)
+		x = lm.Blocks[kernel.Matrix](o, s.model, x, 0, layers, &l.Seq, &l.Want)
 	}
 	x = lm.FinalNorm[kernel.Matrix](o, s.model, x)
 	if err := o.Err(); err != nil {
@@ -231,7 +230,7 @@ func (s *Scorer) packed(jobs []Job, first int) error {
 		return s.compare(list)
 	}
 	deltas, d := additions(jobs), s.model.Config.Width
-	l := newLayout(len(jobs))
+	l := text.NewShared(len(jobs))
 	var states []float32 // [rows, width], of the base model before block first
 	for t, j := range jobs {
 		for _, p := range j.Probes {
@@ -239,9 +238,9 @@ func (s *Scorer) packed(jobs []Job, first int) error {
 				if err := s.editedPass(l, list, states, deltas, first); err != nil {
 					return err
 				}
-				l, list, states = newLayout(len(jobs)), nil, nil
+				l, list, states = text.NewShared(len(jobs)), nil, nil
 			}
-			own := len(p.Text.IDs) - l.add(p.Text, t)
+			own := len(p.Text.IDs) - l.Add(p.Text, t)
 			states = append(states, p.base.states[len(p.base.states)-own*d:]...)
 			list = append(list, asked{probe: p})
 		}
@@ -251,14 +250,14 @@ func (s *Scorer) packed(jobs []Job, first int) error {
 
 // editedPass computes the texts that were laid out, from their states before
 // block first, and compares.
-func (s *Scorer) editedPass(l *layout, list []asked, states []float32, deltas map[string][]nn.Delta, first int) error {
+func (s *Scorer) editedPass(l *text.Shared, list []asked, states []float32, deltas map[string][]nn.Delta, first int) error {
 	if len(list) == 0 {
 		return nil
 	}
 	d := s.model.Config.Width
 	o := s.reset(deltas)
-	o.SetTasks(l.seq.Tasks)
-	x := lm.Blocks[kernel.Matrix](o, s.model, kernel.Mat(states, l.rows(), d), first, s.model.Config.Layers, &l.seq, &l.want)
+	o.SetTasks(l.Tasks)
+	x := lm.Blocks[kernel.Matrix](o, s.model, kernel.Mat(states, l.Rows(), d), first, s.model.Config.Layers, &l.Seq, &l.Want)
 	x = lm.FinalNorm[kernel.Matrix](o, s.model, x)
 	if err := o.Err(); err != nil {
 		return err

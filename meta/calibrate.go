@@ -20,8 +20,8 @@ func rung(i int) float32 { return float32(math.Exp2(float64(i) / 2)) }
 // none, the one with the highest probability. A larger update may miss what a
 // smaller one has, so the scales are tried from the smallest on.
 func (o *Objective) Scales(rows [][]Rows, reach float64) ([]float32, error) {
-	return Raise(len(o.inner.Seq.Tasks), reach, func(scales []float32) (prob []float64, right []bool, err error) {
-		o.outside().SetTasks(o.inner.Seq.Tasks)
+	return Raise(len(o.inner.Tasks), reach, func(scales []float32) (prob []float64, right []bool, err error) {
+		o.outside().SetTasks(o.inner.Tasks)
 		o.ops.Deltas = map[string][]nn.Delta{}
 		for i, s := range o.sites {
 			for t, r := range rows[i] {
@@ -68,7 +68,7 @@ func Raise(n int, reach float64, ask func(scales []float32) (prob []float64, rig
 // of the wanted tokens of its edits in the model as it is now, and whether each of
 // them is the most probable one.
 func (o *Objective) Answers() (prob []float64, right []bool, err error) {
-	o.outside().SetTasks(o.inner.Seq.Tasks)
+	o.outside().SetTasks(o.inner.Tasks)
 	return o.answers()
 }
 

@@ -20,7 +20,7 @@ func (o *Objective) factors(b *graph.Builder, hIn graph.Node, before func(site i
 	if every {
 		want = nil
 	}
-	b.SetTasks(&o.inner.Seq.Tasks)
+	b.SetTasks(&o.inner.Tasks)
 	b.OnLinear = func(l *nn.Linear, x, y graph.Node) graph.Node {
 		i, ok := o.index[l]
 		if !ok {
@@ -28,7 +28,7 @@ func (o *Objective) factors(b *graph.Builder, hIn graph.Node, before func(site i
 		}
 		y, handles[i] = b.Probe(before(i, x, y))
 		raw[i] = hypernet.Raw{U: x, Tasks: b.Tasks(), Keep: &o.keep, Parts: &o.parts, Rows: o.bound.factors}
-		if b.Tasks() != &o.inner.Seq.Tasks { // behind the last attention only wanted rows are left
+		if b.Tasks() != &o.inner.Tasks { // behind the last attention only wanted rows are left
 			raw[i].Keep, raw[i].Parts, raw[i].Rows = &o.keepWanted, &o.partsWanted, o.bound.factorsWant
 		}
 		return y

@@ -102,27 +102,24 @@ func (o *Others) about(tok tokenizer.Tokenizer, prompt, name string, which text.
 func (o *Objective) takeStay(tasks []Task) error {
 	o.stay = nil
 	var items []text.Item
-	var lengths []int
-	tokens, last := 0, 0
+	var texts text.Packed
+	last := 0
 	for _, t := range tasks {
 		for _, x := range t.Stay {
 			if err := o.model.CheckLength(len(x.IDs)); err != nil {
 				return fmt.Errorf("edit %s: its prompt with another subject: %w; set update.negatives: 0", t.ID, err)
 			}
 			items = append(items, text.Item{Text: x})
-			lengths = append(lengths, len(x.IDs))
-			tokens += len(x.IDs)
+			texts.Add(x)
 		}
 	}
-	if tokens == 0 || o.Net.Config.Update.Rule != hypernet.Solve {
+	if texts.Rows() == 0 || o.Net.Config.Update.Rule != hypernet.Solve {
 		return nil
 	}
 	d := o.model.Config.Width
-	states := make([]float32, tokens*d)
-	for i, at := 0, 0; i < len(items); i++ {
-		n := lengths[i] * d
-		items[i].States = states[at : at+n]
-		at += n
+	states := make([]float32, texts.Rows()*d)
+	for i, s := range texts.Seq.Segs {
+		items[i].States = states[s.Q*d : (s.Q+s.QLen)*d]
 	}
 	if err := o.Prefix.Run(items); err != nil {
 		return err
@@ -138,8 +135,7 @@ func (o *Objective) takeStay(tasks []Task) error {
 			o.stay[i] = staying(tasks, x, root)
 		}
 	}
-	seq := nn.Pack(lengths...)
-	lm.Blocks[kernel.Matrix](ops, o.model, kernel.Mat(states, tokens, d), o.Prefix.First, last+1, seq, nil)
+	lm.Blocks[kernel.Matrix](ops, o.model, kernel.Mat(states, texts.Rows(), d), o.Prefix.First, last+1, &texts.Seq, nil)
 	ops.OnLinear = nil
 	return ops.Err()
 }

@@ -191,7 +191,7 @@ func (o *Objective) prepare(tasks []Task, withRest bool) error {
 
 // ensure makes a graph that is large enough for what pack laid out.
 func (o *Objective) ensure() error {
-	want := bounds{o.inner.Seq.Rows(), len(o.inner.Want.V), o.allRows, o.allWanted, o.rest.Seq.Rows(), len(o.rest.Want.V), len(o.outerRows.V), len(o.locRows.V), len(o.marginRows.V)}
+	want := bounds{o.inner.Rows(), len(o.inner.Want.V), o.allRows, o.allWanted, o.rest.Rows(), len(o.rest.Want.V), len(o.outerRows.V), len(o.locRows.V), len(o.marginRows.V)}
 	have := o.bound
 	if o.g != nil && want.inner <= have.inner && want.innerWant <= have.innerWant && want.factors <= have.factors &&
 		want.factorsWant <= have.factorsWant && want.rest <= have.rest &&
@@ -235,14 +235,14 @@ func (o *Objective) build(n bounds) (*built, error) {
 	o.rest.Want.Cap, o.outerRows.Cap, o.locRows.Cap = n.restWant, n.outer, n.loc
 	g.hRest = b.Input("rest", n.rest, cfg.Width)
 	g.base = b.Input("base", n.loc, cfg.Width)
-	b.SetTasks(&o.rest.Seq.Tasks)
+	b.SetTasks(&o.rest.Tasks)
 	b.OnLinear = func(l *nn.Linear, x, y graph.Node) graph.Node {
 		i, ok := o.index[l]
 		if !ok {
 			return y
 		}
 		f := site[i].f
-		if f.Bare = &o.bare; b.Tasks() != &o.rest.Seq.Tasks {
+		if f.Bare = &o.bare; b.Tasks() != &o.rest.Tasks {
 			f.Bare = &o.bareWanted
 		}
 		return b.LowRank(y, x, site[i].z, site[i].rate, f, b.Tasks())

@@ -15,7 +15,7 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 	d := o.model.Config.Width
 	o.inner.Reset()
 	o.rest.Reset()
-	o.innerLabels = graph.Labels{IDs: o.innerLabels.IDs[:0], Weight: o.innerLabels.Weight[:0]}
+	o.innerLabels = graph.Labels{Weight: o.innerLabels.Weight[:0]}
 	o.outerLabels = graph.Labels{IDs: o.outerLabels.IDs[:0], Weight: o.outerLabels.Weight[:0]}
 	o.locLabels = graph.Labels{IDs: o.locLabels.IDs[:0], Weight: o.locLabels.Weight[:0]}
 	o.outerRows.V, o.locRows.V, o.marginRows.V = o.outerRows.V[:0], o.locRows.V[:0], o.marginRows.V[:0]
@@ -23,8 +23,6 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 	o.keep, o.keepWanted = o.keep[:0], o.keepWanted[:0]
 	o.parts, o.partsWanted, o.Mode.Unread = o.parts[:0], o.partsWanted[:0], o.Mode.Unread[:0]
 	o.bare, o.bareWanted = o.bare[:0], o.bareWanted[:0]
-	var innerTasks, restTasks []nn.Range
-	innerAt, restAt := 0, 0
 	o.allRows, o.allWanted = 0, 0
 	o.Mode.Texts = o.Mode.Texts[:0]
 	o.divide(tasks, withRest)
@@ -40,36 +38,30 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 		if !o.Share.Mine(i) {
 			t = Task{ID: t.ID} // another process has its texts
 		}
-		r := nn.Range{Lo: innerAt}
-		o.inner.Want.Tasks = append(o.inner.Want.Tasks, o.inner.Add(t.Inner, &innerAt))
-		r.Hi = innerAt
-		innerTasks = append(innerTasks, r)
+		rows, wanted := o.inner.Add(t.Inner...)
+		o.inner.Tasks, o.inner.Want.Tasks = append(o.inner.Tasks, rows), append(o.inner.Want.Tasks, wanted)
 		o.keep, o.keepWanted = keep(o.keep, o.keepWanted, t.Inner)
-		o.innerLabels.IDs = text.AppendLabels(o.innerLabels.IDs, t.Inner)
-		o.weighInner(&t, r.Lo)
+		o.weighInner(&t, rows.Lo)
 		if !withRest {
 			continue
 		}
-		r = nn.Range{Lo: restAt}
-		outer := o.rest.Add(t.Outer, &restAt)
-		loc := o.rest.Add(t.Loc, &restAt)
-		r.Hi = restAt
-		restTasks = append(restTasks, r)
+		first := o.rest.Rows()
+		_, outer := o.rest.Add(t.Outer...)
+		_, loc := o.rest.Add(t.Loc...)
+		o.rest.Tasks = append(o.rest.Tasks, nn.Range{Lo: first, Hi: o.rest.Rows()})
 		o.rest.Want.Tasks = append(o.rest.Want.Tasks, nn.Range{Lo: outer.Lo, Hi: loc.Hi})
 		o.outerRows.V = appendRange(o.outerRows.V, outer)
 		o.locRows.V = appendRange(o.locRows.V, loc)
-		o.outerLabels.IDs = text.AppendLabels(o.outerLabels.IDs, t.Outer)
-		o.locLabels.IDs = text.AppendLabels(o.locLabels.IDs, t.Loc)
+		o.outerLabels.IDs = append(o.outerLabels.IDs, o.rest.Labels[outer.Lo:outer.Hi]...)
+		o.locLabels.IDs = append(o.locLabels.IDs, o.rest.Labels[loc.Lo:loc.Hi]...)
 		o.weighRest(&t)
 		o.addRivals(&t, loc.Lo)
 		if o.cfg.Late {
 			o.bare, o.bareWanted = o.spare(&t, outer, loc)
 		}
 	}
-	o.inner.Seq.Set(o.inner.Lengths)
-	o.rest.Seq.Set(o.rest.Lengths)
-	o.inner.Seq.Tasks, o.rest.Seq.Tasks = innerTasks, restTasks
-	o.hIn, o.hRest = grow(o.hIn, innerAt*d), grow(o.hRest, restAt*d)
+	o.innerLabels.IDs = o.inner.Labels
+	o.hIn, o.hRest = grow(o.hIn, o.inner.Rows()*d), grow(o.hRest, o.rest.Rows()*d)
 	o.base = grow(o.base, len(o.locRows.V)*d)
 	if err := o.runPrefix(tasks, withRest); err != nil {
 		return err

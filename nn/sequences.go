@@ -22,37 +22,82 @@ type RowSet struct {
 }
 
 // Sequences describes packed texts: row i stands at position Pos[i] of its
-// text; Segs say which rows attend to which. Tasks[t] are the rows that belong
-// to task t, an independent edit; it may be empty when nothing is edited.
+// text; Segs say which rows attend to which.
 //
 // Segs count keys in the rows at hand, unless Past or Keys say otherwise. Past
 // alone: in the rows kept and, behind them, those at hand, which are kept too.
 // Keys lists the rows that are counted: i is row i at hand, ^i row i of Past.
 type Sequences struct {
-	Pos   []int32
-	Segs  []kernel.Segment
-	Tasks []Range
-	Past  *Keys
-	Keys  []int32
+	Pos  []int32
+	Segs []kernel.Segment
+	Past *Keys
+	Keys []int32
 }
 
 // Pack describes texts of the given lengths laid one after another.
 func Pack(lengths ...int) *Sequences {
 	s := &Sequences{}
-	s.Set(lengths)
+	for _, n := range lengths {
+		s.Append(n)
+	}
 	return s
 }
 
-// Set makes s describe texts of the given lengths, reusing its memory.
-func (s *Sequences) Set(lengths []int) {
-	s.Pos, s.Segs, s.Tasks, s.Past, s.Keys = s.Pos[:0], s.Segs[:0], s.Tasks[:0], nil, nil
-	for _, n := range lengths {
-		at := len(s.Pos)
-		for i := range n {
-			s.Pos = append(s.Pos, int32(i))
-		}
-		s.Segs = append(s.Segs, kernel.Segment{Q: at, QLen: n, K: at, KLen: n})
+// Reset makes s describe no text, and keeps its memory.
+func (s *Sequences) Reset() {
+	s.Pos, s.Segs, s.Past, s.Keys = s.Pos[:0], s.Segs[:0], nil, nil
+}
+
+// Append puts a text of n rows behind those of s, and returns where they are.
+func (s *Sequences) Append(n int) Range {
+	r := s.positions(0, n)
+	s.Segs = append(s.Segs, kernel.Segment{Q: r.Lo, QLen: n, K: r.Lo, KLen: n})
+	return r
+}
+
+// Behind puts the last n rows of a text behind those of s, and returns where they
+// are; seen lists the text's rows before them, as Keys does. All texts of s are put
+// there in this way.
+func (s *Sequences) Behind(seen []int32, n int) Range {
+	r, key := s.positions(len(seen), n), len(s.Keys)
+	s.Keys = append(s.Keys, seen...)
+	for i := r.Lo; i < r.Hi; i++ {
+		s.Keys = append(s.Keys, int32(i))
 	}
+	s.Segs = append(s.Segs, kernel.Segment{Q: r.Lo, QLen: n, K: key, KLen: len(seen) + n})
+	return r
+}
+
+// Rest describes the rows of s from first[i] on of each segment i, and lists them;
+// the others are seen as a computation of s kept them in past. s has no Past and no
+// Keys of its own.
+func (s *Sequences) Rest(first []int32, past *Keys) (rest Sequences, rows []int32) {
+	rest.Past = past
+	for r := range s.Pos {
+		rest.Keys = append(rest.Keys, ^int32(r))
+	}
+	for i, g := range s.Segs {
+		end := int32(g.Q + g.QLen)
+		if first[i] == end {
+			continue
+		}
+		rest.Segs = append(rest.Segs, kernel.Segment{Q: len(rows), QLen: int(end - first[i]), K: g.K, KLen: g.KLen})
+		for r := first[i]; r < end; r++ {
+			rest.Keys[r] = int32(len(rows))
+			rest.Pos = append(rest.Pos, s.Pos[r])
+			rows = append(rows, r)
+		}
+	}
+	return rest, rows
+}
+
+// positions adds n rows that stand one behind the other from a position on.
+func (s *Sequences) positions(from, n int) Range {
+	r := Range{Lo: len(s.Pos), Hi: len(s.Pos) + n}
+	for i := range n {
+		s.Pos = append(s.Pos, int32(from+i))
+	}
+	return r
 }
 
 // Rows is the number of packed rows.

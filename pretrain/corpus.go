@@ -8,6 +8,7 @@ import (
 	"keyhole.example/keyhole/lm/tokenizer"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
+	"keyhole.example/keyhole/text"
 )
 
 // sentence is one text of the corpus in tokens: ids, of which each row predicts
@@ -43,46 +44,49 @@ func corpus(c *Config, facts []Fact, tok tokenizer.Tokenizer) ([]sentence, error
 // packed is a batch laid out for one run: its pointers are those that the
 // graph was built with.
 type packed struct {
-	ids, positions nn.IDs
-	seq            nn.Sequences
-	want           nn.RowSet    // rows that predict something
-	labels         graph.Labels // what they are to predict; weights sum to 1
-	lengths        []int
+	text.Packed
+	positions nn.IDs
+	labels    graph.Labels // weights sum to 1
 }
 
 // set lays out a batch. The rows that predict objects have one weight; in the
 // first whole sentences every other row counts too, with contextWeight.
 func (p *packed) set(batch []sentence, whole int, contextWeight float32) {
-	p.ids.V, p.positions.V, p.want.V = p.ids.V[:0], p.positions.V[:0], p.want.V[:0]
-	labels, weights := p.labels.IDs[:0], p.labels.Weight[:0]
-	p.lengths = p.lengths[:0]
+	p.Reset()
+	weights := p.labels.Weight[:0]
 	sum := float32(0)
 	for n, s := range batch {
-		for i := range s.ids {
-			p.positions.V = append(p.positions.V, int32(i))
+		rows, wanted := p.Add(s.asked(n < whole))
+		for _, row := range p.Want.V[wanted.Lo:wanted.Hi] {
 			w := float32(1)
-			if i < s.object.Lo || i >= s.object.Hi {
-				if n >= whole {
-					continue
-				}
+			if i := int(row) - rows.Lo; i < s.object.Lo || i >= s.object.Hi {
 				w = contextWeight
 			}
-			label := int32(endID)
-			if i+1 < len(s.ids) {
-				label = s.ids[i+1]
-			}
-			p.want.V = append(p.want.V, int32(len(p.ids.V)+i))
-			labels, weights = append(labels, label), append(weights, w)
+			weights = append(weights, w)
 			sum += w
 		}
-		p.ids.V = append(p.ids.V, s.ids...)
-		p.lengths = append(p.lengths, len(s.ids))
 	}
 	for i := range weights {
 		weights[i] /= sum
 	}
-	p.labels = graph.Labels{IDs: labels, Weight: weights}
-	p.seq.Set(p.lengths)
+	p.positions.V = append(p.positions.V[:0], p.Seq.Pos...)
+	p.labels = graph.Labels{IDs: p.Labels, Weight: weights}
+}
+
+// asked is the sentence with what its rows predict, or only those of its object.
+func (s *sentence) asked(whole bool) text.Text {
+	t := text.Text{IDs: s.ids, Labels: make([]int32, len(s.ids))}
+	for i := range s.ids {
+		switch {
+		case !whole && (i < s.object.Lo || i >= s.object.Hi):
+			t.Labels[i] = -1
+		case i+1 < len(s.ids):
+			t.Labels[i] = s.ids[i+1]
+		default:
+			t.Labels[i] = endID
+		}
+	}
+	return t
 }
 
 // rows is the largest number of rows that a batch of n sentences can have.

@@ -18,7 +18,7 @@ func known(model *lm.Model, e *kernel.Engine, corpus []sentence) ([]bool, error)
 		part := corpus[lo:min(lo+batch, len(corpus))]
 		p.set(part, 0, 0)
 		o.Reset()
-		logits := model.Logits(o, lm.Forward[kernel.Matrix](o, model, &p.ids, &p.seq, &p.want))
+		logits := model.Logits(o, lm.Forward[kernel.Matrix](o, model, &p.IDs, &p.Seq, &p.Want))
 		if err := o.Err(); err != nil {
 			return nil, err
 		}

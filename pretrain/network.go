@@ -51,10 +51,10 @@ func newNetwork(model *lm.Model, e *kernel.Engine, maxRows int) (*network, error
 	if !ok || !ok2 {
 		return nil, fmt.Errorf("pretrain: the model is no GPT-2: it lacks an embedding of tokens or positions")
 	}
-	n.batch.ids.V, n.batch.positions.V = make([]int32, maxRows), make([]int32, maxRows) // bounds of the graph
-	x := b.Add(b.Embed(tokens, &n.batch.ids), b.Embed(positions, &n.batch.positions))
-	n.batch.want.Cap = maxRows
-	x = lm.Blocks[graph.Node](b, model, x, 0, model.Config.Layers, &n.batch.seq, &n.batch.want)
+	n.batch.IDs.V, n.batch.positions.V = make([]int32, maxRows), make([]int32, maxRows) // bounds of the graph
+	x := b.Add(b.Embed(tokens, &n.batch.IDs), b.Embed(positions, &n.batch.positions))
+	n.batch.Want.Cap = maxRows
+	x = lm.Blocks[graph.Node](b, model, x, 0, model.Config.Layers, &n.batch.Seq, &n.batch.Want)
 	x = lm.FinalNorm[graph.Node](b, model, x)
 	n.loss = b.CrossEntropyOf(b.MatMul(x, b.Trainable(tokens), true), &n.batch.labels).Sum
 	grads := b.Grad([]graph.Node{n.loss}, params...)

@@ -10,6 +10,7 @@ import (
 	"keyhole.example/keyhole/lm/chat"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -214,11 +215,12 @@ func (d *desk) logits(ids []int32, e *edit.Edited) ([]float32, error) {
 	o := d.ops(e)
 	m := d.bench.Model
 	last := &nn.RowSet{V: []int32{int32(len(ids) - 1)}}
+	laid, seq := text.Lay(ids)
 	var x kernel.Matrix
 	if o.OnLinear == nil {
-		x = lm.Forward[kernel.Matrix](o, m, &nn.IDs{V: ids}, nn.Pack(len(ids)), last)
+		x = lm.Forward[kernel.Matrix](o, m, laid, seq, last)
 	} else { // what stands behind a layer sees every row
-		x = o.Rows(lm.Forward[kernel.Matrix](o, m, &nn.IDs{V: ids}, nn.Pack(len(ids)), nil), last)
+		x = o.Rows(lm.Forward[kernel.Matrix](o, m, laid, seq, nil), last)
 	}
 	y := m.Logits(o, x)
 	return y.Data[:m.Config.Vocab], o.Err()

@@ -1,6 +1,10 @@
 package text
 
-import "keyhole.example/keyhole/nn"
+import (
+	"slices"
+
+	"keyhole.example/keyhole/nn"
+)
 
 // Text is a token sequence. Labels[i] is the token wanted after row i, or -1
 // where nothing is asked. In locality texts a label only marks a row whose
@@ -22,14 +26,10 @@ func (t Text) Wanted() int {
 	return n
 }
 
-// AppendRows appends the text's labelled rows, where its first row is row first.
-func (t Text) AppendRows(rows []int32, first int) []int32 {
-	for i, l := range t.Labels {
-		if l >= 0 {
-			rows = append(rows, int32(first+i))
-		}
-	}
-	return rows
+// Prompt is the number of the text's tokens up to the first labelled row, that row
+// included; 0 if there is none.
+func (t Text) Prompt() int {
+	return slices.IndexFunc(t.Labels, func(l int32) bool { return l >= 0 }) + 1
 }
 
 // Wanted is the number of labelled rows of texts.
@@ -43,49 +43,65 @@ func Wanted(texts []Text) int {
 
 // Lay puts texts, each its tokens, one behind the other.
 func Lay(texts ...[]int32) (*nn.IDs, *nn.Sequences) {
-	ids, lengths := &nn.IDs{}, make([]int, len(texts))
-	for i, t := range texts {
+	ids, s := &nn.IDs{}, &nn.Sequences{}
+	for _, t := range texts {
 		ids.V = append(ids.V, t...)
-		lengths[i] = len(t)
+		s.Append(len(t))
 	}
-	return ids, nn.Pack(lengths...)
+	return ids, s
 }
 
-// Packed is a list of texts laid one behind the other, with the rows at which
-// something is asked.
+// Packed is texts laid one behind the other, with the rows at which something is
+// asked and what is asked there. Graphs may be built with pointers to its parts.
 type Packed struct {
-	Lengths []int // of the texts
-	Seq     nn.Sequences
-	Want    nn.RowSet
+	IDs    nn.IDs
+	Seq    nn.Sequences
+	Want   nn.RowSet
+	Labels []int32    // of the rows of Want
+	Tasks  []nn.Range // rows that belong to a task, an independent edit, where who packs says so
 }
 
-// Reset empties the list.
+// Pack lays texts out.
+func Pack(texts ...Text) *Packed {
+	p := &Packed{}
+	p.Add(texts...)
+	return p
+}
+
+// Reset takes all texts out, and keeps the memory.
 func (p *Packed) Reset() {
-	p.Lengths = p.Lengths[:0]
+	p.IDs.V, p.Labels, p.Tasks = p.IDs.V[:0], p.Labels[:0], p.Tasks[:0]
 	p.Want.V, p.Want.Tasks = p.Want.V[:0], p.Want.Tasks[:0]
+	p.Seq.Reset()
 }
 
-// Add appends texts, and returns the range of their wanted rows; rows is the
-// number of rows so far.
-func (p *Packed) Add(texts []Text, rows *int) (wanted nn.Range) {
-	wanted.Lo = len(p.Want.V)
+// Add puts texts behind those that are there, and returns the ranges of their rows
+// and, among the wanted ones, of their wanted rows.
+func (p *Packed) Add(texts ...Text) (rows, wanted nn.Range) {
+	rows.Lo, wanted.Lo = p.Rows(), len(p.Want.V)
 	for _, t := range texts {
-		p.Lengths = append(p.Lengths, len(t.IDs))
-		p.Want.V = t.AppendRows(p.Want.V, *rows)
-		*rows += len(t.IDs)
-	}
-	wanted.Hi = len(p.Want.V)
-	return wanted
-}
-
-// AppendLabels appends the labels at the wanted rows of texts.
-func AppendLabels(ids []int32, texts []Text) []int32 {
-	for _, t := range texts {
-		for _, l := range t.Labels {
+		first := p.Seq.Append(len(t.IDs)).Lo
+		p.IDs.V = append(p.IDs.V, t.IDs...)
+		for i, l := range t.Labels {
 			if l >= 0 {
-				ids = append(ids, l)
+				p.Want.V, p.Labels = append(p.Want.V, int32(first+i)), append(p.Labels, l)
 			}
 		}
 	}
-	return ids
+	rows.Hi, wanted.Hi = p.Rows(), len(p.Want.V)
+	return rows, wanted
+}
+
+// Rows is the number of rows.
+func (p *Packed) Rows() int { return p.Seq.Rows() }
+
+// Fitting is how many texts at the beginning of a list, of so many tokens each, have
+// no more rows than a limit together; the first one always fits.
+func Fitting[T any](list []T, tokens func(T) int, limit int) int {
+	n, rows := 0, 0
+	for n < len(list) && (n == 0 || rows+tokens(list[n]) <= limit) {
+		rows += tokens(list[n])
+		n++
+	}
+	return n
 }

@@ -112,22 +112,20 @@ func (p *Prefix) Run(items []Item) error {
 		return err
 	}
 	at, rest := 0, Packed{}
-	restRows := 0
 	var restData []float32
 	for _, i := range todo {
 		n := len(items[i].Text.IDs)
 		states := x.Data[at*d : (at+n)*d]
 		copy(items[i].States, states)
 		if items[i].Final != nil {
-			rest.Add([]Text{items[i].Text}, &restRows)
+			rest.Add(items[i].Text)
 			restData = append(restData, states...)
 		}
 		at += n
 	}
-	if restRows > 0 {
+	if rest.Rows() > 0 {
 		p.ops.Reset()
-		rest.Seq.Set(rest.Lengths)
-		y := lm.Blocks[kernel.Matrix](p.ops, p.model, kernel.Mat(restData, restRows, d), p.First, p.model.Config.Layers, &rest.Seq, &rest.Want)
+		y := lm.Blocks[kernel.Matrix](p.ops, p.model, kernel.Mat(restData, rest.Rows(), d), p.First, p.model.Config.Layers, &rest.Seq, &rest.Want)
 		y = lm.FinalNorm[kernel.Matrix](p.ops, p.model, y)
 		if err := p.ops.Err(); err != nil {
 			return err

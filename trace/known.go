@@ -60,7 +60,8 @@ func (r *run) says(want []int32) (bool, error) {
 		rows.V = append(rows.V, int32(len(r.ids)-1+i))
 	}
 	r.o.Reset()
-	final := lm.Forward[kernel.Matrix](r.o, r.m, &nn.IDs{V: ids}, nn.Pack(len(ids)), rows)
+	laid, seq := text.Lay(ids)
+	final := lm.Forward[kernel.Matrix](r.o, r.m, laid, seq, rows)
 	best := make([]int32, len(want))
 	r.o.Scope(func() kernel.Matrix {
 		logits := r.m.Logits(r.o, final)

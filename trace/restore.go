@@ -66,20 +66,17 @@ func (r *run) cells(l, from, to int) ([]float64, error) {
 	s, want := &nn.Sequences{Past: r.bad.keys}, &nn.RowSet{}
 	for t := from; t < to; t++ {
 		for sample := range r.samples {
-			c := cell{t, sample, len(s.Pos)}
-			s.Segs = append(s.Segs, kernel.Segment{Q: c.row, QLen: n - t, K: len(cells) * n, KLen: n})
+			c := cell{t, sample, s.Rows()}
 			cells = append(cells, c)
-			for p := range t {
-				s.Keys = append(s.Keys, ^int32(sample*n+p))
+			before := make([]int32, t)
+			for p := range before {
+				before[p] = ^int32(sample*n + p)
 			}
-			for p := t; p < n; p++ {
-				s.Keys = append(s.Keys, int32(len(s.Pos)))
-				s.Pos = append(s.Pos, int32(p))
-			}
-			want.V = append(want.V, int32(len(s.Pos)-1))
+			s.Behind(before, n-t)
+			want.V = append(want.V, int32(s.Rows()-1))
 		}
 	}
-	x := r.entering(begin, cells, len(s.Pos))
+	x := r.entering(begin, cells, s.Rows())
 	if r.cfg.Restore == Hidden {
 		overwrite(x, cells, r.good.hidden[l], 0)
 	}

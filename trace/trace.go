@@ -178,7 +178,8 @@ func (r *run) clean() error {
 	r.o.Reset()
 	r.good = newKept(r.m.Config.Layers)
 	r.o.OnTap = r.good.tap
-	final := lm.Forward[kernel.Matrix](r.o, r.m, &nn.IDs{V: r.ids}, nn.Pack(len(r.ids)), nil)
+	ids, seq := text.Lay(r.ids)
+	final := lm.Forward[kernel.Matrix](r.o, r.m, ids, seq, nil)
 	r.o.OnTap = nil
 	last := r.o.Rows(final, &nn.RowSet{V: []int32{int32(len(r.ids) - 1)}})
 	logits := r.m.Logits(r.o, last)

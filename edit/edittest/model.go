@@ -131,24 +131,24 @@ func NLL(t testing.TB, m *lm.Model, k *kernel.Engine, prompt, target string) flo
 // adaptedNLL is NLL with an adapter behind its layer; nil: none.
 func adaptedNLL(t testing.TB, m *lm.Model, k *kernel.Engine, a edit.Adapter, prompt, target string) float64 {
 	t.Helper()
-	text, err := text.Answer(m.Tokenizer, prompt, target, data.JoinAuto, 0)
+	asked, err := text.Answer(m.Tokenizer, prompt, target, data.JoinAuto, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.CheckLength(len(text.IDs)); err != nil {
+	if err := m.CheckLength(len(asked.IDs)); err != nil {
 		t.Fatal(err)
 	}
 	o := eager.New(k)
 	if a != nil {
-		first := slices.IndexFunc(text.Labels, func(l int32) bool { return l >= 0 })
-		edit.Intercept(o, a, []edit.Span{{Range: nn.Range{Lo: 0, Hi: len(text.IDs)}, Prompt: first + 1}})
+		edit.Intercept(o, a, []edit.Span{{Range: nn.Range{Lo: 0, Hi: len(asked.IDs)}, Prompt: asked.Prompt()}})
 	}
-	logits := m.Logits(o, lm.Forward(o, m, &nn.IDs{V: text.IDs}, nn.Pack(len(text.IDs)), nil))
+	ids, seq := text.Lay(asked.IDs)
+	logits := m.Logits(o, lm.Forward(o, m, ids, seq, nil))
 	if err := o.Err(); err != nil {
 		t.Fatal(err)
 	}
 	sum, n := 0.0, 0
-	for i, label := range text.Labels {
+	for i, label := range asked.Labels {
 		if label < 0 {
 			continue
 		}

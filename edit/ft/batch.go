@@ -6,31 +6,24 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
 	"keyhole.example/keyhole/text"
 )
 
-// batch is the requests of one step as packed texts. Row i of the wanted rows
-// predicts labels[i] and counts weights[i] in the batch's loss.
+// batch is the requests of one step as packed texts, whose wanted row i counts
+// weights[i] in the batch's loss.
 type batch struct {
-	ids     []int32
-	lengths []int
-	want    []int32 // rows that predict a token of a target
-	labels  []int32
+	text.Packed
 	weights []float32
 	states  kernel.Matrix // what enters the first trained block: [rows, width]
 	count   int           // requests
 }
 
 // add appends a text, of which the rows with a label are wanted.
-func (b *batch) add(ids, labels []int32, weight float32) {
-	first := int32(len(b.ids))
-	b.ids, b.lengths = append(b.ids, ids...), append(b.lengths, len(ids))
-	for i, l := range labels {
-		if l >= 0 {
-			b.want, b.labels, b.weights = append(b.want, first+int32(i)), append(b.labels, l), append(b.weights, weight)
-		}
+func (b *batch) add(t text.Text, weight float32) {
+	b.Add(t)
+	for range t.Wanted() {
+		b.weights = append(b.weights, weight)
 	}
 }
 
@@ -60,19 +53,11 @@ func (e *Editor) addRequest(b *batch, m *lm.Model, r *edit.Request) error {
 	if err != nil {
 		return err
 	}
-	var target []int32
-	prompt := 0 // tokens
-	for i, l := range t.Labels {
-		if l >= 0 {
-			target = append(target, l)
-		} else {
-			prompt = i + 2 // the row behind the last one without a label predicts the first target token
-		}
-	}
-	prompt = max(prompt, 1)
+	prompt := t.Prompt() // tokens
+	target := t.Labels[prompt-1:]
 	weight := 1 / (float32(b.count) * float32(len(target)))
 	if e.cfg.Objective == ObjectiveAnswer {
-		b.add(t.IDs, t.Labels, weight)
+		b.add(t, weight)
 		return nil
 	}
 	// A row of the head has one label, so the prompt stands there once for each.
@@ -82,7 +67,7 @@ func (e *Editor) addRequest(b *batch, m *lm.Model, r *edit.Request) error {
 			labels[i] = -1
 		}
 		labels[prompt-1] = id
-		b.add(t.IDs[:prompt], labels, weight)
+		b.add(text.Text{IDs: t.IDs[:prompt], Labels: labels}, weight)
 	}
 	return nil
 }
@@ -90,9 +75,8 @@ func (e *Editor) addRequest(b *batch, m *lm.Model, r *edit.Request) error {
 // prefix computes what enters block first.
 func (b *batch) prefix(o *eager.Ops, m *lm.Model, first int) error {
 	o.Reset()
-	s := nn.Pack(b.lengths...)
-	x := lm.Embed[kernel.Matrix](o, m, &nn.IDs{V: b.ids}, s)
-	x = lm.Blocks[kernel.Matrix](o, m, x, 0, first, s, nil)
+	x := lm.Embed[kernel.Matrix](o, m, &b.IDs, &b.Seq)
+	x = lm.Blocks[kernel.Matrix](o, m, x, 0, first, &b.Seq, nil)
 	if err := o.Err(); err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func (e *Editor) newTrainer(m *lm.Model, sites []lm.Site, first int, batches []*
 	}
 	rows := 0
 	for _, b := range batches {
-		rows, t.want.Cap = max(rows, len(b.ids)), max(t.want.Cap, len(b.want))
+		rows, t.want.Cap = max(rows, b.Rows()), max(t.want.Cap, len(b.Want.V))
 	}
 	return t, t.build(e, m, first, rows)
 }
@@ -148,10 +148,9 @@ func (t *trainer) build(e *Editor, m *lm.Model, first, rows int) error {
 
 // loss computes the loss of a batch and, with it, the gradients.
 func (t *trainer) loss(b *batch) (float64, error) {
-	t.seq.Set(b.lengths)
-	t.want.V = b.want
-	t.want.Tasks = []nn.Range{{Lo: 0, Hi: len(b.want)}}
-	t.labels.IDs, t.labels.Weight = b.labels, b.weights
+	t.seq, t.want.V = b.Seq, b.Want.V
+	t.want.Tasks = []nn.Range{{Lo: 0, Hi: len(b.Want.V)}}
+	t.labels.IDs, t.labels.Weight = b.Labels, b.weights
 	t.machine.Set(t.in, b.states)
 	if err := t.machine.Run(false); err != nil {
 		return 0, err

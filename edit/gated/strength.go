@@ -46,11 +46,9 @@ type trial struct {
 	k      *kernel.Engine
 	m      *lm.Model
 	block  int
-	packed *nn.Sequences
+	texts  text.Packed
 	states kernel.Matrix // before block, [rows, width]
-	want   nn.RowSet
-	labels []int32 // of want
-	share  []float64
+	share  []float64     // of each wanted row
 }
 
 // trial runs the target behind a request's prompt, and behind it with each of the
@@ -62,8 +60,6 @@ func (ed *Editor) trial(m *lm.Model, first string, r edit.Request, sentences []s
 			t.block = s.Block
 		}
 	}
-	var ids [][]int32
-	rows := 0
 	for i, before := range sentences {
 		a, err := text.Ask(m, before+r.Prompt, r.Target, r.Join)
 		switch {
@@ -72,19 +68,13 @@ func (ed *Editor) trial(m *lm.Model, first string, r edit.Request, sentences []s
 		case err != nil:
 			continue // too long with a sentence in front
 		}
-		ids = append(ids, a.IDs)
-		t.want.V = a.AppendRows(t.want.V, rows)
-		for _, l := range a.Labels {
-			if l >= 0 {
-				t.labels, t.share = append(t.labels, l), append(t.share, 1/float64(a.Wanted()))
-			}
+		t.texts.Add(a)
+		for range a.Wanted() {
+			t.share = append(t.share, 1/float64(a.Wanted()))
 		}
-		rows += len(a.IDs)
 	}
-	all, packed := text.Lay(ids...)
-	t.packed = packed
-	x := lm.Embed[kernel.Matrix](t.ops, m, all, packed)
-	x = lm.Blocks[kernel.Matrix](t.ops, m, x, 0, t.block, packed, nil)
+	x := lm.Embed[kernel.Matrix](t.ops, m, &t.texts.IDs, &t.texts.Seq)
+	x = lm.Blocks[kernel.Matrix](t.ops, m, x, 0, t.block, &t.texts.Seq, nil)
 	t.states = kernel.Mat(slices.Clone(x.Data[:x.Rows*x.Cols]), x.Rows, x.Cols)
 	return t, t.ops.Err()
 }
@@ -100,14 +90,14 @@ func (t *trial) nll(layers []string, changes []*nn.Delta, by float64) (float64, 
 		o.Deltas[name] = []nn.Delta{{U: changes[i].U, D: changes[i].D, Scale: changes[i].Scale * float32(by)}}
 	}
 	states := kernel.Mat(slices.Clone(t.states.Data), t.states.Rows, t.states.Cols)
-	x := lm.Blocks[kernel.Matrix](o, t.m, states, t.block, t.m.Config.Layers, t.packed, nil)
-	logits := t.m.Logits(o, lm.FinalNorm[kernel.Matrix](o, t.m, o.Rows(x, &t.want)))
+	x := lm.Blocks[kernel.Matrix](o, t.m, states, t.block, t.m.Config.Layers, &t.texts.Seq, nil)
+	logits := t.m.Logits(o, lm.FinalNorm[kernel.Matrix](o, t.m, o.Rows(x, &t.texts.Want)))
 	if err := o.Err(); err != nil {
 		return 0, fmt.Errorf("strength %v: %w", by, err)
 	}
-	n := len(t.labels)
+	n := len(t.texts.Labels)
 	nll, lse := make([]float32, n), make([]float32, n)
-	t.k.CrossEntropy(nll, lse, logits.Data[:n*logits.Cols], t.labels, n, logits.Cols)
+	t.k.CrossEntropy(nll, lse, logits.Data[:n*logits.Cols], t.texts.Labels, n, logits.Cols)
 	sum := 0.0
 	for i, v := range nll {
 		sum += t.share[i] * float64(v)

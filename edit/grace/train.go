@@ -24,7 +24,7 @@ type asked struct {
 
 // read runs the text up to the layer.
 func read(m *lm.Model, k *kernel.Engine, s lm.Site, t text.Text) (*asked, error) {
-	a := &asked{text: t, prompt: slices.IndexFunc(t.Labels, func(l int32) bool { return l >= 0 }) + 1}
+	a := &asked{text: t, prompt: t.Prompt()}
 	if a.prompt == 0 {
 		a.prompt = len(t.IDs)
 	}
@@ -34,8 +34,8 @@ func read(m *lm.Model, k *kernel.Engine, s lm.Site, t text.Text) (*asked, error)
 			a.query, a.output = slices.Clone(row(x, a.prompt-1)), slices.Clone(row(y, a.prompt-1))
 		}
 	}
-	seq := nn.Pack(len(t.IDs))
-	x := lm.Embed[kernel.Matrix](o, m, &nn.IDs{V: t.IDs}, seq)
+	ids, seq := text.Lay(t.IDs)
+	x := lm.Embed[kernel.Matrix](o, m, ids, seq)
 	x = lm.Blocks[kernel.Matrix](o, m, x, 0, s.Block, seq, nil)
 	a.states = kernel.Mat(slices.Clone(x.Data[:x.Rows*x.Cols]), x.Rows, x.Cols)
 	lm.Blocks[kernel.Matrix](o, m, x, s.Block, s.Block+1, seq, nil)
@@ -71,12 +71,8 @@ func newTrainer(m *lm.Model, k *kernel.Engine, s lm.Site, a *asked, r rules, sta
 		return b.SetRows(y, value, rows)
 	}
 	in := b.Input("states", a.states.Rows, a.states.Cols)
-	seq, want, labels := nn.Pack(len(a.text.IDs)), &nn.RowSet{}, &graph.Labels{}
-	for i, l := range a.text.Labels {
-		if l >= 0 {
-			want.V, labels.IDs = append(want.V, int32(i)), append(labels.IDs, l)
-		}
-	}
+	one := text.Pack(a.text)
+	seq, want, labels := &one.Seq, &one.Want, &graph.Labels{IDs: one.Labels}
 	for range labels.IDs {
 		labels.Weight = append(labels.Weight, 1/float32(len(labels.IDs)))
 	}

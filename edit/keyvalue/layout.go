@@ -92,34 +92,26 @@ type suffix struct {
 // first label if that comes before; attention sees the keys of the other rows as
 // they were kept.
 func newSuffix(l *layout, past *nn.Keys) *suffix {
-	s := &suffix{here: map[int32]int{}, seqs: nn.Sequences{Past: past}}
-	for r := range l.ids {
-		s.seqs.Keys = append(s.seqs.Keys, ^int32(r))
-	}
-	for _, g := range l.seqs.Segs {
+	first := make([]int32, len(l.seqs.Segs))
+	for i, g := range l.seqs.Segs {
 		end := int32(g.Q + g.QLen)
 		inside := func(r int32) bool { return int(r) >= g.Q && r < end }
-		first := end
+		first[i] = end
 		for _, r := range l.at {
 			if inside(r) {
-				first = min(first, r)
+				first[i] = min(first[i], r)
 			}
 		}
 		for _, lab := range l.labels {
 			if inside(lab.row) {
-				first = min(first, lab.row)
+				first[i] = min(first[i], lab.row)
 			}
 		}
-		if first == end {
-			continue
-		}
-		s.seqs.Segs = append(s.seqs.Segs, kernel.Segment{Q: len(s.rows), QLen: int(end - first), K: g.K, KLen: g.KLen})
-		for r := first; r < end; r++ {
-			s.here[r] = len(s.rows)
-			s.seqs.Keys[r] = int32(len(s.rows))
-			s.rows = append(s.rows, r)
-			s.seqs.Pos = append(s.seqs.Pos, l.seqs.Pos[r])
-		}
+	}
+	s := &suffix{here: map[int32]int{}}
+	s.seqs, s.rows = l.seqs.Rest(first, past)
+	for i, r := range s.rows {
+		s.here[r] = i
 	}
 	return s
 }

@@ -6,7 +6,6 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
 	"keyhole.example/keyhole/text"
 )
@@ -36,11 +35,12 @@ func Perplexity(m *lm.Model, e *kernel.Engine) (float64, error) {
 		return 1, nil
 	}
 	o := eager.New(e)
-	n := len(ids)
-	logits := m.Logits(o, lm.Forward[kernel.Matrix](o, m, &nn.IDs{V: ids}, nn.Pack(n), nil))
+	laid, seq := text.Lay(ids)
+	logits := m.Logits(o, lm.Forward[kernel.Matrix](o, m, laid, seq, nil))
 	if err := o.Err(); err != nil {
 		return 0, err
 	}
+	n := len(ids)
 	nll, lse := make([]float32, n), make([]float32, n)
 	labels := append(ids[1:n:n], -1)
 	e.CrossEntropy(nll, lse, logits.Data, labels, n, logits.Cols)

@@ -22,11 +22,7 @@ func States(m *lm.Model, o *eager.Ops, texts []Text, places ...nn.Place) ([]kern
 	}
 	defer func() { o.OnTap = nil }()
 	for lo := 0; lo < len(texts); {
-		hi, rows := lo, 0
-		for hi < len(texts) && (hi == lo || rows+len(texts[hi].IDs) <= batchRows) {
-			rows += len(texts[hi].IDs)
-			hi++
-		}
+		hi := lo + text.Fitting(texts[lo:], func(t Text) int { return len(t.IDs) }, batchRows)
 		ids, s, at := packed(texts[lo:hi])
 		o.Reset()
 		o.OnTap = func(p nn.Place, x kernel.Matrix) {
@@ -55,12 +51,13 @@ func States(m *lm.Model, o *eager.Ops, texts []Text, places ...nn.Place) ([]kern
 // packed lays texts one after another; at are the rows of the looked-up tokens.
 func packed(texts []Text) (ids *nn.IDs, s *nn.Sequences, at []int32) {
 	list := make([][]int32, len(texts))
-	row := 0
 	for i, t := range texts {
-		list[i], at = t.IDs, append(at, int32(row+t.At))
-		row += len(t.IDs)
+		list[i] = t.IDs
 	}
 	ids, s = text.Lay(list...)
+	for i, t := range texts {
+		at = append(at, int32(s.Segs[i].Q+t.At))
+	}
 	return ids, s, at
 }
 

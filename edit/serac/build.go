@@ -9,6 +9,7 @@ import (
 	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
+	"keyhole.example/keyhole/text"
 )
 
 // bounds are the largest sizes that a built graph serves: tokens, texts and pairs
@@ -31,12 +32,11 @@ type built struct {
 	given []float32  // its value, there
 	scope graph.Node // loss of the pairs; nil: there is none
 
-	ids, at nn.IDs // of the counterfactual model
-	seq     nn.Sequences
-	want    nn.RowSet
-	logits  graph.Node // an input where that model is frozen; nil: not needed
-	mix     mixture
-	rows    graph.Node // what came of the rows
+	asked  text.Packed // of the counterfactual model
+	at     nn.IDs      // their positions
+	logits graph.Node  // an input where that model is frozen; nil: not needed
+	mix    mixture
+	rows   graph.Node // what came of the rows
 }
 
 // sizes are those of the present step.
@@ -46,7 +46,7 @@ func (l *Learner) sizes() bounds {
 		n.tokens += len(l.Encoder.Tokens(t))
 	}
 	for _, q := range l.step.asked {
-		n.asked += len(q.ids)
+		n.asked += len(q.IDs)
 	}
 	return n
 }
@@ -87,10 +87,10 @@ func (l *Learner) build(n bounds) (*built, error) {
 	switch {
 	case !l.cfg.FreezeModel:
 		m := l.Counterfactual
-		g.ids.V, g.want.Cap = make([]int32, n.asked), n.want
+		g.asked.IDs.V, g.asked.Want.Cap = make([]int32, n.asked), n.want
 		g.at.V = make([]int32, n.asked)
-		x := lm.EmbedAt[graph.Node](b, m, &g.ids, &g.at)
-		x = lm.Blocks[graph.Node](b, m, x, 0, m.Config.Layers, &g.seq, &g.want)
+		x := lm.EmbedAt[graph.Node](b, m, &g.asked.IDs, &g.at)
+		x = lm.Blocks[graph.Node](b, m, x, 0, m.Config.Layers, &g.asked.Seq, &g.asked.Want)
 		g.logits = b.Linear(m.Head(), lm.FinalNorm[graph.Node](b, m, x))
 	case !l.cfg.Supervised:
 		g.logits = b.Input("logits", n.want, l.Base.Config.Vocab)
@@ -162,29 +162,17 @@ func (g *built) run(l *Learner, grads []float32) error {
 
 // ask lays the queries out for the counterfactual model.
 func (g *built) ask(l *Learner) {
-	var lengths []int
-	g.ids.V, g.want.V, lengths = lay(g.ids.V[:0], g.want.V[:0], l.step.asked)
-	g.seq.Set(lengths)
-	g.want.Tasks = []nn.Range{{Lo: 0, Hi: len(g.want.V)}}
-	g.at.V = l.Counterfactual.PositionRows(g.at.V[:0], &g.seq)
-}
-
-// lay appends the queries' tokens to ids, and to want their rows that are asked for.
-func lay(ids, want []int32, queries []query) (laid, wanted []int32, lengths []int) {
-	for _, q := range queries {
-		for _, r := range q.rows {
-			want = append(want, int32(len(ids))+r)
-		}
-		ids, lengths = append(ids, q.ids...), append(lengths, len(q.ids))
-	}
-	return ids, want, lengths
+	g.asked.Reset()
+	_, rows := g.asked.Add(l.step.asked...)
+	g.asked.Want.Tasks = []nn.Range{rows}
+	g.at.V = l.Counterfactual.PositionRows(g.at.V[:0], &g.asked.Seq)
 }
 
 // rowPairs are the pairs that decide about the rows.
 func rowPairs(s *layout) []int {
 	var out []int
 	for i, q := range s.asked {
-		for range q.rows {
+		for range q.Wanted() {
 			out = append(out, s.gate[i])
 		}
 	}

@@ -171,8 +171,8 @@ func (c *goldenRig) texts(t *testing.T) {
 			if name == "inner" {
 				want = want[:len(want)-1]
 			}
-			if !slices.Equal(q.ids, want) {
-				t.Errorf("%s %d: the counterfactual model's tokens %v, want %v", name, i, q.ids, want)
+			if !slices.Equal(q.IDs, want) {
+				t.Errorf("%s %d: the counterfactual model's tokens %v, want %v", name, i, q.IDs, want)
 			}
 		}
 	}
@@ -278,16 +278,11 @@ func (c *goldenRig) mixtures(t *testing.T) {
 			whole := unpadded(ids, b.IDsMask[i])
 			asked := unpadded(b.Asked[i], b.Mask[i])
 			n := len(whole)
-			q := query{ids: whole}
-			h := query{ids: asked}
-			for r := range n {
-				q.rows, h.rows = append(q.rows, int32(r)), append(h.rows, int32(len(asked)-n+r))
-			}
-			f, err := l.logits(l.Base, []query{q})
+			f, err := l.logits(l.Base, []text.Text{lastRows(whole, n)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			a, err := l.logits(l.Counterfactual, []query{h})
+			a, err := l.logits(l.Counterfactual, []text.Text{lastRows(asked, n)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -389,4 +384,9 @@ func (c *goldenRig) trained(t *testing.T, name string, supervised bool) {
 	if compared == 0 {
 		t.Errorf("no weight was compared after the steps")
 	}
+}
+
+// lastRows is a text that is asked at its last n rows.
+func lastRows(ids []int32, n int) text.Text {
+	return text.Text{IDs: ids, Labels: append(slices.Repeat([]int32{-1}, len(ids)-n), make([]int32, n)...)}
 }

@@ -22,22 +22,15 @@ type pair struct {
 	weight     float32 // in the loss
 }
 
-// query is a text that is asked of a model, with the rows that count.
-type query struct {
-	ids    []int32
-	rows   []int32 // among those of ids
-	labels []int32 // the tokens behind the rows
-}
-
 // layout is the texts of a step.
 type layout struct {
 	tasks []span
 	texts []string // that the classifier sees
 	pairs []pair
 
-	asked  []query // of the counterfactual model, with an edit in front
-	plain  []query // the same, of the base model, without
-	gate   []int   // of each asked query: the pair that says whether it is in scope
+	asked  []text.Text // of the counterfactual model, with an edit in front
+	plain  []text.Text // the same, of the base model, without
+	gate   []int       // of each asked text: the pair that says whether it is in scope
 	labels graph.Labels
 	kept   []bool // of each row: it has to stay as the base model has it; else its label is wanted
 }
@@ -60,7 +53,7 @@ func (l *Learner) whole(s said) string {
 
 // say reads a text's prompt and answer from its tokens.
 func (l *Learner) say(t text.Text, of int) (said, error) {
-	first := slices.IndexFunc(t.Labels, func(id int32) bool { return id >= 0 })
+	first := t.Prompt() - 1
 	if first < 0 || first >= len(t.IDs) {
 		return said{}, fmt.Errorf("a text asks for no token; check that the target does not tokenise to nothing")
 	}
@@ -290,15 +283,13 @@ func (l *Learner) ask(x said, front string, gate int, kept bool) error {
 	if l.Reference && kept {
 		behind = 1
 	}
-	put := func(m *lm.Model, prompt string) (query, error) {
+	put := func(m *lm.Model, prompt string) (text.Text, error) {
 		p := text.Prompt(tok, prompt)
 		if err := text.Fits(m, len(p), len(x.answer)+behind); err != nil {
-			return query{}, err
+			return text.Text{}, err
 		}
-		q := query{ids: slices.Concat(p, x.answer[:len(x.answer)-1+behind]), labels: x.answer}
-		for i := range x.answer {
-			q.rows = append(q.rows, int32(len(p)-1+behind+i))
-		}
+		q := text.Text{IDs: slices.Concat(p, x.answer[:len(x.answer)-1+behind])}
+		q.Labels = append(slices.Repeat([]int32{-1}, len(q.IDs)-len(x.answer)), x.answer...)
 		return q, nil
 	}
 	asked, err := put(l.Counterfactual, front+x.prompt)

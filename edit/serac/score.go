@@ -8,7 +8,7 @@ import (
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/meta"
-	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/text"
 )
 
 // scores are what came of a step: s of its pairs, loss and rightness of its rows.
@@ -95,20 +95,13 @@ const passRows = 2048
 
 // logits are those of the queries' rows under m, one behind the other:
 // [rows, vocab].
-func (l *Learner) logits(m *lm.Model, queries []query) ([]float32, error) {
+func (l *Learner) logits(m *lm.Model, queries []text.Text) ([]float32, error) {
 	var out []float32
 	for len(queries) > 0 {
-		n, rows := 0, 0
-		for n < len(queries) && (n == 0 || rows+len(queries[n].ids) <= passRows) {
-			rows += len(queries[n].ids)
-			n++
-		}
-		var ids nn.IDs
-		var want nn.RowSet
-		var lengths []int
-		ids.V, want.V, lengths = lay(nil, nil, queries[:n])
+		n := text.Fitting(queries, func(t text.Text) int { return len(t.IDs) }, passRows)
+		p := text.Pack(queries[:n]...)
 		l.ops.Reset()
-		x := m.Logits(l.ops, lm.Forward[kernel.Matrix](l.ops, m, &ids, nn.Pack(lengths...), &want))
+		x := m.Logits(l.ops, lm.Forward[kernel.Matrix](l.ops, m, &p.IDs, &p.Seq, &p.Want))
 		if err := l.ops.Err(); err != nil {
 			return nil, err
 		}
@@ -161,7 +154,7 @@ func (l *Learner) outcomes(s *scores) ([]meta.Outcome, error) {
 		}
 		row := at.rows.Lo
 		for i := at.asked.Lo; i < at.asked.Hi; i++ {
-			n := len(l.step.asked[i].rows)
+			n := l.step.asked[i].Wanted()
 			if l.step.gate[i] >= 0 && !l.step.pairs[l.step.gate[i]].in {
 				row += n
 				continue

@@ -79,7 +79,7 @@ func (j *Judge) ask(r edit.Request, e *edit.Edited, tokens int) (said, error) {
 	if err != nil {
 		return said{}, fmt.Errorf("edit %s: %w", r.ID, err)
 	}
-	first := slices.IndexFunc(t.Labels, func(l int32) bool { return l >= 0 })
+	first := t.Prompt() - 1
 	want := t.Labels[first:]
 	logits, err := j.logits(w.model, t.IDs, first, e)
 	if err == nil && w.share < 1 {
@@ -175,7 +175,8 @@ func (j *Judge) logits(m *lm.Model, ids []int32, from int, e *edit.Edited) (kern
 		want.V = append(want.V, int32(i))
 	}
 	// what stands behind a layer sees every row of the text, in the last block too
-	x := j.o.Rows(lm.Forward[kernel.Matrix](j.o, m, &nn.IDs{V: ids}, nn.Pack(len(ids)), nil), &want)
+	laid, seq := text.Lay(ids)
+	x := j.o.Rows(lm.Forward[kernel.Matrix](j.o, m, laid, seq, nil), &want)
 	out := m.Logits(j.o, x)
 	return out, j.o.Err()
 }

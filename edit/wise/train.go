@@ -38,34 +38,31 @@ func newTrainer(m *lm.Model, k *kernel.Engine, site lm.Site, cfg Config, texts [
 	}
 	w := site.Linear.W
 	t := &trainer{k: k, site: site, cfg: cfg, start: base, mask: mask, weight: nn.NewParam("side", w.Rows, w.Cols, slices.Clone(weight))}
-	list := make([][]int32, len(texts))
-	first := 0
-	want, labels := &nn.RowSet{}, &graph.Labels{}
+	packed, labels := &text.Packed{}, &graph.Labels{}
 	t.margins = &margins{cfg: cfg, kind: m.Config.Activation, k: k}
 	for i, x := range texts {
+		if i == len(texts)-1 {
+			x.Labels = nil // of the unrelated text nothing is asked
+		}
 		n := x.Wanted()
 		if cfg.Compat == CompatReference {
 			n++ // the published mask begins one position early, at a label without loss
 		}
-		for j, l := range x.Labels {
-			if l >= 0 && i < len(texts)-1 {
-				want.V, labels.IDs = append(want.V, int32(first+j)), append(labels.IDs, l)
-				labels.Weight = append(labels.Weight, 1/float32(n*(len(texts)-1)))
-			}
+		rows, wanted := packed.Add(x)
+		for range wanted.Hi - wanted.Lo {
+			labels.Weight = append(labels.Weight, 1/float32(n*(len(texts)-1)))
 		}
-		list[i] = x.IDs
-		t.margins.rows = append(t.margins.rows, nn.Range{Lo: first, Hi: first + len(x.IDs)})
-		first += len(x.IDs)
+		t.margins.rows = append(t.margins.rows, rows)
 	}
-	want.Cap = len(want.V)
+	seq, want := &packed.Seq, &packed.Want
+	labels.IDs, want.Cap = packed.Labels, len(want.V)
 	o := eager.New(k)
-	ids, seq := text.Lay(list...)
 	o.OnLinear = func(l *nn.Linear, _, y kernel.Matrix) {
 		if l == site.Linear {
 			t.margins.before = kernel.Mat(slices.Clone(y.Data[:y.Rows*y.Cols]), y.Rows, y.Cols)
 		}
 	}
-	x := lm.Embed[kernel.Matrix](o, m, ids, seq)
+	x := lm.Embed[kernel.Matrix](o, m, &packed.IDs, seq)
 	x = lm.Blocks[kernel.Matrix](o, m, x, 0, site.Block, seq, nil)
 	states := kernel.Mat(slices.Clone(x.Data[:x.Rows*x.Cols]), x.Rows, x.Cols)
 	lm.Blocks[kernel.Matrix](o, m, x, site.Block, site.Block+1, seq, nil)
