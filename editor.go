@@ -147,12 +147,9 @@ func (e *Editor) Edit(ctx context.Context, facts ...Fact) (*Edit, error) {
 	if err != nil {
 		return nil, err
 	}
-	requests := make([]edit.Request, len(set.Edits))
-	for i, x := range set.Edits {
-		requests[i] = edit.Request{ID: x.ID, Prompt: x.Prompt, Subject: x.Subject, Target: x.TargetNew}
-		if len(x.TargetTrue) > 0 {
-			requests[i].True = x.TargetTrue[0]
-		}
+	var requests []edit.Request
+	for i := range set.Edits {
+		requests = append(requests, edit.Requests(&set.Edits[i])...)
 	}
 	done, err := e.bench.Editor.Apply(ctx, e.model.bench.Model, requests)
 	if err != nil {

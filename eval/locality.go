@@ -1,7 +1,6 @@
 package eval
 
 import (
-	"fmt"
 	"slices"
 
 	"keyhole.example/keyhole/data"
@@ -95,15 +94,11 @@ func (p *planner) locality(c *Case) []kept {
 // seed and record alone.
 func (p *planner) borrow(c *Case) *Probe {
 	for try := range 20 {
-		o := &p.set.Edits[data.Choose(p.seed, fmt.Sprintf("borrow/%d/%s", try, c.Record.ID), 0, len(p.set.Edits))]
-		if o.ID == c.Record.ID || o.Prompt == c.Record.Prompt || o.Subject != "" && o.Subject == c.Record.Subject {
+		o := data.Borrow(p.set.Edits, c.Record, p.seed, 0, try)
+		if o == nil {
 			continue
 		}
-		answer := o.TargetNew
-		if len(o.TargetTrue) > 0 {
-			answer = o.TargetTrue[0]
-		}
-		if probe := c.add(p.probe(o.Prompt, answer, o.Join)); probe != nil {
+		if probe := c.add(p.probe(o.Prompt, o.Believed(), o.Join)); probe != nil {
 			return probe
 		}
 	}

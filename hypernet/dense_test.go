@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 )
 
@@ -17,7 +18,7 @@ func TestNaiveIsRefusedWithItsCount(t *testing.T) {
 		in, out int
 		want    string
 	}{{1024, 1024, "1099511627776 parameters"}, {768, 3072, "5566277615616 parameters"}} {
-		_, err := New(naive(), []Site{{"small", 2, 2}, {"w", c.in, c.out}}, rand.New(rand.NewPCG(1, 1)))
+		_, err := New(naive(), []lm.Site{shaped("small", 2, 2), shaped("w", c.in, c.out)}, rand.New(rand.NewPCG(1, 1)))
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "kind: mend") {
 			t.Errorf("%d × %d: error %v, want one that says %s and what to use", c.in, c.out, err, c.want)
 		}
@@ -27,8 +28,8 @@ func TestNaiveIsRefusedWithItsCount(t *testing.T) {
 // TestNaiveMapsTheWholeGradient checks outputs and gradients by the formula
 // ΔW = M·vec(Σ δuᵀ), with two tasks, one of which has a row of zeros.
 func TestNaiveMapsTheWholeGradient(t *testing.T) {
-	site := Site{"w", 3, 2}
-	net := made(t, naive(), []Site{site}, true)
+	site := shaped("w", 3, 2)
+	net := made(t, naive(), []lm.Site{site}, true)
 	r := newRig(t, net, 9)
 	in := someRows(rand.New(rand.NewPCG(3, 3)), net.Sites, 6)
 	clear(in[0].u.Data[3:6])
@@ -69,7 +70,7 @@ func TestNaiveMapsTheWholeGradient(t *testing.T) {
 }
 
 func TestTheFreshNaiveNetworkReturnsTheGradient(t *testing.T) {
-	net := made(t, naive(), []Site{{"w", 2, 2}}, false)
+	net := made(t, naive(), []lm.Site{shaped("w", 2, 2)}, false)
 	w := doubled(net.Params()[0])
 	for i, x := range w {
 		want := 0.0

@@ -41,7 +41,7 @@ func (reading) describe(n *Net, g *Group, c Config) []spec {
 	g.masks = make([]conditioner, len(g.Sites))
 	for m, i := range g.Sites {
 		k := &g.masks[m]
-		k.inOut = n.words.InOut[i]
+		k.inOut = n.Sites[i].Linear.InOut
 		rows, cols := []int{c.ConditionHidden, 2*(g.In+g.Out) + 1}, []int{c.ConditionDim, c.ConditionHidden}
 		for l := range k.v {
 			p := fmt.Sprintf("conditioners.%s_conditioner.conditioners.%d.", strings.ReplaceAll(n.Sites[i].Name, ".", "_"), 2*l)

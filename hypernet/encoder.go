@@ -11,11 +11,10 @@ import (
 )
 
 // Words is the token embedding of a model, [Rows, Cols], from which a kind that
-// reads texts starts its own, and how its sites are stored.
+// reads texts starts its own.
 type Words struct {
 	Table      []float32
 	Rows, Cols int
-	InOut      []bool // of each site: stored as [in, out]
 }
 
 // encoder makes a vector of a text: embedding, one bidirectional LSTM layer, its

@@ -8,6 +8,7 @@ import (
 
 	"keyhole.example/keyhole/internal/golden"
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/lmtest"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
@@ -85,9 +86,12 @@ func TestEFKByDifferences(t *testing.T) {
 	for _, inOut := range []bool{true, false} {
 		cfg := Default()
 		cfg.Kind, cfg.ConditionDim, cfg.ConditionHidden, cfg.MaxScale = "efk", 4, 3, 1.5
-		sites := []Site{{"a", 3, 5}, {"b", 3, 5}}
+		sites := []lm.Site{shaped("a", 3, 5), shaped("b", 3, 5)}
+		for _, s := range sites {
+			s.Linear.InOut = inOut
+		}
 		rng := rand.New(rand.NewPCG(5, 6))
-		words := &Words{Table: make([]float32, 7*4), Rows: 7, Cols: 4, InOut: []bool{inOut, inOut}}
+		words := &Words{Table: make([]float32, 7*4), Rows: 7, Cols: 4}
 		for i := range words.Table {
 			words.Table[i] = float32(rng.NormFloat64())
 		}

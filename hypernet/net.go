@@ -6,22 +6,17 @@ import (
 	"math/bits"
 	"math/rand/v2"
 
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
 )
-
-// Site is an edited weight: its name and the widths of its input and output.
-type Site struct {
-	Name    string
-	In, Out int
-}
 
 // Net transforms the factors of a list of sites. Params holds every trained
 // parameter in one slice, so that an optimiser sees flat memory: the
 // networks in group order, then the step sizes.
 type Net struct {
 	Config Config
-	Sites  []Site
+	Sites  []lm.Site
 	Groups []*Group
 	Rates  []*nn.Param // α of each site, [1, 1]
 	Ridges []*nn.Param // log λ of each site, [1, 1], with update.learn_ridge; else nil
@@ -51,13 +46,13 @@ type Group struct {
 // New makes the network of cfg for sites, in their order. rng draws the
 // initial weights; equal generators give equal bytes. A zero cfg.Update is the
 // default one.
-func New(cfg Config, sites []Site, rng *rand.Rand) (*Net, error) {
+func New(cfg Config, sites []lm.Site, rng *rand.Rand) (*Net, error) {
 	return NewReading(cfg, sites, nil, rng)
 }
 
 // NewReading is New of any kind, those included that read texts: words says with
 // what embedding.
-func NewReading(cfg Config, sites []Site, words *Words, rng *rand.Rand) (*Net, error) {
+func NewReading(cfg Config, sites []lm.Site, words *Words, rng *rand.Rand) (*Net, error) {
 	if cfg.Update == (Update{}) {
 		cfg.Update = DefaultUpdate()
 	}
@@ -78,7 +73,7 @@ func NewReading(cfg Config, sites []Site, words *Words, rng *rand.Rand) (*Net, e
 	n.init(rng)
 	if cfg.Update.Prior == Moment {
 		for _, s := range sites {
-			n.Priors = append(n.Priors, NewPrior(s.In))
+			n.Priors = append(n.Priors, NewPrior(s.Linear.In))
 		}
 	}
 	return n, nil
@@ -87,7 +82,7 @@ func NewReading(cfg Config, sites []Site, words *Words, rng *rand.Rand) (*Net, e
 // Count is the number of parameters of the network that New would make,
 // without making it; math.MaxInt64 stands for every larger number. cfg must be
 // valid. Only kinds that read texts need words, of which Table may be nil.
-func Count(cfg Config, sites []Site, words *Words) int64 {
+func Count(cfg Config, sites []lm.Site, words *Words) int64 {
 	n := &Net{Config: cfg, Sites: sites, Groups: groups(cfg, sites), kind: kindOf(cfg.Kind), words: words}
 	total := uint64(0)
 	for _, s := range n.describe() {
@@ -102,7 +97,7 @@ func Count(cfg Config, sites []Site, words *Words) int64 {
 }
 
 // groups sorts sites by shape, or keeps each alone, once for every step.
-func groups(cfg Config, sites []Site) []*Group {
+func groups(cfg Config, sites []lm.Site) []*Group {
 	var list []*Group
 	for step := range max(cfg.Update.Steps, 1) {
 		list = append(list, groupsOf(cfg, sites, step)...)
@@ -110,17 +105,18 @@ func groups(cfg Config, sites []Site) []*Group {
 	return list
 }
 
-func groupsOf(cfg Config, sites []Site, step int) []*Group {
+func groupsOf(cfg Config, sites []lm.Site, step int) []*Group {
 	var list []*Group
 	index := map[string]*Group{}
 	for i, s := range sites {
-		key := fmt.Sprintf("(%d, %d)", s.In, s.Out)
+		in, out := s.Linear.In, s.Linear.Out
+		key := fmt.Sprintf("(%d, %d)", in, out)
 		if !cfg.Shared {
 			key = s.Name
 		}
 		g := index[key]
 		if g == nil {
-			g = &Group{Name: key, Step: step, In: s.In, Out: s.Out, Norm: NewNormaliser(s.In+s.Out, s.In)}
+			g = &Group{Name: key, Step: step, In: in, Out: out, Norm: NewNormaliser(in+out, in)}
 			if step > 0 {
 				g.Name = fmt.Sprintf("step%d.%s", step+1, key)
 			}

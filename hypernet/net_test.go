@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
 )
@@ -20,7 +21,7 @@ import (
 func TestWorkedExample(t *testing.T) {
 	cfg := Default()
 	cfg.EditLR, cfg.StdFloor, cfg.Rank = 0.01, 0, 1
-	site := Site{"w", 2, 1}
+	site := shaped("w", 2, 1)
 	u := kernel.Mat([]float32{1, 2, 3, 0, 2, 5}, 3, 2)
 	delta := kernel.Mat([]float32{0.5, -0.25, 0.125}, 3, 1)
 	set := func(n *Net, values map[string][]float32) {
@@ -45,7 +46,7 @@ func TestWorkedExample(t *testing.T) {
 		return w
 	}
 
-	fresh := made(t, cfg, []Site{site}, false)
+	fresh := made(t, cfg, []lm.Site{site}, false)
 	r := newRig(t, fresh, 3)
 	if err := r.run([]rows{{u, delta}}); err != nil {
 		t.Fatal(err)
@@ -71,7 +72,7 @@ func TestWorkedExample(t *testing.T) {
 	}
 	near(t, "normalised rows", r.out(0), []float64{-1, -0.132453, 1, 1, -0.927173, -1, 0, 1.059626, 0}, 1e-6)
 
-	trained := made(t, cfg, []Site{site}, false)
+	trained := made(t, cfg, []lm.Site{site}, false)
 	const first, second = "(2, 1).mlp.layers.0.", "(2, 1).mlp.layers.1."
 	set(trained, map[string][]float32{
 		first + "u": {0.5, -0.25, 0.1}, first + "v": {1, -1, 0.5}, first + "bias": {0.1, 0, -0.2},
@@ -132,11 +133,11 @@ func TestWorkedExample(t *testing.T) {
 }
 
 // blocks are n blocks' sites of the given widths, in turn.
-func blocks(n int, widths ...[2]int) []Site {
-	var sites []Site
+func blocks(n int, widths ...[2]int) []lm.Site {
+	var sites []lm.Site
 	for b := range n {
 		for i, w := range widths {
-			sites = append(sites, Site{fmt.Sprintf("h.%d.%d", b, i), w[0], w[1]})
+			sites = append(sites, shaped(fmt.Sprintf("h.%d.%d", b, i), w[0], w[1]))
 		}
 	}
 	return sites
@@ -155,7 +156,7 @@ func TestCount(t *testing.T) {
 	oneSided := func(c *Config) { c.Combine, c.OneSided = false, true }
 	for _, c := range []struct {
 		name   string
-		sites  []Site
+		sites  []lm.Site
 		change func(*Config)
 		want   int64
 	}{
@@ -181,8 +182,8 @@ func TestCount(t *testing.T) {
 		{"SmolLM2-135M, rank 16", smol, rank(16), 354825},
 		{"Llama-3-8B, rank 256", llama, rank(256), 38486025},
 		{"step sizes alone", gpt2, func(c *Config) { c.Kind = "rates" }, 6},
-		{"naive on 1024 × 1024", []Site{{"w", 1024, 1024}}, func(c *Config) { c.Kind = "naive" }, 1<<40 + 1},
-		{"naive beyond counting", []Site{{"w", 1 << 20, 1 << 20}}, func(c *Config) { c.Kind = "naive" }, math.MaxInt64},
+		{"naive on 1024 × 1024", []lm.Site{shaped("w", 1024, 1024)}, func(c *Config) { c.Kind = "naive" }, 1<<40 + 1},
+		{"naive beyond counting", []lm.Site{shaped("w", 1<<20, 1<<20)}, func(c *Config) { c.Kind = "naive" }, math.MaxInt64},
 	} {
 		cfg := Default()
 		if c.change != nil {
@@ -417,7 +418,7 @@ func TestTheFreshNetworkIsTheIdentity(t *testing.T) {
 // TestTheFirstUpdateHasItsSize: the norm of α·ΔW is about α·√(R·m·n).
 func TestTheFirstUpdateHasItsSize(t *testing.T) {
 	const n, in, out = 15, 24, 16
-	net := made(t, small(nil), []Site{{"w", in, out}}, false)
+	net := made(t, small(nil), []lm.Site{shaped("w", in, out)}, false)
 	r := newRig(t, net, n)
 	if err := r.run(someRows(rand.New(rand.NewPCG(5, 6)), net.Sites, n)); err != nil {
 		t.Fatal(err)

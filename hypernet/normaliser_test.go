@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 )
 
 // TestChunksGiveTheTwoPassValues merges rows in chunks of several sizes.
 func TestChunksGiveTheTwoPassValues(t *testing.T) {
 	const d, n = 7, 60
-	x := someRows(rand.New(rand.NewPCG(1, 2)), []Site{{"w", d, 1}}, n)[0].u.Data
+	x := someRows(rand.New(rand.NewPCG(1, 2)), []lm.Site{shaped("w", d, 1)}, n)[0].u.Data
 	mean, s := make([]float64, d), make([]float64, d)
 	for i, v := range x {
 		mean[i%d] += float64(v) / n
@@ -213,7 +214,7 @@ func TestStateAndFlatAreAllThereIs(t *testing.T) {
 }
 
 func TestOneRowAloneGivesNoUpdate(t *testing.T) {
-	site := []Site{{"w", 3, 2}}
+	site := []lm.Site{shaped("w", 3, 2)}
 	in := someRows(rand.New(rand.NewPCG(8, 8)), site, 1)
 
 	net := made(t, small(nil), site, true)
@@ -249,7 +250,7 @@ func TestOneRowAloneGivesNoUpdate(t *testing.T) {
 // TestRowsOfZerosAreDropped: rows with u = 0 or δ = 0 change neither outputs
 // nor statistics.
 func TestRowsOfZerosAreDropped(t *testing.T) {
-	site := []Site{{"w", 3, 2}}
+	site := []lm.Site{shaped("w", 3, 2)}
 	in := someRows(rand.New(rand.NewPCG(9, 9)), site, 4)[0]
 	padded := rows{kernel.Mat(make([]float32, 21), 7, 3), kernel.Mat(make([]float32, 14), 7, 2)}
 	for i, to := range []int{0, 2, 3, 6} { // 1, 4 and 5 are in between
@@ -298,7 +299,7 @@ func TestTheFloorLiftsDeadColumns(t *testing.T) {
 }
 
 func TestNormOffStillCounts(t *testing.T) {
-	site := []Site{{"w", 3, 2}}
+	site := []lm.Site{shaped("w", 3, 2)}
 	net := made(t, small(func(c *Config) { c.Norm = false }), site, false)
 	r := newRig(t, net, 4)
 	if err := r.run(someRows(rand.New(rand.NewPCG(1, 9)), site, 4)); err != nil {

@@ -19,7 +19,7 @@ type Posterior struct{ p *mat.SymDense }
 
 // Posterior is that of no rows. The rule must be Solve.
 func (n *Net) Posterior(site int) (*Posterior, error) {
-	m := n.Sites[site].In
+	m := n.Sites[site].Linear.In
 	p := mat.NewSymDense(m, nil)
 	u := n.Config.Update
 	if u.Prior == Identity {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
 )
@@ -45,7 +46,7 @@ func newRig(t testing.TB, net *Net, bound int) *rig {
 	raw := make([]Raw, len(net.Sites))
 	r.tasks = make([][]nn.Range, len(net.Sites))
 	for i, s := range net.Sites {
-		r.u, r.d = append(r.u, b.Input("u", bound, s.In)), append(r.d, b.Input("delta", bound, s.Out))
+		r.u, r.d = append(r.u, b.Input("u", bound, s.Linear.In)), append(r.d, b.Input("delta", bound, s.Linear.Out))
 		raw[i] = Raw{U: r.u[i], Delta: r.d[i], Tasks: &r.tasks[i]}
 	}
 	var costs, params, outputs []graph.Node
@@ -119,7 +120,7 @@ func (r *rig) grad(i int) []float32 {
 
 // someRows are n random rows for each site, away from zero mean and of unequal
 // spread.
-func someRows(rng *rand.Rand, sites []Site, n int) []rows {
+func someRows(rng *rand.Rand, sites []lm.Site, n int) []rows {
 	fill := func(cols int) kernel.Matrix {
 		m := kernel.Mat(make([]float32, n*cols), n, cols)
 		for i := range m.Data {
@@ -129,13 +130,13 @@ func someRows(rng *rand.Rand, sites []Site, n int) []rows {
 	}
 	var in []rows
 	for _, s := range sites {
-		in = append(in, rows{fill(s.In), fill(s.Out)})
+		in = append(in, rows{fill(s.Linear.In), fill(s.Linear.Out)})
 	}
 	return in
 }
 
 // made makes a network; with shake, its parameters are away from their start.
-func made(t testing.TB, cfg Config, sites []Site, shake bool) *Net {
+func made(t testing.TB, cfg Config, sites []lm.Site, shake bool) *Net {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(11, 12))
 	n, err := New(cfg, sites, rng)
@@ -150,8 +151,13 @@ func made(t testing.TB, cfg Config, sites []Site, shake bool) *Net {
 	return n
 }
 
+// shaped is a site of a weight of the given widths.
+func shaped(name string, in, out int) lm.Site {
+	return lm.Site{Name: name, Linear: &nn.Linear{In: in, Out: out}}
+}
+
 // twoShapes are three sites, of which the first two share a shape.
-func twoShapes() []Site { return []Site{{"a", 3, 5}, {"b", 3, 5}, {"c", 5, 2}} }
+func twoShapes() []lm.Site { return []lm.Site{shaped("a", 3, 5), shaped("b", 3, 5), shaped("c", 5, 2)} }
 
 func small(change func(*Config)) Config {
 	c := Default()

@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
 )
@@ -32,7 +33,7 @@ func solveBeside(t *testing.T, u Update, prior *Prior, in, out int, z []float32,
 	t.Helper()
 	cfg := Default()
 	cfg.Kind, cfg.Update = "rates", u
-	net, err := New(cfg, []Site{{"a", in, out}}, rand.New(rand.NewPCG(1, 2)))
+	net, err := New(cfg, []lm.Site{shaped("a", in, out)}, rand.New(rand.NewPCG(1, 2)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,9 @@
 package hypernet
 
+import (
+	"keyhole.example/keyhole/lm"
+)
+
 // Kept is a part of what a learner remembers beside its trained values: numbers
 // that were taken from so many rows.
 type Kept struct {
@@ -55,12 +59,12 @@ func (n *Net) Mark() (back func()) {
 
 // RememberedBytes is the memory of what a network of cfg remembers, with what is
 // made of it, and what one site's takes while it is made.
-func RememberedBytes(cfg Config, sites []Site) int64 {
+func RememberedBytes(cfg Config, sites []lm.Site) int64 {
 	total, widest := int64(0), int64(0)
 	if cfg.Update.Prior == Moment {
 		for _, s := range sites {
-			total += PriorBytes(s.In)
-			widest = max(widest, int64(s.In))
+			total += PriorBytes(s.Linear.In)
+			widest = max(widest, int64(s.Linear.In))
 		}
 	}
 	const making = 4 * 8 // a matrix, its factor twice and the factor's inverse, in float64

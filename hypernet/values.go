@@ -55,9 +55,5 @@ func scaledValues(b *graph.Builder, g *Group, raw, z graph.Node, kind string) gr
 }
 
 func dot(a, b []float32) float32 {
-	sum := 0.0
-	for i, x := range a {
-		sum += float64(x) * float64(b[i])
-	}
-	return float32(sum)
+	return float32(kernel.Dot64(a, b))
 }

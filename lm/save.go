@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/nearest"
 	"keyhole.example/keyhole/lm/hf"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/nn"
@@ -101,7 +102,11 @@ func (m *Model) checkOverrides(overrides map[string][]float32) error {
 			for _, p := range m.params {
 				names = append(names, p.Name)
 			}
-			return fmt.Errorf("there is no weight %q; did you mean %q?", name, nearest(name, names))
+			meant := ""
+			if best, ok := nearest.Name(name, names); ok {
+				meant = fmt.Sprintf("; did you mean %q?", best)
+			}
+			return fmt.Errorf("there is no weight %q%s", name, meant)
 		}
 		if len(values) != p.Len() {
 			return fmt.Errorf("weight %s: %d values for shape [%d, %d]", name, len(values), p.Rows, p.Cols)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"keyhole.example/keyhole/internal/nearest"
 	"keyhole.example/keyhole/nn"
 )
 
@@ -134,11 +135,15 @@ func (m *Model) whyNoSite(pattern string, matches func(string) bool) error {
 	if m.Config.Tied && (matches("lm_head.weight") || matches("embed_out.weight")) {
 		return fmt.Errorf("the head is tied to the embedding %s: a weight that is shared can't be edited, for both uses would change", m.Head().W.Name)
 	}
-	valid := m.shortPatterns()
+	short := m.shortPatterns()
+	valid := slices.Clone(short)
 	for _, s := range m.sites {
 		valid = append(valid, s.Name)
 	}
-	return fmt.Errorf("no such linear layer; did you mean %q?", nearest(pattern, valid))
+	if meant, ok := nearest.Name(pattern, valid); ok {
+		return fmt.Errorf("no such linear layer; did you mean %q?", meant)
+	}
+	return fmt.Errorf("no such linear layer; name one in full, such as %s, or as one of %s", m.sites[0].Name, strings.Join(short, ", "))
 }
 
 // roles are the roles that the part of a short pattern before @ stands for, in
@@ -259,35 +264,4 @@ func globChoices(inside string) (string, error) {
 		choices[i] = regexp.QuoteMeta(choices[i])
 	}
 	return "(" + strings.Join(choices, "|") + ")", nil
-}
-
-// nearest is the candidate with the fewest edits from name, the first of equals.
-func nearest(name string, candidates []string) string {
-	best, least := "", 0
-	for _, c := range candidates {
-		if d := distance(name, c); best == "" || d < least {
-			best, least = c, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

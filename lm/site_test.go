@@ -75,7 +75,7 @@ func TestPatternsThatNameNothingSayWhy(t *testing.T) {
 	cases := []struct{ model, pattern, want string }{
 		{"gpt2", "mlp.donw", `did you mean "mlp.down"?`},
 		{"gpt2", "transformer.h.1.mlp.c_fx.weight", `did you mean "transformer.h.1.mlp.c_fc.weight"?`},
-		{"gpt2", "mlp.gate", "did you mean"},
+		{"gpt2", "mlp.gate", "as one of mlp, attn, all"},
 		{"gpt2", "mlp@last9", "within the blocks 0 to 2"},
 		{"gpt2", "mlp@2-1", "within the blocks 0 to 2"},
 		{"gpt2", "mlp@3", "within the blocks 0 to 2"},
@@ -85,7 +85,7 @@ func TestPatternsThatNameNothingSayWhy(t *testing.T) {
 		{"gpt2", "transformer.h.0.ln_1.weight", "not a linear layer of a block"},
 		{"gpt2", "transformer.h.{0..", "a { without }"},
 		{"gpt2", "transformer.h.{5..2}.mlp.c_fc", "not a range of blocks"},
-		{"gpt2", "", "did you mean"},
+		{"gpt2", "", "such as transformer.h.0.attn.c_attn.weight"},
 	}
 	for _, c := range cases {
 		_, err := tinyModel(t, tinyConfigs()[c.model]).FindSites([]string{c.pattern})

@@ -45,13 +45,9 @@ func itoa(n int) string {
 func benchStep(b *testing.B, m *lm.Model, set *data.Set, rank, threads int, warm bool) {
 	e := lmtest.Engine(b, threads)
 	sites := m.DefaultSites(3)
-	var ns []hypernet.Site
-	for _, s := range sites {
-		ns = append(ns, hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out})
-	}
 	cfg := hypernet.Default()
 	cfg.Rank = rank
-	net, err := hypernet.New(cfg, ns, rand.New(rand.NewPCG(1, 1)))
+	net, err := hypernet.New(cfg, sites, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -59,7 +55,7 @@ func benchStep(b *testing.B, m *lm.Model, set *data.Set, rank, threads int, warm
 	if warm {
 		limit = 1 << 30
 	}
-	o, err := New(Default(), m, sites, net, e, limit)
+	o, err := New(Default(), m, net, e, limit)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -137,22 +137,15 @@ type change struct {
 	rate graph.Node
 }
 
-// New returns the objective of net's sites in model. Blocks below the first
+// New returns the objective of net's sites, which are model's. Blocks below the first
 // edited one are frozen; limit bounds the cache of what they compute.
-func New(cfg Config, model *lm.Model, sites []lm.Site, net *hypernet.Net, e *kernel.Engine, limit int64) (*Objective, error) {
+func New(cfg Config, model *lm.Model, net *hypernet.Net, e *kernel.Engine, limit int64) (*Objective, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if len(sites) != len(net.Sites) {
-		return nil, fmt.Errorf("the network was made for %d weights, not %d", len(net.Sites), len(sites))
-	}
 	first := model.Config.Layers
 	index := map[*nn.Linear]int{}
-	for i, s := range sites {
-		if n := net.Sites[i]; n.Name != s.Name || n.In != s.Linear.In || n.Out != s.Linear.Out {
-			return nil, fmt.Errorf("weight %d is %s [%d → %d], but the network was made for %s [%d → %d]; keep inner_params in the order of training",
-				i, s.Name, s.Linear.In, s.Linear.Out, n.Name, n.In, n.Out)
-		}
+	for i, s := range net.Sites {
 		first = min(first, s.Block)
 		if s.Block == model.Config.Layers-1 && net.Config.Update.BySubject() {
 			return nil, fmt.Errorf("update.rows: %s cannot change %s, which is of the last block, where only rows that predict the target are computed; name sites of earlier blocks", net.Config.Update.Rows, s.Name)
@@ -161,7 +154,7 @@ func New(cfg Config, model *lm.Model, sites []lm.Site, net *hypernet.Net, e *ker
 	}
 	o := &Objective{
 		Prefix: text.NewPrefix(model, e, first, limit),
-		Net:    net, cfg: cfg, model: model, sites: sites, index: index, e: e,
+		Net:    net, cfg: cfg, model: model, sites: net.Sites, index: index, e: e,
 	}
 	o.Prefix.Borrow = o.memory.Idle
 	return o, nil
@@ -294,10 +287,8 @@ func (o *Objective) step(tasks []Task, grads []float32, accumulate, update bool)
 		}
 		g.training = m
 	}
-	at := 0
-	for i, p := range o.Net.Params() {
-		g.training.Bind(g.grads[i], grads[at:at+p.Len()])
-		at += p.Len()
+	for i, part := range nn.Split(grads, o.Net.Params()) {
+		g.training.Bind(g.grads[i], part)
 	}
 	if err := o.run(g.training, accumulate); err != nil {
 		return nil, err

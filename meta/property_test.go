@@ -39,23 +39,19 @@ func tiny(t testing.TB, arch string, threads int, change func(*hypernet.Config, 
 	}
 	e := lmtest.Engine(t, threads)
 	sites := m.DefaultSites(2)
-	var ns []hypernet.Site
-	for _, s := range sites {
-		ns = append(ns, hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out})
-	}
 	hc, oc := hypernet.Default(), Default()
 	hc.Rank, hc.EditLR = 6, 0.01
 	if change != nil {
 		change(&hc, &oc)
 	}
-	net, err := hypernet.New(hc, ns, rng)
+	net, err := hypernet.New(hc, sites, rng)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range net.Flat[:len(net.Flat)-net.NumRates()] {
 		net.Flat[i] += float32(0.1 * rng.NormFloat64())
 	}
-	o, err := New(oc, m, sites, net, e, 0)
+	o, err := New(oc, m, net, e, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,7 +383,7 @@ func TestIdentityAtInit(t *testing.T) {
 	for i, g := range o.Net.Groups {
 		fresh.Groups[i].Norm = g.Norm
 	}
-	f, err := New(Default(), o.model, o.sites, fresh, o.e, 0)
+	f, err := New(Default(), o.model, fresh, o.e, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -180,16 +180,11 @@ func (g *recorded) bench(cfg hypernet.Config, oc Config, names []string) bench {
 		g.t.Fatal(err)
 	}
 	words := &hypernet.Words{Table: table, Rows: m.TokenTable().Rows, Cols: m.TokenTable().Cols}
-	var ns []hypernet.Site
-	for _, s := range sites {
-		ns = append(ns, hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out})
-		words.InOut = append(words.InOut, s.Linear.InOut)
-	}
-	net, err := hypernet.NewReading(cfg, ns, words, rand.New(rand.NewPCG(1, 1)))
+	net, err := hypernet.NewReading(cfg, sites, words, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	o, err := New(oc, m, sites, net, lmtest.Engine(g.t, 0), 0)
+	o, err := New(oc, m, net, lmtest.Engine(g.t, 0), 0)
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -113,11 +113,7 @@ func (m *Maker) asked(r *data.Edit, visit int) []string {
 		if o.ID == r.ID || o.Subject != "" && o.Subject == r.Subject {
 			continue
 		}
-		answer := o.TargetNew
-		if len(o.TargetTrue) > 0 {
-			answer = o.TargetTrue[0]
-		}
-		out[i] = o.Prompt + text.Behind(o.Prompt, answer, o.Join) + ". " + out[i]
+		out[i] = o.Prompt + text.Behind(o.Prompt, o.Believed(), o.Join) + ". " + out[i]
 	}
 	return out
 }
@@ -235,13 +231,8 @@ func (m *Maker) Kept(tokens int) ([]text.Text, error) {
 // borrow is another record's own prompt with its answer.
 func (m *Maker) borrow(r *data.Edit, visit int) (unrelated, error) {
 	for try := range 100 {
-		o := &m.Records[data.Choose(m.Seed, fmt.Sprintf("borrow/%d/%s", try, r.ID), visit, len(m.Records))]
-		if o.ID != r.ID && (o.Subject == "" || o.Subject != r.Subject) {
-			answer := o.TargetNew
-			if len(o.TargetTrue) > 0 {
-				answer = o.TargetTrue[0]
-			}
-			return unrelated{o.Prompt, answer, o.Join}, nil
+		if o := data.Borrow(m.Records, r, m.Seed, visit, try); o != nil {
+			return unrelated{o.Prompt, o.Believed(), o.Join}, nil
 		}
 	}
 	return unrelated{}, fmt.Errorf("%s: it has no locality prompt and the data holds no other subject to borrow one from; give a file of unrelated questions", where(r))

@@ -20,20 +20,12 @@ func (d Delta) AddTo(e *kernel.Engine, y, x, s kernel.Matrix) {
 // SquaredNorm is ‖Scale·Dᵀ·U‖² in Frobenius' norm, from the two Gram matrices:
 // Σ_ij (u_i·u_j)(d_i·d_j).
 func (d Delta) SquaredNorm() float64 {
+	row := func(m kernel.Matrix, i int) []float32 { return m.Data[i*m.Stride : i*m.Stride+m.Cols] }
 	sum := 0.0
 	for i := range d.U.Rows {
 		for j := range d.U.Rows {
-			sum += rowDot(d.U, i, j) * rowDot(d.D, i, j)
+			sum += kernel.Dot64(row(d.U, i), row(d.U, j)) * kernel.Dot64(row(d.D, i), row(d.D, j))
 		}
 	}
 	return sum * float64(d.Scale) * float64(d.Scale)
-}
-
-// rowDot is the product of two rows.
-func rowDot(m kernel.Matrix, i, j int) float64 {
-	sum := 0.0
-	for k := range m.Cols {
-		sum += float64(m.Data[i*m.Stride+k]) * float64(m.Data[j*m.Stride+k])
-	}
-	return sum
 }

@@ -165,6 +165,25 @@ func (p *Param) Assign(data []float32) error {
 	return nil
 }
 
+// Split cuts flat, which holds the values of all params one behind the other (or what
+// else has the places of values), into the parts of each.
+func Split(flat []float32, params []*Param) [][]float32 {
+	out := make([][]float32, len(params))
+	for i, p := range params {
+		out[i], flat = flat[:p.Len():p.Len()], flat[p.Len():]
+	}
+	return out
+}
+
+// Total is how many values params have together.
+func Total(params []*Param) int {
+	n := 0
+	for _, p := range params {
+		n += p.Len()
+	}
+	return n
+}
+
 // AsBase puts back, for a while, what stood before any Replace; again ends that.
 func (p *Param) AsBase() (again func()) {
 	p.mu.Lock()

@@ -6,6 +6,7 @@ import (
 
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/graph"
 )
 
@@ -32,18 +33,16 @@ func newNetwork(model *lm.Model, e *kernel.Engine, maxRows int) (*network, error
 	n.m, n.v = make([]float32, size), make([]float32, size)
 	b := graph.New(e)
 	var params []graph.Node
-	at := 0
-	for _, p := range model.Params() {
+	for i, own := range nn.Split(n.values, model.Params()) {
+		p := model.Params()[i]
 		values, err := p.Values()
 		if err != nil {
 			return nil, err
 		}
-		own := n.values[at : at+p.Len() : at+p.Len()]
 		copy(own, values)
 		if _, err := p.Replace(own); err != nil {
 			return nil, err
 		}
-		at += p.Len()
 		params = append(params, b.Trainable(p))
 	}
 	tokens, ok := model.Param("transformer.wte.weight")
@@ -62,10 +61,8 @@ func newNetwork(model *lm.Model, e *kernel.Engine, maxRows int) (*network, error
 	if n.machine, err = b.Compile(append([]graph.Node{n.loss}, grads...)...); err != nil {
 		return nil, fmt.Errorf("pretrain: %w", err)
 	}
-	at = 0
-	for i, p := range model.Params() {
-		n.machine.Bind(grads[i], n.grads[at:at+p.Len()])
-		at += p.Len()
+	for i, part := range nn.Split(n.grads, model.Params()) {
+		n.machine.Bind(grads[i], part)
 	}
 	return n, nil
 }
@@ -89,12 +86,10 @@ func (n *network) step(batch []sentence, c *TrainConfig, lr float64) (float64, e
 	if norm := math.Sqrt(n.e.SumSquares(n.grads)); norm > c.GradClip {
 		scale = c.GradClip / norm
 	}
-	at := 0
-	for _, p := range n.model.Params() {
-		if p.Rows > 1 {
-			n.e.Scale(n.values[at:at+p.Len()], float32(1-lr*c.WeightDecay))
+	for i, part := range nn.Split(n.values, n.model.Params()) {
+		if n.model.Params()[i].Rows > 1 {
+			n.e.Scale(part, float32(1-lr*c.WeightDecay))
 		}
-		at += p.Len()
 	}
 	n.steps++
 	adam := kernel.NewAdam(lr)

@@ -105,12 +105,11 @@ func (e *Editor) load(c *checkpoints.Checkpoint, st *state) error {
 		return err
 	}
 	defer f.Close()
-	at := 0
-	for _, p := range e.Learner().Params() {
-		if err := read(f, p.Name, e.Learner().Values()[at:at+p.Len()]); err != nil {
+	params := e.Learner().Params()
+	for i, values := range nn.Split(e.Learner().Values(), params) {
+		if err := read(f, params[i].Name, values); err != nil {
 			return err
 		}
-		at += p.Len()
 	}
 	if !e.Engine.AllFinite(e.Learner().Values()) {
 		return fmt.Errorf("%s: its parameters are not all finite numbers, so it edits nothing; take an earlier checkpoint, or train with a lower train.lr", c.Dir)

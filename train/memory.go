@@ -47,8 +47,8 @@ func (l *Loop) estimate(cfg Config, sites []lm.Site) Estimate {
 		first = min(first, s.Block)
 	}
 	var e Estimate
-	e.Network = networkBytes * hypernet.Count(cfg.Hypernet, netSites(sites), netWords(l.Model, sites))
-	e.Network += hypernet.RememberedBytes(cfg.Hypernet, netSites(sites))
+	e.Network = networkBytes * hypernet.Count(cfg.Hypernet, sites, netWords(l.Model))
+	e.Network += hypernet.RememberedBytes(cfg.Hypernet, sites)
 	e.Model = l.modelBytes(cfg, first)
 	e.Graph = l.graphBytes(cfg, sites, first) + graph.HeadScratch(l.Model.Head())
 	e.Cache = min(bounded(float64(cfg.Memory.Cache)*(1<<20)), l.cachedBytes(cfg))
@@ -219,7 +219,7 @@ func allowed(cfg Config) (bytes int64, says string) {
 
 // refuseNetwork refuses a network whose training alone exceeds what there is,
 // before any of it is made.
-func refuseNetwork(cfg Config, sites []hypernet.Site, words *hypernet.Words) error {
+func refuseNetwork(cfg Config, sites []lm.Site, words *hypernet.Words) error {
 	have, says := allowed(cfg)
 	parameters := hypernet.Count(cfg.Hypernet, sites, words)
 	if have == 0 || parameters <= have/networkBytes {

@@ -101,12 +101,11 @@ func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
 	if m.Tokenizer == nil {
 		return nil, fmt.Errorf("%s: the model has no tokenizer; put tokenizer.json beside its weights", m.Path)
 	}
-	ns := netSites(sites)
 	if err := cfg.Hypernet.Validate(); err != nil {
 		return nil, fmt.Errorf("hypernet: %w", err)
 	}
-	words := netWords(m, sites)
-	if err := refuseNetwork(cfg, ns, words); err != nil {
+	words := netWords(m)
+	if err := refuseNetwork(cfg, sites, words); err != nil {
 		return nil, err
 	}
 	var err error
@@ -115,11 +114,11 @@ func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
 			return nil, err
 		}
 	}
-	net, err := hypernet.NewReading(cfg.Hypernet, ns, words, rand.New(rand.NewPCG(cfg.Seed, 1)))
+	net, err := hypernet.NewReading(cfg.Hypernet, sites, words, rand.New(rand.NewPCG(cfg.Seed, 1)))
 	if err != nil {
 		return nil, fmt.Errorf("hypernet: %w", err)
 	}
-	o, err := meta.New(cfg.Objective, m, sites, net, e, int64(cfg.Memory.Cache)<<20)
+	o, err := meta.New(cfg.Objective, m, net, e, int64(cfg.Memory.Cache)<<20)
 	if err != nil {
 		return nil, err
 	}
@@ -139,23 +138,10 @@ const fewEdits = 10
 // Validates says whether the run has edits to validate on.
 func (l *Loop) Validates() bool { return l.val != nil }
 
-// netSites are sites as the network sees them.
-func netSites(sites []lm.Site) []hypernet.Site {
-	out := make([]hypernet.Site, len(sites))
-	for i, s := range sites {
-		out[i] = hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out}
-	}
-	return out
-}
-
 // netWords are the model's tokens as a network sees them, without their values.
-func netWords(m *lm.Model, sites []lm.Site) *hypernet.Words {
+func netWords(m *lm.Model) *hypernet.Words {
 	table := m.TokenTable()
-	w := &hypernet.Words{Rows: table.Rows, Cols: table.Cols}
-	for _, s := range sites {
-		w.InOut = append(w.InOut, s.Linear.InOut)
-	}
-	return w
+	return &hypernet.Words{Rows: table.Rows, Cols: table.Cols}
 }
 
 // loadData reads the training and validation edits, disjoint by subject.

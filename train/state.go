@@ -21,6 +21,7 @@ import (
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/lm/hf"
 	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/nn"
 )
 
 // state is everything but parameters that the next step depends on.
@@ -187,15 +188,15 @@ func (l *Loop) loadOptimiser(c *checkpoints.Checkpoint) error {
 		return err
 	}
 	defer f.Close()
-	at := 0
-	for _, p := range l.Learner().Params() {
-		if err := read(f, "m."+p.Name, l.optim.M[at:at+p.Len()]); err != nil {
+	params := l.Learner().Params()
+	m, v := nn.Split(l.optim.M, params), nn.Split(l.optim.V, params)
+	for i, p := range params {
+		if err := read(f, "m."+p.Name, m[i]); err != nil {
 			return err
 		}
-		if err := read(f, "v."+p.Name, l.optim.V[at:at+p.Len()]); err != nil {
+		if err := read(f, "v."+p.Name, v[i]); err != nil {
 			return err
 		}
-		at += p.Len()
 	}
 	return nil
 }

@@ -165,7 +165,7 @@ func (b *Codebook) maintain(e Entry, fresh []float32) (d Decision, made int) {
 	}
 	near := &b.pairs[j]
 	switch {
-	case r.Compat == CompatNone && delta < 1e-6*norm(e.Query):
+	case r.Compat == CompatNone && delta < 1e-6*kernel.Norm64(e.Query):
 		if slices.Equal(near.labels, e.Labels) {
 			return Keep, j
 		}
@@ -218,14 +218,6 @@ func (b *Codebook) push(p pair) { b.pairs = append(b.pairs, p) }
 
 // float32Of rounds as the published code's tensors do.
 func float32Of(x float64) float64 { return float64(float32(x)) }
-
-func norm(x []float32) float64 {
-	sum := 0.0
-	for _, v := range x {
-		sum += float64(v) * float64(v)
-	}
-	return math.Sqrt(sum)
-}
 
 // sameLabel compares the answers of a key and an edit. The published code
 // compares the means of the label rows, in which each token of the prompt is −100;

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"keyhole.example/keyhole/internal/kernel"
@@ -178,7 +177,7 @@ func (p *problem) solve(ctx context.Context) (*Value, error) {
 	d := len(p.delta)
 	mean, square, step := make([]float32, d), make([]float32, d), make([]float32, d)
 	adam := kernel.NewAdam(p.s.LR)
-	initNorm := norm(p.init)
+	initNorm := kernel.Norm64(p.init)
 	if initNorm == 0 {
 		return nil, errors.New("the value at the looked-up token is 0; nothing can be scaled by it")
 	}
@@ -205,10 +204,10 @@ func (p *problem) solve(ctx context.Context) (*Value, error) {
 			break
 		}
 		copy(step, p.machine.Value(p.grad).Data)
-		if it == 0 && norm(step) == 0 {
+		if it == 0 && kernel.Norm64(step) == 0 {
 			return nil, ErrUnheard
 		}
-		if n := norm(p.delta); n > 0 {
+		if n := kernel.Norm64(p.delta); n > 0 {
 			p.e.AXPY(step, float32(p.s.WeightDecay/(n*initNorm*initNorm)), p.delta)
 		}
 		before, grad := slices.Clone(p.delta), slices.Clone(step)
@@ -216,8 +215,8 @@ func (p *problem) solve(ctx context.Context) (*Value, error) {
 		if p.watch != nil {
 			p.watch(loss, before, grad, p.delta)
 		}
-		if limit := p.s.Clamp * initNorm; norm(p.delta) > limit {
-			p.e.Scale(p.delta, float32(limit/norm(p.delta)))
+		if limit := p.s.Clamp * initNorm; kernel.Norm64(p.delta) > limit {
+			p.e.Scale(p.delta, float32(limit/kernel.Norm64(p.delta)))
 			v.Clamped++
 		}
 	}
@@ -246,15 +245,8 @@ func (p *problem) loss(initNorm float64) (l Loss, known bool) {
 		kl = p.machine.Value(p.essence).Data
 	}
 	l.KL = p.s.KL * float64(kl[0])
-	l.Decay = p.s.WeightDecay * norm(p.delta) / (initNorm * initNorm)
+	l.Decay = p.s.WeightDecay * kernel.Norm64(p.delta) / (initNorm * initNorm)
 	return l, known
 }
 
 // norm is the Euclidean norm of x.
-func norm(x []float32) float64 {
-	sum := 0.0
-	for _, v := range x {
-		sum += float64(v) * float64(v)
-	}
-	return math.Sqrt(sum)
-}

@@ -78,8 +78,8 @@ func (e *Editor) tasks(ctx context.Context, m *lm.Model, groups [][]edit.Request
 	}
 	for _, s := range e.o.Net.Sites {
 		l, ok := m.Linear(s.Name)
-		if !ok || l.In != s.In || l.Out != s.Out {
-			return nil, fmt.Errorf("editor %s: the model has no weight %s [%d → %d]; use the base model that the editor was trained for", e.name, s.Name, s.In, s.Out)
+		if !ok || l.In != s.Linear.In || l.Out != s.Linear.Out {
+			return nil, fmt.Errorf("editor %s: the model has no weight %s [%d → %d]; use the base model that the editor was trained for", e.name, s.Name, s.Linear.In, s.Linear.Out)
 		}
 	}
 	tasks := make([]meta.Task, len(groups))

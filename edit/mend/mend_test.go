@@ -50,18 +50,14 @@ func tinyWith(t *testing.T, kind string, change func(*hypernet.Config), before f
 	}
 	t.Cleanup(e.Close)
 	sites := m.DefaultSites(1)
-	var ns []hypernet.Site
-	for _, s := range sites {
-		ns = append(ns, hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out})
-	}
 	cfg := hypernet.Default()
 	cfg.Kind, cfg.Rank, cfg.EditLR = kind, 8, 0.5
 	change(&cfg)
-	net, err := hypernet.New(cfg, ns, rng)
+	net, err := hypernet.New(cfg, sites, rng)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := meta.New(meta.Default(), m, sites, net, e, 1<<20)
+	o, err := meta.New(meta.Default(), m, net, e, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,17 +117,13 @@ func TestEditorPassesTheSuite(t *testing.T) {
 				m := edittest.TinyModel(t, arch)
 				edittest.Run(t, m, func(k *kernel.Engine) (edit.Editor, error) {
 					sites := m.DefaultSites(2)
-					var ns []hypernet.Site
-					for _, s := range sites {
-						ns = append(ns, hypernet.Site{Name: s.Name, In: s.Linear.In, Out: s.Linear.Out})
-					}
 					cfg := hypernet.Default()
 					cfg.Kind, cfg.Rank, cfg.EditLR = kind, 8, 0.5
-					net, err := hypernet.New(cfg, ns, rand.New(rand.NewPCG(3, 4)))
+					net, err := hypernet.New(cfg, sites, rand.New(rand.NewPCG(3, 4)))
 					if err != nil {
 						return nil, err
 					}
-					o, err := meta.New(meta.Default(), m, sites, net, k, 1<<20)
+					o, err := meta.New(meta.Default(), m, net, k, 1<<20)
 					if err != nil {
 						return nil, err
 					}

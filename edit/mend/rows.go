@@ -102,7 +102,7 @@ func first(x kernel.Matrix, rows int) kernel.Matrix {
 func (e *Editor) join(rows [][]meta.Rows) []meta.Rows {
 	out := make([]meta.Rows, len(e.o.Net.Sites))
 	for i, s := range e.o.Net.Sites {
-		keys, values := kernel.Mat(nil, 0, s.In), kernel.Mat(nil, 0, s.Out)
+		keys, values := kernel.Mat(nil, 0, s.Linear.In), kernel.Mat(nil, 0, s.Linear.Out)
 		for _, r := range rows {
 			keys.Data, values.Data = append(keys.Data, r[i].Keys.Data...), append(values.Data, scaled(r[i].D, r[i].Scale).Data...)
 			keys.Rows, values.Rows = keys.Rows+r[i].Keys.Rows, values.Rows+r[i].D.Rows
@@ -111,7 +111,7 @@ func (e *Editor) join(rows [][]meta.Rows) []meta.Rows {
 			keys.Data = append(keys.Data, r[i].Stay.Data...)
 			keys.Rows += r[i].Stay.Rows
 		}
-		values.Data = append(values.Data, make([]float32, (keys.Rows-values.Rows)*s.Out)...)
+		values.Data = append(values.Data, make([]float32, (keys.Rows-values.Rows)*s.Linear.Out)...)
 		values.Rows = keys.Rows
 		out[i] = meta.Rows{Delta: nn.Delta{D: values, Scale: 1}, Keys: keys}
 	}

@@ -69,8 +69,8 @@ func (e *Editor) Open(_ context.Context, _ *lm.Model, p edit.Packed) (edit.Memor
 		if err != nil {
 			return nil, err
 		}
-		if k.Shape[1] != s.In || v.Shape[1] != s.Out || k.Shape[0] != v.Shape[0] {
-			return nil, fmt.Errorf("editor %s: memory of %s has shapes %v and %v for a weight %d → %d", e.name, s.Name, k.Shape, v.Shape, s.In, s.Out)
+		if k.Shape[1] != s.Linear.In || v.Shape[1] != s.Linear.Out || k.Shape[0] != v.Shape[0] {
+			return nil, fmt.Errorf("editor %s: memory of %s has shapes %v and %v for a weight %d → %d", e.name, s.Name, k.Shape, v.Shape, s.Linear.In, s.Linear.Out)
 		}
 		h.names = append(h.names, s.Name)
 		h.keys = append(h.keys, kernel.Mat(k.Values, k.Shape[0], k.Shape[1]))
@@ -143,7 +143,7 @@ func (e *Editor) onto(now *lifted, post []*hypernet.Posterior, requests []edit.R
 	made := slices.Clone(rows)
 	for i, s := range e.o.Net.Sites {
 		r := &made[i]
-		r.U = kernel.Mat(nil, 0, s.In)
+		r.U = kernel.Mat(nil, 0, s.Linear.In)
 		if r.Keys.Rows == 0 {
 			continue
 		}

@@ -144,7 +144,7 @@ func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (*Entry,
 	for i := range inputs.Rows { // where the change answers most
 		x := inputs.Data[i*inputs.Cols : (i+1)*inputs.Cols]
 		v := change(c.Delta, x)
-		if n := scope.Norm(v); n > most {
+		if n := kernel.Norm64(v); n > most {
 			most, e.Value, e.Key = n, v, scope.Unit(x)
 		}
 	}
@@ -161,7 +161,7 @@ func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (*Entry,
 func change(d *nn.Delta, x []float32) []float32 {
 	out := make([]float32, d.D.Cols)
 	for r := range d.U.Rows {
-		s := scope.Dot(d.U.Data[r*d.U.Stride:r*d.U.Stride+d.U.Cols], x) * float64(d.Scale)
+		s := kernel.Dot64(d.U.Data[r*d.U.Stride:r*d.U.Stride+d.U.Cols], x) * float64(d.Scale)
 		for c := range out {
 			out[c] += float32(s * float64(d.D.Data[r*d.D.Stride+c]))
 		}

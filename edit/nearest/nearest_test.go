@@ -10,7 +10,6 @@ import (
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/edittest"
-	"keyhole.example/keyhole/edit/scope"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/lmtest"
@@ -85,7 +84,7 @@ func TestAKeyAnswersWithTheChangeOfTheWeight(t *testing.T) {
 		switch {
 		case s.Find(row) >= 0 && slices.Equal(got, want):
 			hit++
-		case s.Find(row) < 0 && scope.Norm(got) != 0:
+		case s.Find(row) < 0 && kernel.Norm64(got) != 0:
 			t.Errorf("row %d passes no threshold and gets %v", i, got)
 		}
 	}

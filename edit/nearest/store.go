@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"keyhole.example/keyhole/edit"
-	"keyhole.example/keyhole/edit/scope"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 )
@@ -64,12 +63,12 @@ func (s *Store) Adapt(_ string, _ edit.Route, x, y kernel.Matrix, _, _ int) {
 // equally near ones, if its threshold is passed.
 func (s *Store) Find(x []float32) int {
 	best, most := -1, math.Inf(-1)
-	length := scope.Norm(x)
+	length := kernel.Norm64(x)
 	if length == 0 {
 		return -1
 	}
 	for j := range s.Entries {
-		if c := scope.Dot(s.Entries[j].Key, x) / length; c >= most {
+		if c := kernel.Dot64(s.Entries[j].Key, x) / length; c >= most {
 			best, most = j, c
 		}
 	}

@@ -91,7 +91,7 @@ func TestWithoutContextsTheVariantsAgree(t *testing.T) {
 			}
 		}
 		for i := range a.D.Data {
-			if math.Abs(float64(a.D.Data[i]-b.D.Data[i])) > 1e-4*norm32(a.D.Data) {
+			if math.Abs(float64(a.D.Data[i]-b.D.Data[i])) > 1e-4*kernel.Norm64(a.D.Data) {
 				t.Fatalf("%s: right factor %d is %v, want %v", mode, i, b.D.Data[i], a.D.Data[i])
 			}
 		}

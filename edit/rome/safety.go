@@ -50,7 +50,7 @@ func (r *run) accept(s *solution, named func(string) string, req edit.Request) e
 	add("loss_kl", s.value.Last.KL)
 	add("loss_decay", s.value.Last.Decay)
 	add("clamped_steps", s.value.Clamped)
-	add("delta_ratio", norm32(s.value.Delta)/norm32(s.value.Init))
+	add("delta_ratio", kernel.Norm64(s.value.Delta)/kernel.Norm64(s.value.Init))
 	add("key_cosine", cosine(s.mean, s.bare))
 	add("division_factor", s.divisor)
 	add("update_norm", s.norm())
@@ -106,9 +106,4 @@ func (r *run) residual(s *solution) (float64, error) {
 		all += s.target[o] * s.target[o]
 	}
 	return math.Sqrt(gone / all), nil
-}
-
-func norm32(x []float32) float64 {
-	w := wide(x)
-	return math.Sqrt(dot(w, w))
 }

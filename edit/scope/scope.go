@@ -101,7 +101,7 @@ func (p *Pool) Nearest(m *lm.Model, weight string, r edit.Request, key []float32
 			first = max(0, x.Rows-1)
 		}
 		for j := first; j < x.Rows; j++ {
-			if c := Dot(key, x.Data[j*x.Cols:(j+1)*x.Cols]); c > nearest {
+			if c := kernel.Dot64(key, x.Data[j*x.Cols:(j+1)*x.Cols]); c > nearest {
 				nearest, like = c, p.edits[i].Prompt
 			}
 		}
@@ -126,22 +126,9 @@ func (p *Pool) Threshold(m *lm.Model, weight string, r edit.Request, key []float
 	return nearest + margin*(1-nearest), nil
 }
 
-// Dot is the product of two rows, in float64.
-func Dot(a, b []float32) float64 {
-	sum := 0.0
-	b = b[:len(a)]
-	for i, v := range a {
-		sum += float64(v) * float64(b[i])
-	}
-	return sum
-}
-
-// Norm is a row's length.
-func Norm(x []float32) float64 { return math.Sqrt(Dot(x, x)) }
-
 // unit divides a row by its length in place; a row of zeros stays.
 func unit(x []float32) {
-	if n := Norm(x); n > 0 {
+	if n := kernel.Norm64(x); n > 0 {
 		for i := range x {
 			x[i] = float32(float64(x[i]) / n)
 		}

@@ -152,10 +152,8 @@ func (g *built) run(l *Learner, grads []float32) error {
 		}
 		g.machine.Set(g.logits, kernel.Mat(h, len(s.labels.IDs), l.Base.Config.Vocab))
 	}
-	at := 0
-	for i, p := range l.params {
-		g.machine.Bind(g.grads[i], grads[at:at+p.Len()])
-		at += p.Len()
+	for i, part := range nn.Split(grads, l.params) {
+		g.machine.Bind(g.grads[i], part)
 	}
 	return g.machine.Run(false)
 }

@@ -67,16 +67,10 @@ func New(cfg Config, p Parts) (*Learner, error) {
 	if l.hash, err = p.Base.Hash(); err != nil {
 		return nil, err
 	}
-	type group struct {
-		name string
-		list []*nn.Param
-	}
-	var groups []group
-	size := 0
-	add := func(name string, list []*nn.Param) {
-		groups = append(groups, group{name, list})
+	var names []string
+	add := func(prefix string, list []*nn.Param) {
 		for _, p := range list {
-			size += p.Len()
+			l.inputs, names = append(l.inputs, p), append(names, prefix+p.Name)
 		}
 	}
 	if !cfg.FreezeEncoder {
@@ -85,23 +79,18 @@ func New(cfg Config, p Parts) (*Learner, error) {
 	if !cfg.FreezeModel {
 		add("counterfactual.", p.Counterfactual.Params())
 	}
-	l.flat = make([]float32, size)
-	at := 0
-	for _, g := range groups {
-		for _, x := range g.list {
-			values, err := x.Values()
-			if err != nil {
-				return nil, fmt.Errorf("serac: %w", err)
-			}
-			own := l.flat[at : at+x.Len() : at+x.Len()]
-			copy(own, values)
-			if err := x.Assign(own); err != nil {
-				return nil, err
-			}
-			l.inputs = append(l.inputs, x)
-			l.params = append(l.params, nn.NewParam(g.name+x.Name, x.Rows, x.Cols, own))
-			at += x.Len()
+	l.flat = make([]float32, nn.Total(l.inputs))
+	for i, own := range nn.Split(l.flat, l.inputs) {
+		x := l.inputs[i]
+		values, err := x.Values()
+		if err != nil {
+			return nil, fmt.Errorf("serac: %w", err)
 		}
+		copy(own, values)
+		if err := x.Assign(own); err != nil {
+			return nil, err
+		}
+		l.params = append(l.params, nn.NewParam(names[i], x.Rows, x.Cols, own))
 	}
 	return l, nil
 }

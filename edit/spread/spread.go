@@ -222,7 +222,7 @@ func (b *batch) spread(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		norm := changeNorm(change.Delta)
+		norm := math.Sqrt(math.Max(change.Delta.SquaredNorm(), 0))
 		ratio := norm / math.Sqrt(b.Engine.SumSquares(weight))
 		b.out.Add(fmt.Sprintf("missing[%d]", s.Block), missing)
 		b.out.Add(fmt.Sprintf("update_norm[%d]", s.Block), norm)
@@ -364,28 +364,4 @@ func (b *batch) states(block int) (keys kernel.Matrix, now []float64, err error)
 		now = append(now, float64(v))
 	}
 	return keys, now, nil
-}
-
-// changeNorm is the Frobenius norm of Dᵀ·U, from the two Gram matrices.
-func changeNorm(d *nn.Delta) float64 {
-	u, v := gram(d.U), gram(d.D)
-	sum := 0.0
-	for i := range u {
-		sum += u[i] * v[i]
-	}
-	return math.Sqrt(math.Max(sum, 0))
-}
-
-func gram(x kernel.Matrix) []float64 {
-	out := make([]float64, 0, x.Rows*x.Rows)
-	for i := range x.Rows {
-		for j := range x.Rows {
-			sum := 0.0
-			for c := range x.Cols {
-				sum += float64(x.Data[i*x.Stride+c]) * float64(x.Data[j*x.Stride+c])
-			}
-			out = append(out, sum)
-		}
-	}
-	return out
 }

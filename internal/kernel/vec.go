@@ -70,6 +70,19 @@ func (e *Engine) AXPY(y []float32, a float32, x []float32) {
 // Dot is the inner product of a and b, both [n], on the calling thread.
 func (e *Engine) Dot(a, b []float32) float32 { return dot(a, b) }
 
+// Dot64 is Σ a[i]·b[i] in float64, added up from the first on.
+func Dot64(a, b []float32) float64 {
+	sum := 0.0
+	b = b[:len(a)]
+	for i, v := range a {
+		sum += float64(v) * float64(b[i])
+	}
+	return sum
+}
+
+// Norm64 is the length of x.
+func Norm64(x []float32) float64 { return math.Sqrt(Dot64(x, x)) }
+
 // SumSquares is the sum of the squares of x, [n], in float64.
 func (e *Engine) SumSquares(x []float32) float64 {
 	blocks := (len(x) + sumBlock - 1) / sumBlock
