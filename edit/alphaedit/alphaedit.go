@@ -1,12 +1,10 @@
 package alphaedit
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"keyhole.example/keyhole/edit"
-	"keyhole.example/keyhole/edit/keyvalue"
 	"keyhole.example/keyhole/edit/spread"
 	"keyhole.example/keyhole/edit/stats"
 	"keyhole.example/keyhole/internal/kernel"
@@ -16,16 +14,11 @@ import (
 // Editor makes edits by AlphaEdit. It may be used by several goroutines, one
 // model at a time each.
 type Editor struct {
-	e        *kernel.Engine
-	cfg      Config
-	moments  stats.Source
-	contexts keyvalue.ContextCache
+	*spread.Editor
+	e       *kernel.Engine
+	cfg     Config
+	moments stats.Source
 }
-
-var (
-	_ edit.Continuer = (*Editor)(nil)
-	_ edit.Opener    = (*Editor)(nil)
-)
 
 // New returns an editor that computes with e.
 func New(e *kernel.Engine, c Config, moments stats.Source) (*Editor, error) {
@@ -35,72 +28,20 @@ func New(e *kernel.Engine, c Config, moments stats.Source) (*Editor, error) {
 	if moments == nil {
 		return nil, errors.New("alphaedit: statistics of the layers' inputs are needed; collect them first")
 	}
-	return &Editor{e: e, cfg: c, moments: moments}, nil
-}
-
-// Name implements edit.Editor.
-func (ed *Editor) Name() string { return "alphaedit" }
-
-// Apply implements edit.Editor: one change of each edited weight from all
-// requests together.
-func (ed *Editor) Apply(ctx context.Context, m *lm.Model, requests []edit.Request) (*edit.Edited, error) {
-	return ed.Continue(ctx, m, nil, requests)
-}
-
-// Continue implements edit.Continuer: the keys of earlier edits are held.
-func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, requests []edit.Request) (*edit.Edited, error) {
-	sites, err := ed.cfg.EditedSites(m)
-	if err != nil {
-		return nil, fmt.Errorf("alphaedit: %w", err)
-	}
-	earlier := 0
-	if last != nil {
-		if h, ok := last.Memory.(*spread.History); ok {
-			earlier = len(h.Facts)
-		}
-	}
-	var used *system
-	out, err := spread.Run(ctx, m, spread.Job{
-		Editor: ed.Name(), Engine: ed.e, Config: ed.cfg.Config, LossLayer: ed.cfg.LossLayer, Contexts: &ed.contexts, Sites: sites,
-		System: func(m *lm.Model, sites []lm.Site, report *edit.Edited) (spread.System, error) {
-			var err error
-			used, err = ed.system(m, sites, report, len(requests), earlier)
-			return used, err
-		},
-		History: true, Replace: ed.cfg.Replace,
-	}, last, requests)
-	if err != nil {
-		return nil, fmt.Errorf("alphaedit: %w", err)
-	}
-	h := out.Memory.(*spread.History)
-	for i, site := range sites {
-		out.Add(fmt.Sprintf("kept_share_of_keys[%d]", site.Block), used.survives(i, h.Keys[i], len(requests)))
-	}
-	return out, nil
-}
-
-// Open implements edit.Opener.
-func (ed *Editor) Open(ctx context.Context, m *lm.Model, p edit.Packed) (edit.Memory, error) {
-	sites, err := ed.cfg.EditedSites(m)
-	if err != nil {
-		return nil, fmt.Errorf("alphaedit: %w", err)
-	}
-	h, err := spread.Open(ctx, m, p, sites)
-	if err != nil {
-		return nil, fmt.Errorf("alphaedit: %w", err)
-	}
-	return h, nil
+	ed := &Editor{e: e, cfg: c, moments: moments}
+	ed.Editor = spread.New(e, spread.Method{
+		Name: "alphaedit", Config: c.Config, Layers: c.Layers, LossLayer: c.LossLayer,
+		System: ed.system, History: true, Replace: c.Replace,
+	})
+	return ed, nil
 }
 
 // system finds the kept directions of all sites.
-func (ed *Editor) system(m *lm.Model, sites []lm.Site, report *edit.Edited, requests, earlier int) (*system, error) {
+func (ed *Editor) system(m *lm.Model, sites []lm.Site, report *edit.Edited, requests, earlier int) (spread.System, error) {
 	s := &system{lambda: ed.cfg.L2}
 	for _, site := range sites {
-		moment, err := ed.moments(m, site)
+		moment, err := ed.moments.Of(m, site)
 		if err != nil {
-			return nil, err
-		}
-		if err := moment.Check(m, site); err != nil {
 			return nil, err
 		}
 		spectrum, err := moment.Spectrum(ed.e)

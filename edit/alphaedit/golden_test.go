@@ -10,6 +10,7 @@ import (
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/keyvalue/keyvaluetest"
+	"keyhole.example/keyhole/edit/spread"
 	"keyhole.example/keyhole/edit/spread/spreadtest"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/lmtest"
@@ -49,14 +50,15 @@ func golden(t *testing.T, c *keyvaluetest.Case, name string, run, base goldenRun
 	if err != nil {
 		t.Fatal(err)
 	}
-	sites, err := cfg.EditedSites(m)
+	sites, err := spread.Sites(m, cfg.Layers)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := ed.system(m, sites, &edit.Edited{}, 1, 0)
+	made, err := ed.system(m, sites, &edit.Edited{}, 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := made.(*system)
 	for i, l := range h.Layers {
 		kept := 0
 		if k := s.sites[i].kept; k != nil {

@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/internal/kernel"
 )
 
@@ -36,22 +37,21 @@ func (s *system) Transform(site int, k *mat.Dense) (*mat.Dense, error) {
 	return out, nil
 }
 
-// survives is what is left of the length of the last n of a site's keys, [keys,
-// d_ff], in the kept directions, on average: a key that loses all cannot be
-// written.
-func (s *system) survives(site int, keys kernel.Matrix, n int) float64 {
+// Tell implements spread.Teller: what is left of the length of a site's keys in the
+// kept directions, on average. A key that loses all cannot be written.
+func (s *system) Tell(site int, keys kernel.Matrix, report *edit.Edited) {
 	share := 0.0
-	for i := keys.Rows - n; i < keys.Rows; i++ {
+	for i := range keys.Rows {
 		k := mat.NewDense(keys.Cols, 1, nil)
 		for j := range keys.Cols {
 			k.Set(j, 0, float64(keys.Data[i*keys.Stride+j]))
 		}
 		kept, err := s.Transform(site, k)
 		if whole := mat.Norm(k, 2); err == nil && whole > 0 {
-			share += mat.Norm(kept, 2) / whole / float64(n)
+			share += mat.Norm(kept, 2) / whole / float64(keys.Rows)
 		}
 	}
-	return share
+	report.Add(fmt.Sprintf("kept_share_of_keys[%d]", s.sites[site].block), share)
 }
 
 // Solve implements spread.System. For all projected keys B [r, all] and the last

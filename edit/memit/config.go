@@ -5,7 +5,6 @@ import (
 
 	"keyhole.example/keyhole/edit/keyvalue"
 	"keyhole.example/keyhole/edit/spread"
-	"keyhole.example/keyhole/lm"
 )
 
 // Config is MEMIT's, in the words of its published configurations.
@@ -47,6 +46,3 @@ func (c *Config) Validate() error {
 	}
 	return spread.CheckLossLayer(c.LossLayer)
 }
-
-// EditedSites are the layers that the config edits in m, in ascending order.
-func (c *Config) EditedSites(m *lm.Model) ([]lm.Site, error) { return spread.Sites(m, c.Layers) }

@@ -10,6 +10,7 @@ import (
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/keyvalue/keyvaluetest"
+	"keyhole.example/keyhole/edit/spread"
 	"keyhole.example/keyhole/edit/spread/spreadtest"
 	"keyhole.example/keyhole/lm/lmtest"
 )
@@ -38,12 +39,12 @@ func TestGoldenRuns(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				sites, err := cfg.EditedSites(m)
+				sites, err := spread.Sites(m, cfg.Layers)
 				if err != nil {
 					t.Fatal(err)
 				}
 				requests := keyvaluetest.Requests(run.Requests)
-				s, err := ed.system(m, sites, &edit.Edited{})
+				s, err := ed.system(m, sites, &edit.Edited{}, 1, 0)
 				if err != nil {
 					t.Fatal(err)
 				}

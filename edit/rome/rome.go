@@ -99,11 +99,8 @@ func (r *run) statistics() error {
 		r.out.Add("statistics", "none")
 		return nil
 	}
-	moment, err := r.ed.moments(r.m, r.site)
+	moment, err := r.ed.moments.Of(r.m, r.site)
 	if err != nil {
-		return err
-	}
-	if err := moment.Check(r.m, r.site); err != nil {
 		return err
 	}
 	f, err := moment.Factor(r.ed.cfg.Ridge)

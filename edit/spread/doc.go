@@ -8,13 +8,13 @@
 // requests] is what a System makes of the requests' keys and of those of earlier
 // edits.
 //
-// The central function is Run. Read config.go, history.go (keys of earlier
-// edits), spread.go.
+// The central type is Editor, which makes edits by a Method. Read config.go,
+// editor.go, history.go (keys of earlier edits), spread.go.
 //
 // Source: Meng et al. 2023, "Mass-Editing Memory in a Transformer", section 4.
 //
 // Promises: with a History, solving round after round gives the update that
 // solving for all rounds at once would give for the same keys and values (the
-// recursive least-squares identity; tested). Run leaves the model as it was, but
+// recursive least-squares identity; tested). Apply leaves the model as it was, but
 // replaces weights meanwhile.
 package spread

@@ -1,7 +1,6 @@
 package spread
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,8 +58,8 @@ func (h *History) Pack() (edit.Packed, error) {
 	return p, err
 }
 
-// Open reads a history of edits of the sites in m.
-func Open(_ context.Context, m *lm.Model, p edit.Packed, sites []lm.Site) (*History, error) {
+// open reads a history of edits of the sites in m.
+func open(m *lm.Model, p edit.Packed, sites []lm.Site) (*History, error) {
 	if p.Kind != keysKind {
 		return nil, fmt.Errorf("a memory of kind %q is not that of this editor, which keeps %q; go on with the editor that made it", p.Kind, keysKind)
 	}

@@ -26,40 +26,38 @@ type System interface {
 	Solve(site int, transformed *mat.Dense, n int) (*mat.Dense, error)
 }
 
-// Job is one edit of several requests.
-type Job struct {
-	Editor    string // its name
-	Engine    *kernel.Engine
-	Config    keyvalue.Config
-	LossLayer int // block behind which the head reads; -1: the last
-	Contexts  *keyvalue.ContextCache
-	Sites     []lm.Site
-	// System prepares the sites; what it finds out it adds to the edit's report.
-	System func(m *lm.Model, sites []lm.Site, report *edit.Edited) (System, error)
-	// History: keys of earlier edits count as well, and the edit's go on to the
-	// next. Replace: not those of facts that are written anew.
-	History, Replace bool
+// Teller is a System that says more about the keys of the requests, [requests,
+// d_ff], at a site, once the edit is made.
+type Teller interface {
+	Tell(site int, keys kernel.Matrix, report *edit.Edited)
 }
 
-// Run makes the edit behind last, the latest of a sequence; nil: it is the first.
+// run makes the edit behind last, the latest of a sequence; nil: it is the first.
 // Requests that cannot be granted are named by edit.RequestErrors.
-func Run(ctx context.Context, m *lm.Model, j Job, last *edit.Edited, requests []edit.Request) (*edit.Edited, error) {
+func (ed *Editor) run(ctx context.Context, m *lm.Model, last *edit.Edited, requests []edit.Request) (*edit.Edited, error) {
 	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	sites, err := Sites(m, ed.method.Layers)
+	if err != nil {
 		return nil, err
 	}
 	if err := check(requests); err != nil {
 		return nil, err
 	}
-	b := &batch{Job: j, m: m, last: j.Sites[len(j.Sites)-1].Block}
-	b.out = &edit.Edited{Editor: j.Editor, Requests: slices.Clone(requests)}
+	b := &batch{Method: &ed.method, e: ed.e, m: m, sites: sites, last: sites[len(sites)-1].Block}
+	b.out = &edit.Edited{Editor: b.Name, Requests: slices.Clone(requests)}
 	if err := b.begin(last); err != nil {
 		return nil, err
 	}
-	var err error
-	if b.system, err = j.System(m, j.Sites, b.out); err != nil {
+	earlier := 0
+	if b.history != nil {
+		earlier = len(b.history.Facts)
+	}
+	if b.system, err = b.System(m, sites, b.out, len(requests), earlier); err != nil {
 		return nil, err
 	}
-	texts, err := j.Contexts.Of(m, j.Engine, j.Config.Contexts)
+	texts, err := ed.contexts.Of(m, ed.e, b.Config.Contexts)
 	if err != nil {
 		return nil, err
 	}
@@ -108,14 +106,17 @@ func conflicts(requests []edit.Request) int {
 	return n
 }
 
-// batch is one call of Apply.
+// batch is one edit of several requests.
 type batch struct {
-	Job
+	*Method
+	e       *kernel.Engine
 	m       *lm.Model
+	sites   []lm.Site
 	last    int // the last edited block
 	facts   []*keyvalue.Fact
 	z       []float64 // wanted outputs of the last edited block, [requests, width]
 	system  System
+	keys    []kernel.Matrix // of the requests, by site
 	history *History
 	out     *edit.Edited
 }
@@ -125,8 +126,8 @@ func (b *batch) begin(last *edit.Edited) error {
 	if !b.History {
 		return nil
 	}
-	b.history = &History{Keys: make([]kernel.Matrix, len(b.Sites)), transformed: make([]*mat.Dense, len(b.Sites))}
-	for i, s := range b.Sites {
+	b.history = &History{Keys: make([]kernel.Matrix, len(b.sites)), transformed: make([]*mat.Dense, len(b.sites))}
+	for i, s := range b.sites {
 		b.history.Sites = append(b.history.Sites, s.Name)
 		b.history.Keys[i] = kernel.Mat(nil, 0, s.Linear.In)
 	}
@@ -138,7 +139,7 @@ func (b *batch) begin(last *edit.Edited) error {
 	if !ok {
 		return fmt.Errorf("the edit before, by %s, has no keys of earlier edits; set history there too, or begin a new sequence", last.Editor)
 	}
-	if err := h.check(b.m, b.Sites); err != nil {
+	if err := h.check(b.m, b.sites); err != nil {
 		return err
 	}
 	if b.Replace {
@@ -157,8 +158,13 @@ func (b *batch) begin(last *edit.Edited) error {
 	return nil
 }
 
-// end adds the requests to the history.
+// end adds what the system has to say to the report, and the requests to the history.
 func (b *batch) end() {
+	if t, ok := b.system.(Teller); ok {
+		for i, keys := range b.keys {
+			t.Tell(i, keys, b.out)
+		}
+	}
 	if b.history == nil {
 		return
 	}
@@ -184,7 +190,7 @@ func (b *batch) targets(ctx context.Context, requests []edit.Request, contexts [
 			errs = append(errs, &edit.RequestError{ID: r.ID, Err: err})
 			continue
 		}
-		v, err := keyvalue.Optimise(ctx, b.m, b.Engine, b.last, f, settings)
+		v, err := keyvalue.Optimise(ctx, b.m, b.e, b.last, f, settings)
 		if err != nil {
 			errs = append(errs, &edit.RequestError{ID: r.ID, Err: fmt.Errorf("edit %s: %w", r.ID, err)})
 			continue
@@ -203,18 +209,18 @@ func (b *batch) targets(ctx context.Context, requests []edit.Request, contexts [
 
 // spread changes site after site in a model that has the earlier changes.
 func (b *batch) spread(ctx context.Context) (err error) {
-	before, err := keyvalue.Perplexity(b.m, b.Engine)
+	before, err := keyvalue.Perplexity(b.m, b.e)
 	if err != nil {
 		return err
 	}
 	undo := func() {}
 	defer func() { undo() }()
 	reason := ""
-	for i, s := range b.Sites {
+	for i, s := range b.sites {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		change, missing, err := b.site(i, len(b.Sites)-i)
+		change, missing, err := b.site(i, len(b.sites)-i)
 		if err != nil {
 			return err
 		}
@@ -223,7 +229,7 @@ func (b *batch) spread(ctx context.Context) (err error) {
 			return err
 		}
 		norm := math.Sqrt(math.Max(change.Delta.SquaredNorm(), 0))
-		ratio := norm / math.Sqrt(b.Engine.SumSquares(weight))
+		ratio := norm / math.Sqrt(b.e.SumSquares(weight))
 		b.out.Add(fmt.Sprintf("missing[%d]", s.Block), missing)
 		b.out.Add(fmt.Sprintf("update_norm[%d]", s.Block), norm)
 		b.out.Add(fmt.Sprintf("update_ratio[%d]", s.Block), ratio)
@@ -233,13 +239,13 @@ func (b *batch) spread(ctx context.Context) (err error) {
 		b.out.Changes = append(b.out.Changes, change)
 		undo()
 		undo = func() {}
-		again, err := b.out.Install(b.m, b.Engine)
+		again, err := b.out.Install(b.m, b.e)
 		if err != nil {
 			return err
 		}
 		undo = again
 	}
-	after, err := keyvalue.Perplexity(b.m, b.Engine)
+	after, err := keyvalue.Perplexity(b.m, b.e)
 	if err != nil {
 		return err
 	}
@@ -258,7 +264,7 @@ func (b *batch) spread(ctx context.Context) (err error) {
 // block one part of left nearer to z. missing is how far they are from it now,
 // relative to z.
 func (b *batch) site(i, left int) (c edit.Change, missing float64, err error) {
-	s := b.Sites[i]
+	s := b.sites[i]
 	n, in, out := len(b.facts), s.Linear.In, b.m.Config.Width
 	keys, now, err := b.states(s.Block)
 	if err != nil {
@@ -289,6 +295,7 @@ func (b *batch) site(i, left int) (c edit.Change, missing float64, err error) {
 
 // solve gives X of the requests' keys at a site, and adds them to the history.
 func (b *batch) solve(i int, keys kernel.Matrix) (*mat.Dense, error) {
+	b.keys = append(b.keys, keys)
 	own, err := b.transform(i, keys)
 	if err != nil {
 		return nil, err
@@ -332,7 +339,7 @@ func (b *batch) transform(i int, keys kernel.Matrix) (*mat.Dense, error) {
 // bare prompt's and the mean of the others', and the outputs of the last edited
 // block in the bare prompts, [requests, width].
 func (b *batch) states(block int) (keys kernel.Matrix, now []float64, err error) {
-	o := eager.New(b.Engine)
+	o := eager.New(b.e)
 	var bare []keyvalue.Text
 	for i, f := range b.facts {
 		bare = append(bare, f.Prompts[0])

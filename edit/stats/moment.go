@@ -44,6 +44,15 @@ type Moment struct {
 // Source finds the statistics of a site's inputs.
 type Source func(m *lm.Model, s lm.Site) (*Moment, error)
 
+// Of is the statistics of a site's inputs, checked to be those of the model.
+func (s Source) Of(m *lm.Model, site lm.Site) (*Moment, error) {
+	found, err := s(m, site)
+	if err != nil {
+		return nil, err
+	}
+	return found, found.Check(m, site)
+}
+
 // panel is the number of rows of the sum that one product makes: below the
 // diagonal nothing is needed, so a product begins at its panel's first column.
 const panel = 256
