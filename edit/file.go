@@ -15,7 +15,7 @@ import (
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/internal/seal"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/text"
@@ -104,12 +104,12 @@ func WriteFile(path string, e *Edited, model string) error {
 	for _, r := range e.Requests {
 		m.Requests = append(m.Requests, fileRequest(r))
 	}
-	var tensors []hf.Entry
+	var tensors []safetensors.Entry
 	for i, c := range e.Changes {
 		name := tensorName(i, c.Weight)
 		if c.Delta == nil {
 			m.Changes = append(m.Changes, changeHeader{Weight: c.Weight, Kind: "values"})
-			tensors = append(tensors, hf.Floats(name+".values", []int{len(c.Values)}, c.Values, tensorfile.F32))
+			tensors = append(tensors, safetensors.Floats(name+".values", []int{len(c.Values)}, c.Values, tensorfile.F32))
 			continue
 		}
 		h := changeHeader{Weight: c.Weight, Kind: "low_rank", Scale: c.Delta.Scale}
@@ -128,14 +128,14 @@ func WriteFile(path string, e *Edited, model string) error {
 		m.Format, m.Memory = FileFormat, &memoryHeader{Kind: p.Kind, Info: p.Info, Tensors: []memoryTensor{}}
 		for _, t := range p.Tensors {
 			m.Memory.Tensors = append(m.Memory.Tensors, memoryTensor{t.Name, t.Shape})
-			tensors = append(tensors, hf.Floats(memoryPrefix+t.Name, t.Shape, t.Values, tensorfile.F32))
+			tensors = append(tensors, safetensors.Floats(memoryPrefix+t.Name, t.Shape, t.Values, tensorfile.F32))
 		}
 	}
 	text, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("edit file %s: %w", path, err)
 	}
-	if err := hf.WriteSealed(path, tensors, map[string]string{manifestKey: string(text)}); err != nil {
+	if err := safetensors.WriteSealed(path, tensors, map[string]string{manifestKey: string(text)}); err != nil {
 		return fmt.Errorf("edit file: %w", err)
 	}
 	return nil
@@ -145,7 +145,7 @@ func WriteFile(path string, e *Edited, model string) error {
 const memoryPrefix = "memory."
 
 // readMemory reads what no editor has opened yet.
-func readMemory(f *hf.File, h *memoryHeader) (Memory, error) {
+func readMemory(f *safetensors.File, h *memoryHeader) (Memory, error) {
 	p := Packed{Kind: h.Kind, Info: h.Info}
 	if h.Kind == "" {
 		return nil, errors.New("manifest: the memory has no kind")
@@ -166,17 +166,17 @@ func readMemory(f *hf.File, h *memoryHeader) (Memory, error) {
 // tensorName numbers the changes, since a weight may be changed more than once.
 func tensorName(i int, weight string) string { return fmt.Sprintf("%d.%s", i, weight) }
 
-func factor(name string, m kernel.Matrix) hf.Entry {
+func factor(name string, m kernel.Matrix) safetensors.Entry {
 	dense := make([]float32, 0, m.Rows*m.Cols)
 	for i := range m.Rows {
 		dense = append(dense, m.Data[i*m.Stride:i*m.Stride+m.Cols]...)
 	}
-	return hf.Floats(name, []int{m.Rows, m.Cols}, dense, tensorfile.F32)
+	return safetensors.Floats(name, []int{m.Rows, m.Cols}, dense, tensorfile.F32)
 }
 
 // ReadFile reads an edit file. It wraps ErrNoEdit for another safetensors file.
 func ReadFile(path string) (*Kept, error) {
-	f, err := hf.Open(path)
+	f, err := safetensors.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("edit file: %w", err)
 	}
@@ -236,7 +236,7 @@ func parseManifest(text string) (*manifest, error) {
 	return &m, nil
 }
 
-func readChange(f *hf.File, name string, h changeHeader) (Change, error) {
+func readChange(f *safetensors.File, name string, h changeHeader) (Change, error) {
 	switch h.Kind {
 	case "values":
 		_, values, err := readTensor(f, name+".values", 1)
@@ -264,7 +264,7 @@ func readChange(f *hf.File, name string, h changeHeader) (Change, error) {
 }
 
 // readTensor decodes a tensor of finite numbers with so many dimensions.
-func readTensor(f *hf.File, name string, dims int) ([]int, []float32, error) {
+func readTensor(f *safetensors.File, name string, dims int) ([]int, []float32, error) {
 	t, ok := f.Tensor(name)
 	if !ok {
 		return nil, nil, fmt.Errorf("tensor %s is missing", name)

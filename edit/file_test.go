@@ -12,7 +12,7 @@ import (
 	"keyhole.example/keyhole/edit/edittest"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/nn"
 )
@@ -137,7 +137,7 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 		}
 	}
 	other := filepath.Join(t.TempDir(), "other.safetensors")
-	if err := hf.Write(other, []hf.Entry{hf.Floats("x", []int{1}, []float32{1}, tensorfile.F32)}, nil); err != nil {
+	if err := safetensors.Write(other, []safetensors.Entry{safetensors.Floats("x", []int{1}, []float32{1}, tensorfile.F32)}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := edit.ReadFile(other); !errors.Is(err, edit.ErrNoEdit) {

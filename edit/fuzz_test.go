@@ -10,7 +10,7 @@ import (
 	"reflect"
 	"testing"
 
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 )
 
@@ -34,7 +34,7 @@ func FuzzEditFile(f *testing.F) {
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, manifest string, rank, in, out byte, raw []byte) {
 		path := filepath.Join(dir, "a.safetensors")
-		var tensors []hf.Entry
+		var tensors []safetensors.Entry
 		add := func(name string, shape ...int) {
 			n := 4
 			for _, d := range shape {
@@ -44,7 +44,7 @@ func FuzzEditFile(f *testing.F) {
 			for at := 0; at < n && len(raw) > 0; {
 				at += copy(numbers[at:], raw)
 			}
-			tensors = append(tensors, hf.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F32, Shape: shape, Raw: numbers}))
+			tensors = append(tensors, safetensors.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F32, Shape: shape, Raw: numbers}))
 		}
 		if m, err := parseManifest(manifest); err == nil {
 			seen := map[string]bool{}
@@ -60,7 +60,7 @@ func FuzzEditFile(f *testing.F) {
 			}
 		}
 		var file bytes.Buffer
-		if err := hf.Encode(&file, tensors, map[string]string{manifestKey: manifest}); err != nil {
+		if err := safetensors.Encode(&file, tensors, map[string]string{manifestKey: manifest}); err != nil {
 			return // no such names can be written
 		}
 		if err := os.WriteFile(path, file.Bytes(), 0o666); err != nil {

@@ -7,7 +7,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"keyhole.example/keyhole/internal/kernel"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/nn"
 )
 
@@ -108,12 +108,12 @@ func dense(x kernel.Matrix) *mat.Dense {
 }
 
 // entries are the tensors of the rows of a change.
-func (r *Rows) entries(name string) []hf.Entry {
-	return []hf.Entry{factor(name+".rows.keys", r.Keys), factor(name+".rows.solved", r.Solved), factor(name+".rows.values", r.Values)}
+func (r *Rows) entries(name string) []safetensors.Entry {
+	return []safetensors.Entry{factor(name+".rows.keys", r.Keys), factor(name+".rows.solved", r.Solved), factor(name+".rows.values", r.Values)}
 }
 
 // readRows reads what entries wrote, for a change of the given widths.
-func readRows(f *hf.File, name string, h changeHeader, in, out int) (*Rows, error) {
+func readRows(f *safetensors.File, name string, h changeHeader, in, out int) (*Rows, error) {
 	if h.Ridge == 0 {
 		return nil, nil
 	}

@@ -14,7 +14,7 @@ import (
 	"slices"
 
 	"keyhole.example/keyhole/internal/kernel"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 )
 
@@ -44,9 +44,9 @@ func (e *Encoder) EncodeCached(ctx context.Context, dir string, texts []string) 
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return kernel.Matrix{}, false, fmt.Errorf("cache of embeddings: %w", err)
 	}
-	entry := hf.Floats(cacheTensor, []int{vectors.Rows, vectors.Cols}, vectors.Data, tensorfile.F32)
+	entry := safetensors.Floats(cacheTensor, []int{vectors.Rows, vectors.Cols}, vectors.Data, tensorfile.F32)
 	meta := map[string]string{cacheEncoder: e.hash, cachePool: pool, cacheValues: hashValues(vectors.Data)}
-	if err := hf.Write(path, []hf.Entry{entry}, meta); err != nil {
+	if err := safetensors.Write(path, []safetensors.Entry{entry}, meta); err != nil {
 		return kernel.Matrix{}, false, fmt.Errorf("cache of embeddings: %w", err)
 	}
 	return vectors, false, nil
@@ -55,7 +55,7 @@ func (e *Encoder) EncodeCached(ctx context.Context, dir string, texts []string) 
 // readCache reads a cache file; one that is not what it should be gives a
 // *tensorfile.FormatError.
 func (e *Encoder) readCache(path, pool string, rows int) (kernel.Matrix, error) {
-	f, err := hf.Open(path)
+	f, err := safetensors.Open(path)
 	if err != nil {
 		return kernel.Matrix{}, err
 	}

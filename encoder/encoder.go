@@ -16,7 +16,7 @@ import (
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/lm/tokenizer"
 	"keyhole.example/keyhole/nn"
@@ -35,7 +35,7 @@ type Encoder struct {
 	limit int
 	net   *network
 	tok   tokenizer.Tokenizer
-	file  *hf.File
+	file  *safetensors.File
 	hash  string
 
 	mu  sync.Mutex
@@ -84,7 +84,7 @@ func load(dir string, k *kernel.Engine) (*Encoder, error) {
 	if s.ModelType != distil && len(e.tok.EncodeSpecial("")) != 2 {
 		return nil, fmt.Errorf("%s: the tokenizer puts no [CLS] and [SEP] around a text, as a BERT needs", dir)
 	}
-	if e.file, err = hf.OpenDir(dir); err != nil {
+	if e.file, err = safetensors.OpenDir(dir); err != nil {
 		return nil, err
 	}
 	if err := e.bind(); err != nil {

@@ -14,7 +14,7 @@ import (
 
 	"keyhole.example/keyhole/encoder/encodertest"
 	"keyhole.example/keyhole/internal/kernel"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 )
 
 func engine(t testing.TB, threads int) *kernel.Engine {
@@ -269,7 +269,7 @@ func TestFoldersThatAreNoEncoderAreRefused(t *testing.T) {
 		{"no folder", filepath.Join(t.TempDir(), "none"), "no such file"},
 		{"a file", filepath.Join(encodertest.Tiny().Write(t), "config.json"), "a file"},
 		{"no tokenizer", without("tokenizer.json"), "needs its tokenizer"},
-		{"no weights", without(hf.SingleName), hf.SingleName},
+		{"no weights", without(safetensors.SingleName), safetensors.SingleName},
 		{"a missing tensor", edit(func(f *encodertest.BERT) { delete(f.Weights, "encoder.layer.1.output.dense.bias") }), "encoder.layer.1.output.dense.bias is missing"},
 		{"a misshaped tensor", edit(func(f *encodertest.BERT) { f.Config["intermediate_size"] = 13 }), "config.json wants [13 8]"},
 		{"heads that do not fit", edit(func(f *encodertest.BERT) { f.Config["num_attention_heads"] = 3 }), "3 does not divide hidden_size 8"},

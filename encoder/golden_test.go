@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"keyhole.example/keyhole/internal/golden"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 )
 
 // goldenTolerance is absolute, by the notes of the golden values.
@@ -39,7 +39,7 @@ func TestGoldenEmbeddings(t *testing.T) {
 		if json.Unmarshal(data, &texts) != nil || len(texts) == 0 {
 			return nil // another layout
 		}
-		file, err := hf.Open(filepath.Join(dir, "golden.safetensors"))
+		file, err := safetensors.Open(filepath.Join(dir, "golden.safetensors"))
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"keyhole.example/keyhole/internal/kernel"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
@@ -93,11 +93,11 @@ func (c *familyCase) load(t *testing.T) *Model {
 	if err := os.WriteFile(filepath.Join(dir, configName), c.Config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var entries []hf.Entry
+	var entries []safetensors.Entry
 	for _, w := range c.Tensors {
-		entries = append(entries, hf.Floats(w.Name, w.Shape, filled(w.Name, w.Shape, strings.HasPrefix(c.Name, "gemma")), tensorfile.F32))
+		entries = append(entries, safetensors.Floats(w.Name, w.Shape, filled(w.Name, w.Shape, strings.HasPrefix(c.Name, "gemma")), tensorfile.F32))
 	}
-	if err := hf.WriteModel(dir, entries, map[string]string{"format": "pt"}, shardBytes); err != nil {
+	if err := safetensors.WriteModel(dir, entries, map[string]string{"format": "pt"}, shardBytes); err != nil {
 		t.Fatal(err)
 	}
 	return loadModel(t, dir)

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"keyhole.example/keyhole/lm/gguf"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 )
 
@@ -214,10 +214,10 @@ func TestLlama3ScalingIsReadFromItsFactors(t *testing.T) {
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "r.safetensors")
-	if err := hf.Write(path, []hf.Entry{hf.Floats(ropeFactors, []int{32}, factors, tensorfile.F32)}, nil); err != nil {
+	if err := safetensors.Write(path, []safetensors.Entry{safetensors.Floats(ropeFactors, []int{32}, factors, tensorfile.F32)}, nil); err != nil {
 		t.Fatal(err)
 	}
-	f, err := hf.Open(path)
+	f, err := safetensors.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"keyhole.example/keyhole/internal/golden"
 	"keyhole.example/keyhole/internal/kernel"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
 )
@@ -22,7 +22,7 @@ type recorded struct {
 	name   string
 	dir    string // of golden.json and golden.safetensors
 	model  string // folder or GGUF file
-	values *hf.File
+	values *safetensors.File
 	notes  goldenNotes
 }
 
@@ -66,7 +66,7 @@ func goldenCases(t testing.TB) []recorded {
 		if err := json.Unmarshal(data, &g.notes); err != nil {
 			t.Fatalf("%s: %v", dir, err)
 		}
-		if g.values, err = hf.Open(filepath.Join(dir, "golden.safetensors")); err != nil {
+		if g.values, err = safetensors.Open(filepath.Join(dir, "golden.safetensors")); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { g.values.Close() })

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"keyhole.example/keyhole/lm/gguf"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/lm/tokenizer"
 	"keyhole.example/keyhole/lm/torchfile"
@@ -88,11 +88,11 @@ func loadFolder(dir string, opts LoadOptions) (*Model, error) {
 // openWeights opens a folder's safetensors or, where there are none, what
 // torch.save wrote.
 func openWeights(dir string) (tensorfile.File, error) {
-	file, err := hf.OpenDir(dir)
+	file, err := safetensors.OpenDir(dir)
 	switch {
 	case err == nil:
 		return file, nil
-	case !errors.Is(err, hf.ErrNoWeights):
+	case !errors.Is(err, safetensors.ErrNoWeights):
 		return nil, err
 	case torchfile.There(dir):
 		file, err := torchfile.OpenDir(dir)

@@ -8,28 +8,28 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/nn"
 )
 
 // rewrite saves m with its weights put through change, which may return
 // another name or shape, or no entry at all.
-func rewrite(t testing.TB, m *Model, change func(name string, shape []int, v []float32) []hf.Entry) string {
+func rewrite(t testing.TB, m *Model, change func(name string, shape []int, v []float32) []safetensors.Entry) string {
 	t.Helper()
 	dir := saved(t, m, SaveOptions{})
-	var entries []hf.Entry
+	var entries []safetensors.Entry
 	for _, p := range m.params {
 		entries = append(entries, change(p.Name, m.shapes[p.Name], slices.Clone(values(t, p)))...)
 	}
-	if err := hf.WriteModel(dir, entries, map[string]string{"format": "pt"}, 0); err != nil {
+	if err := safetensors.WriteModel(dir, entries, map[string]string{"format": "pt"}, 0); err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
-func one(name string, shape []int, v []float32, d tensorfile.DType) []hf.Entry {
-	return []hf.Entry{hf.Floats(name, shape, v, d)}
+func one(name string, shape []int, v []float32, d tensorfile.DType) []safetensors.Entry {
+	return []safetensors.Entry{safetensors.Floats(name, shape, v, d)}
 }
 
 func TestLoadRefusesWeightsThatDoNotFit(t *testing.T) {
@@ -38,52 +38,52 @@ func TestLoadRefusesWeightsThatDoNotFit(t *testing.T) {
 	nan := float32(math.NaN())
 	cases := []struct {
 		name   string
-		change func(name string, shape []int, v []float32) []hf.Entry
+		change func(name string, shape []int, v []float32) []safetensors.Entry
 		want   []string
 	}{
-		{"missing", func(name string, shape []int, v []float32) []hf.Entry {
+		{"missing", func(name string, shape []int, v []float32) []safetensors.Entry {
 			if name == target {
 				return nil
 			}
 			return one(name, shape, v, tensorfile.F32)
 		}, []string{target, "is missing"}},
-		{"misshaped", func(name string, shape []int, v []float32) []hf.Entry {
+		{"misshaped", func(name string, shape []int, v []float32) []safetensors.Entry {
 			if name == target {
 				shape = []int{64, 16}
 			}
 			return one(name, shape, v, tensorfile.F32)
 		}, []string{target, "[64 16]", "[16 64]"}},
-		{"surplus", func(name string, shape []int, v []float32) []hf.Entry {
+		{"surplus", func(name string, shape []int, v []float32) []safetensors.Entry {
 			if name == target {
 				return append(one(name, shape, v, tensorfile.F32), one("transformer.h.9.extra", []int{2}, []float32{1, 2}, tensorfile.F32)...)
 			}
 			return one(name, shape, v, tensorfile.F32)
 		}, []string{"transformer.h.9.extra", "not part of this architecture"}},
-		{"integers", func(name string, shape []int, v []float32) []hf.Entry {
+		{"integers", func(name string, shape []int, v []float32) []safetensors.Entry {
 			if name == target {
-				return []hf.Entry{hf.Ints(name, shape, make([]int64, len(v)))}
+				return []safetensors.Entry{safetensors.Ints(name, shape, make([]int64, len(v)))}
 			}
 			return one(name, shape, v, tensorfile.F32)
 		}, []string{target, "holds I64"}},
-		{"NaN in F32", func(name string, shape []int, v []float32) []hf.Entry {
+		{"NaN in F32", func(name string, shape []int, v []float32) []safetensors.Entry {
 			if name == target {
 				v[17] = nan
 			}
 			return one(name, shape, v, tensorfile.F32)
 		}, []string{target, "element 17"}},
-		{"NaN in F16", func(name string, shape []int, v []float32) []hf.Entry {
+		{"NaN in F16", func(name string, shape []int, v []float32) []safetensors.Entry {
 			if name == target {
 				v[17] = nan
 			}
 			return one(name, shape, v, tensorfile.F16)
 		}, []string{target, "element 17"}},
-		{"infinity in BF16", func(name string, shape []int, v []float32) []hf.Entry {
+		{"infinity in BF16", func(name string, shape []int, v []float32) []safetensors.Entry {
 			if name == target {
 				v[17] = float32(math.Inf(-1))
 			}
 			return one(name, shape, v, tensorfile.BF16)
 		}, []string{target, "element 17"}},
-		{"a head that is not the embedding", func(name string, shape []int, v []float32) []hf.Entry {
+		{"a head that is not the embedding", func(name string, shape []int, v []float32) []safetensors.Entry {
 			entry := one(name, shape, v, tensorfile.F32)
 			if name == "transformer.wte.weight" {
 				v = slices.Clone(v)
@@ -110,7 +110,7 @@ func TestLoadRefusesWeightsThatDoNotFit(t *testing.T) {
 
 func TestLoadAcceptsOlderNames(t *testing.T) {
 	m := tinyModel(t, tinyConfigs()["gpt2"])
-	dir := rewrite(t, m, func(name string, shape []int, v []float32) []hf.Entry {
+	dir := rewrite(t, m, func(name string, shape []int, v []float32) []safetensors.Entry {
 		entries := one(strings.TrimPrefix(name, "transformer."), shape, v, tensorfile.F32)
 		switch name {
 		case "transformer.wte.weight":
@@ -197,12 +197,12 @@ func TestTransposedAndReorderedRows(t *testing.T) {
 	for i := range raw {
 		raw[i] = float32(i)
 	}
-	stored := hf.Floats("w", []int{40, 5}, raw, tensorfile.F32)
+	stored := safetensors.Floats("w", []int{40, 5}, raw, tensorfile.F32)
 	dir := t.TempDir()
-	if err := hf.Write(filepath.Join(dir, "w.safetensors"), []hf.Entry{stored}, nil); err != nil {
+	if err := safetensors.Write(filepath.Join(dir, "w.safetensors"), []safetensors.Entry{stored}, nil); err != nil {
 		t.Fatal(err)
 	}
-	f, err := hf.Open(filepath.Join(dir, "w.safetensors"))
+	f, err := safetensors.Open(filepath.Join(dir, "w.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}

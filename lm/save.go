@@ -12,7 +12,7 @@ import (
 
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/internal/nearest"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/nn"
 )
@@ -74,7 +74,7 @@ func (m *Model) Save(dir string, opts SaveOptions) error {
 				}
 			}
 		}
-		return hf.WriteModel(dir, m.entries(opts), map[string]string{"format": "pt"}, shardBytes)
+		return safetensors.WriteModel(dir, m.entries(opts), map[string]string{"format": "pt"}, shardBytes)
 	})
 	if err != nil {
 		return fmt.Errorf("save model: %w", err)
@@ -176,15 +176,15 @@ func writeJSON(path string, v any) error {
 }
 
 // entries are the weights as they are to be written.
-func (m *Model) entries(opts SaveOptions) []hf.Entry {
-	var out []hf.Entry
+func (m *Model) entries(opts SaveOptions) []safetensors.Entry {
+	var out []safetensors.Entry
 	for _, p := range m.params {
 		shape := m.shapes[p.Name]
 		if values, ok := opts.Overrides[p.Name]; ok {
-			out = append(out, hf.Floats(p.Name, shape, values, opts.DType))
+			out = append(out, safetensors.Floats(p.Name, shape, values, opts.DType))
 			continue
 		}
-		out = append(out, hf.Rows(p.Name, shape, opts.DType, m.reader(p, len(shape) == 1)))
+		out = append(out, safetensors.Rows(p.Name, shape, opts.DType, m.reader(p, len(shape) == 1)))
 	}
 	return out
 }

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/lm/tokenizer"
 )
@@ -90,7 +90,7 @@ func TestWhatTransformersNeedsIsInTheFolder(t *testing.T) {
 		if c["model_type"] != m.Config.ModelType || len(classes) != 1 || classes[0] != m.Architecture() || c["torch_dtype"] != "bfloat16" {
 			t.Errorf("config.json: %v", c)
 		}
-		f, err := hf.OpenDir(dir)
+		f, err := safetensors.OpenDir(dir)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,7 @@ import (
 	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/edit/serac"
 	"keyhole.example/keyhole/hypernet"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/nn"
@@ -55,22 +55,22 @@ const (
 
 // files are the tensors of a checkpoint.
 func (l *Loop) files() map[string]func(io.Writer) error {
-	tensors := map[string][]hf.Entry{}
-	add := func(file string, e hf.Entry) { tensors[file] = append(tensors[file], e) }
+	tensors := map[string][]safetensors.Entry{}
+	add := func(file string, e safetensors.Entry) { tensors[file] = append(tensors[file], e) }
 	at := 0
 	values := l.Learner().Values()
 	for _, p := range l.Learner().Params() {
 		shape, end := []int{p.Rows, p.Cols}, at+p.Len()
-		add(fileParams, hf.Floats(p.Name, shape, values[at:end], tensorfile.F32))
-		add(fileOptim, hf.Floats("m."+p.Name, shape, l.optim.M[at:end], tensorfile.F32))
-		add(fileOptim, hf.Floats("v."+p.Name, shape, l.optim.V[at:end], tensorfile.F32))
+		add(fileParams, safetensors.Floats(p.Name, shape, values[at:end], tensorfile.F32))
+		add(fileOptim, safetensors.Floats("m."+p.Name, shape, l.optim.M[at:end], tensorfile.F32))
+		add(fileOptim, safetensors.Floats("v."+p.Name, shape, l.optim.V[at:end], tensorfile.F32))
 		at = end
 	}
 	_ = l.Learner().Remembered(func(k hypernet.Kept) error {
 		for _, t := range k.Tensors {
 			e := doubles(t.Name, t.F64)
 			if t.F32 != nil {
-				e = hf.Floats(t.Name, []int{len(t.F32)}, t.F32, tensorfile.F32)
+				e = safetensors.Floats(t.Name, []int{len(t.F32)}, t.F32, tensorfile.F32)
 			}
 			add(k.File+fileExt, e)
 		}
@@ -83,7 +83,7 @@ func (l *Loop) files() map[string]func(io.Writer) error {
 	}
 	out := map[string]func(io.Writer) error{}
 	for name, list := range tensors {
-		out[name] = func(w io.Writer) error { return hf.Encode(w, list, map[string]string{"format": "pt"}) }
+		out[name] = func(w io.Writer) error { return safetensors.Encode(w, list, map[string]string{"format": "pt"}) }
 	}
 	return out
 }
@@ -114,7 +114,7 @@ func (e *Editor) load(c *checkpoints.Checkpoint, st *state) error {
 	if !e.Engine.AllFinite(e.Learner().Values()) {
 		return fmt.Errorf("%s: its parameters are not all finite numbers, so it edits nothing; take an earlier checkpoint, or train with a lower train.lr", c.Dir)
 	}
-	files := map[string]*hf.File{}
+	files := map[string]*safetensors.File{}
 	defer func() {
 		for _, f := range files {
 			f.Close()

@@ -19,7 +19,7 @@ import (
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/atomicfile"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/nn"
 )
@@ -70,12 +70,12 @@ func (s *state) setRows(rows map[string][]int64) {
 func (l *Loop) Done() bool { return l.state.Stopped || l.state.Step >= l.Config.Train.Steps }
 
 // doubles is a float64 tensor.
-func doubles(name string, x []float64) hf.Entry {
+func doubles(name string, x []float64) safetensors.Entry {
 	raw := make([]byte, 0, 8*len(x))
 	for _, v := range x {
 		raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(v))
 	}
-	return hf.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F64, Shape: []int{len(x)}, Raw: raw})
+	return safetensors.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F64, Shape: []int{len(x)}, Raw: raw})
 }
 
 // save writes a checkpoint of the present step.
@@ -240,15 +240,15 @@ func checkModel(c *checkpoints.Checkpoint, e *Editor) error {
 	return nil
 }
 
-func open(c *checkpoints.Checkpoint, name string) (*hf.File, error) {
+func open(c *checkpoints.Checkpoint, name string) (*safetensors.File, error) {
 	path, err := c.Path(name)
 	if err != nil {
 		return nil, err
 	}
-	return hf.Open(path)
+	return safetensors.Open(path)
 }
 
-func read(f *hf.File, name string, dst []float32) error {
+func read(f *safetensors.File, name string, dst []float32) error {
 	t, err := tensor(f, name, len(dst))
 	if err != nil {
 		return err
@@ -256,7 +256,7 @@ func read(f *hf.File, name string, dst []float32) error {
 	return t.DecodeRows(dst, 0, t.Rows())
 }
 
-func readF64(f *hf.File, name string, dst []float64) error {
+func readF64(f *safetensors.File, name string, dst []float64) error {
 	t, err := tensor(f, name, len(dst))
 	if err != nil {
 		return err
@@ -273,7 +273,7 @@ func readF64(f *hf.File, name string, dst []float64) error {
 	return nil
 }
 
-func tensor(f *hf.File, name string, n int) (*tensorfile.Tensor, error) {
+func tensor(f *safetensors.File, name string, n int) (*tensorfile.Tensor, error) {
 	t, ok := f.Tensor(name)
 	if !ok {
 		return nil, fmt.Errorf("%s: no tensor %s; the checkpoint belongs to another network", f.Path(), name)

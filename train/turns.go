@@ -6,7 +6,7 @@ import (
 	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/meta"
 )
@@ -131,17 +131,17 @@ func (s *turns) remember(t meta.Task, depth int) {
 }
 
 // entries are the weights in the middle of a sequence, as a checkpoint keeps them.
-func (s *turns) entries(l *Loop) []hf.Entry {
+func (s *turns) entries(l *Loop) []safetensors.Entry {
 	if len(s.undo) == 0 {
 		return nil
 	}
-	var out []hf.Entry
+	var out []safetensors.Entry
 	for _, x := range l.Sites {
 		v, err := x.Linear.W.Values()
 		if err != nil {
 			continue // they are in memory
 		}
-		out = append(out, hf.Floats(x.Name, []int{len(v)}, v, tensorfile.F32))
+		out = append(out, safetensors.Floats(x.Name, []int{len(v)}, v, tensorfile.F32))
 	}
 	return out
 }

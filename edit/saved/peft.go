@@ -11,7 +11,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 )
 
@@ -52,7 +52,7 @@ func writeAdapter(dir, base string, m *lm.Model, e *edit.Edited, dtype tensorfil
 	if len(order) == 0 {
 		return fmt.Errorf("editor %s changed no weights, so that there is no adapter to write", e.Editor)
 	}
-	var entries []hf.Entry
+	var entries []safetensors.Entry
 	modules, ranks := []string{}, map[string]int{}
 	most := 0
 	for _, weight := range order {
@@ -61,8 +61,8 @@ func writeAdapter(dir, base string, m *lm.Model, e *edit.Edited, dtype tensorfil
 		most = max(most, a.a.Rows)
 		prefix := "base_model.model." + module
 		entries = append(entries,
-			hf.Floats(prefix+".lora_A.weight", []int{a.a.Rows, a.a.Cols}, a.a.Data, dtype),
-			hf.Floats(prefix+".lora_B.weight", []int{a.b.Rows, a.b.Cols}, a.b.Data, dtype))
+			safetensors.Floats(prefix+".lora_A.weight", []int{a.a.Rows, a.a.Cols}, a.a.Data, dtype),
+			safetensors.Floats(prefix+".lora_B.weight", []int{a.b.Rows, a.b.Cols}, a.b.Data, dtype))
 	}
 	config, err := json.MarshalIndent(map[string]any{
 		"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base, "inference_mode": true,
@@ -76,7 +76,7 @@ func writeAdapter(dir, base string, m *lm.Model, e *edit.Edited, dtype tensorfil
 	if err := os.WriteFile(filepath.Join(dir, adapterConfig), append(config, '\n'), 0o666); err != nil {
 		return err
 	}
-	return hf.Write(filepath.Join(dir, adapterWeights), entries, map[string]string{"format": "pt"})
+	return safetensors.Write(filepath.Join(dir, adapterWeights), entries, map[string]string{"format": "pt"})
 }
 
 // adapterOf makes the factors of one change to a layer of in inputs and out

@@ -11,7 +11,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/nn"
 )
 
@@ -53,7 +53,7 @@ func TestAdapter_adds_what_the_edit_adds(t *testing.T) {
 		if err := writeAdapter(dir, "base", m, e, dtype); err != nil {
 			t.Fatal(err)
 		}
-		f, err := hf.Open(filepath.Join(dir, adapterWeights))
+		f, err := safetensors.Open(filepath.Join(dir, adapterWeights))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 )
 
 // TestAFileWithoutASumIsReadWithANote writes one as versions before sums did.
@@ -15,7 +15,7 @@ func TestAFileWithoutASumIsReadWithANote(t *testing.T) {
 	for name, write := range map[string]func(path string) error{
 		"sealed": m.Save,
 		"without": func(path string) error {
-			return hf.Write(path, []hf.Entry{m.entry("sum")}, m.metadata(format))
+			return safetensors.Write(path, []safetensors.Entry{m.entry("sum")}, m.metadata(format))
 		},
 	} {
 		path := filepath.Join(dir, name+ending)

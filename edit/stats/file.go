@@ -13,7 +13,7 @@ import (
 	"strconv"
 
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 )
 
@@ -83,18 +83,18 @@ func (i Info) named(tok string) string {
 }
 
 // entry is the upper triangle of the sum.
-func (m *Moment) entry(name string) hf.Entry {
+func (m *Moment) entry(name string) safetensors.Entry {
 	raw := make([]byte, 0, 4*m.Width*(m.Width+1))
 	for i := range m.Width {
 		for _, v := range m.Sum[i*m.Width+i : (i+1)*m.Width] {
 			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(v))
 		}
 	}
-	return hf.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F64, Shape: []int{m.Width * (m.Width + 1) / 2}, Raw: raw})
+	return safetensors.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F64, Shape: []int{m.Width * (m.Width + 1) / 2}, Raw: raw})
 }
 
 // fill reads the upper triangle back.
-func (m *Moment) fill(f *hf.File, name string) error {
+func (m *Moment) fill(f *safetensors.File, name string) error {
 	t, ok := f.Tensor(name)
 	const maxWidth = 1 << 20 // keeps the product inside an int
 	if !ok || m.Width < 1 || m.Width > maxWidth || t.DType != tensorfile.F64 || len(t.Raw) != 4*m.Width*(m.Width+1) {
@@ -117,12 +117,12 @@ func (m *Moment) fill(f *hf.File, name string) error {
 
 // Save writes the moment to path, whole or not at all.
 func (m *Moment) Save(path string) error {
-	return hf.WriteSealed(path, []hf.Entry{m.entry("sum")}, m.metadata(format))
+	return safetensors.WriteSealed(path, []safetensors.Entry{m.entry("sum")}, m.metadata(format))
 }
 
 // Load reads what Save wrote.
 func Load(path string) (m *Moment, err error) {
-	f, err := hf.Open(path)
+	f, err := safetensors.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
@@ -161,7 +161,7 @@ func Find(dir string, m *lm.Model, site lm.Site) (*Moment, error) {
 	}
 	best, most, others := "", 0, 0
 	for _, path := range paths {
-		f, err := hf.Open(path)
+		f, err := safetensors.Open(path)
 		if err != nil {
 			return nil, fmt.Errorf("statistics: %w", err)
 		}
@@ -227,7 +227,7 @@ func (p *pass) partialPath() string {
 }
 
 func (p *pass) loadPartial() (err error) {
-	f, err := hf.Open(p.partialPath())
+	f, err := safetensors.Open(p.partialPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -260,11 +260,11 @@ func (p *pass) savePartial() error {
 	if err := os.MkdirAll(p.opts.Dir, 0o777); err != nil {
 		return fmt.Errorf("folder of statistics: %w", err)
 	}
-	var entries []hf.Entry
+	var entries []safetensors.Entry
 	for _, m := range p.moments {
 		entries = append(entries, m.entry(m.Site))
 	}
-	return hf.WriteSealed(p.partialPath(), entries, p.moments[0].metadata(formatPartial))
+	return safetensors.WriteSealed(p.partialPath(), entries, p.moments[0].metadata(formatPartial))
 }
 
 // save writes all moments and removes the partial sums.

@@ -7,7 +7,7 @@ import (
 	"reflect"
 	"testing"
 
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 )
 
@@ -27,9 +27,9 @@ func FuzzMoments(f *testing.F) {
 			"format": kind, "model": "m", "site": "sum", "corpus": "c", "seed": seed, "budget": budget, "context": context,
 			"width": width, "tokens": tokens, "texts": texts,
 		}
-		sum := hf.Copy(&tensorfile.Tensor{Name: "sum", DType: tensorfile.F64, Shape: []int{len(raw) / 8}, Raw: raw})
+		sum := safetensors.Copy(&tensorfile.Tensor{Name: "sum", DType: tensorfile.F64, Shape: []int{len(raw) / 8}, Raw: raw})
 		var file bytes.Buffer
-		if err := hf.Encode(&file, []hf.Entry{sum}, meta); err != nil {
+		if err := safetensors.Encode(&file, []safetensors.Entry{sum}, meta); err != nil {
 			return
 		}
 		if err := os.WriteFile(path, file.Bytes(), 0o666); err != nil {
@@ -63,7 +63,7 @@ func FuzzMoments(f *testing.F) {
 
 // fuzzPartial takes the file for what an interrupted collection left.
 func fuzzPartial(t *testing.T, path string) {
-	f, err := hf.Open(path)
+	f, err := safetensors.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

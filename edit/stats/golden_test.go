@@ -10,8 +10,8 @@ import (
 	"keyhole.example/keyhole/internal/golden"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/lm/hf"
 	"keyhole.example/keyhole/lm/lmtest"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/nn/eager"
 )
 
@@ -19,7 +19,7 @@ import (
 // not there.
 func tensors(t *testing.T, path string) func(name string) []float32 {
 	t.Helper()
-	f, err := hf.Open(path)
+	f, err := safetensors.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"math"
 	"path/filepath"
 
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 )
 
@@ -43,14 +43,14 @@ func (m *Moment) saveSpectrum(s *Spectrum) error {
 	if m.path == "" {
 		return nil
 	}
-	entry := func(name string, values []float64, shape ...int) hf.Entry {
+	entry := func(name string, values []float64, shape ...int) safetensors.Entry {
 		raw := make([]byte, 0, 8*len(values))
 		for _, v := range values {
 			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(v))
 		}
-		return hf.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F64, Shape: shape, Raw: raw})
+		return safetensors.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F64, Shape: shape, Raw: raw})
 	}
-	return hf.WriteSealed(m.spectrumPath(), []hf.Entry{
+	return safetensors.WriteSealed(m.spectrumPath(), []safetensors.Entry{
 		entry("values", s.Values, m.Width), entry("vectors", s.Vectors, m.Width, m.Width),
 	}, map[string]string{"format": formatSpectrum, "of": m.digest(), "site": m.Site})
 }
@@ -60,7 +60,7 @@ func (m *Moment) loadSpectrum() (s *Spectrum, err error) {
 	if m.path == "" {
 		return nil, nil
 	}
-	f, err := hf.Open(m.spectrumPath())
+	f, err := safetensors.Open(m.spectrumPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -16,8 +16,8 @@ import (
 
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/lm/hf"
 	"keyhole.example/keyhole/lm/lmtest"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tokenizer"
 )
 
@@ -379,7 +379,7 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 	wide := &Moment{Info: m.Info, Sum: m.Sum}
 	meta := wide.metadata(format)
 	meta["width"] = "9"
-	if err := hf.Write(path, []hf.Entry{wide.entry("sum")}, meta); err != nil { // without a sum, as the first version wrote it
+	if err := safetensors.Write(path, []safetensors.Entry{wide.entry("sum")}, meta); err != nil { // without a sum, as the first version wrote it
 		t.Fatal(err)
 	}
 	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "no tensor sum") {

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"testing"
 
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 )
 
@@ -97,11 +97,11 @@ func (f *BERT) Write(t testing.TB) string {
 		"post_processor": map[string]any{"type": "BertProcessing", "sep": []any{"[SEP]", 3}, "cls": []any{"[CLS]", 2}},
 		"model":          map[string]any{"type": "WordPiece", "vocab": ids, "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100},
 	})
-	var entries []hf.Entry
+	var entries []safetensors.Entry
 	for _, name := range slices.Sorted(maps.Keys(f.Weights)) {
-		entries = append(entries, hf.Floats(name, f.Shapes[name], f.Weights[name], tensorfile.F32))
+		entries = append(entries, safetensors.Floats(name, f.Shapes[name], f.Weights[name], tensorfile.F32))
 	}
-	if err := hf.Write(filepath.Join(dir, hf.SingleName), entries, map[string]string{"format": "pt"}); err != nil {
+	if err := safetensors.Write(filepath.Join(dir, safetensors.SingleName), entries, map[string]string{"format": "pt"}); err != nil {
 		t.Fatal(err)
 	}
 	return dir

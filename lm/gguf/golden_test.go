@@ -12,7 +12,7 @@ import (
 
 	"keyhole.example/keyhole/internal/golden"
 	"keyhole.example/keyhole/lm/gguf"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 )
 
@@ -29,7 +29,7 @@ func files(t testing.TB, dir string) []string {
 // values, under the file's name up to "-" in either case, with these: equal.
 func TestGolden_values(t *testing.T) {
 	dir := golden.Path(t, "golden", "gguf")
-	expected, err := hf.Open(filepath.Join(dir, "expected.safetensors"))
+	expected, err := safetensors.Open(filepath.Join(dir, "expected.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,11 +163,11 @@ func open(path string) (tensorfile.File, error) {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		return hf.OpenDir(path)
+		return safetensors.OpenDir(path)
 	case filepath.Ext(path) == ".gguf":
 		return gguf.Open(path)
 	}
-	return hf.Open(path)
+	return safetensors.Open(path)
 }
 
 // allocated returns how many bytes f takes from the heap.

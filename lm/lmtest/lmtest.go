@@ -10,7 +10,7 @@ import (
 	"keyhole.example/keyhole/internal/golden"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 	"keyhole.example/keyhole/lm/tokenizer"
 )
@@ -58,13 +58,13 @@ func SmolLM2(t testing.TB) *lm.Model {
 type Tensors struct {
 	Prefix string
 	t      testing.TB
-	f      *hf.File
+	f      *safetensors.File
 }
 
 // Open opens a file of tensors.
 func Open(t testing.TB, path, prefix string) Tensors {
 	t.Helper()
-	f, err := hf.Open(path)
+	f, err := safetensors.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func (g Tensors) Cols(name string) int {
 }
 
 // File is the file they are in.
-func (g Tensors) File() *hf.File { return g.f }
+func (g Tensors) File() *safetensors.File { return g.f }
 
 func (g Tensors) tensor(name string) *tensorfile.Tensor {
 	g.t.Helper()

@@ -3,7 +3,7 @@
 // quantised ones included, to float32.
 //
 // The central type is Tensor; File is what a reader of any format offers (the
-// packages lm/hf and lm/gguf have one each), and FormatError is what all of
+// packages lm/safetensors and lm/gguf have one each), and FormatError is what all of
 // them return for a file that breaks its format.
 //
 // Read tensor.go first, then dtype.go, then float16.go, blocks.go (blocks of

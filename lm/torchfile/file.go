@@ -13,8 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"keyhole.example/keyhole/internal/mmap"
-	"keyhole.example/keyhole/lm/hf"
+	"keyhole.example/keyhole/lm/safetensors"
 	"keyhole.example/keyhole/lm/tensorfile"
 )
 
@@ -33,12 +32,7 @@ const largestPickle = 64 << 20
 
 // File is an open file or the shards of a folder. It is safe for concurrent
 // reading.
-type File struct {
-	path    string
-	mapped  []*mmap.File
-	names   []string
-	tensors map[string]*tensorfile.Tensor
-}
+type File struct{ tensorfile.Opened }
 
 // There says whether a folder has weights in this format.
 func There(dir string) bool {
@@ -53,10 +47,10 @@ func There(dir string) bool {
 // OpenDir opens the weights of a model's folder: the one file, else the shards
 // that the index names.
 func OpenDir(dir string) (*File, error) {
-	f := &File{path: dir, tensors: map[string]*tensorfile.Tensor{}}
+	f := &File{tensorfile.NewOpened(dir)}
 	shards := map[string][]string{SingleName: nil}
 	if _, err := os.Stat(filepath.Join(dir, SingleName)); errors.Is(err, fs.ErrNotExist) {
-		if shards, err = hf.ReadIndex(filepath.Join(dir, IndexName)); err != nil {
+		if shards, err = safetensors.ReadIndex(filepath.Join(dir, IndexName)); err != nil {
 			return nil, err
 		}
 	}
@@ -71,36 +65,15 @@ func OpenDir(dir string) (*File, error) {
 // add maps one file and takes its tensors: all of them, or those of wanted,
 // which must all be there.
 func (f *File) add(path string, wanted []string) error {
-	mapped, err := mmap.Open(path)
+	data, err := f.Map(path)
 	if err != nil {
 		return err
 	}
-	f.mapped = append(f.mapped, mapped)
-	found, err := parse(path, mapped.Bytes())
+	found, err := parse(path, data)
 	if err != nil {
 		return err
 	}
-	want, have := map[string]bool{}, map[string]bool{}
-	for _, name := range wanted {
-		want[name] = true
-	}
-	for _, t := range found {
-		if wanted != nil && !want[t.Name] {
-			continue
-		}
-		if _, twice := f.tensors[t.Name]; twice {
-			return fault(path, fmt.Sprintf("tensor %q", t.Name), errors.New("is there twice"))
-		}
-		have[t.Name] = true
-		f.names = append(f.names, t.Name)
-		f.tensors[t.Name] = t
-	}
-	for _, name := range wanted {
-		if !have[name] {
-			return fault(path, fmt.Sprintf("tensor %q", name), fmt.Errorf("%s says it is in this file, but it isn't", IndexName))
-		}
-	}
-	return nil
+	return f.Take(path, found, wanted, IndexName)
 }
 
 func fault(path, field string, err error) error {
@@ -165,26 +138,4 @@ func read(z *zip.File, limit uint64) ([]byte, error) {
 	}
 	defer r.Close()
 	return io.ReadAll(io.LimitReader(r, int64(limit)))
-}
-
-// Path is the folder that was opened.
-func (f *File) Path() string { return f.path }
-
-// Names lists the tensors in the order of the file, shard by shard.
-func (f *File) Names() []string { return slices.Clone(f.names) }
-
-// Tensor returns the named tensor, valid until Close.
-func (f *File) Tensor(name string) (*tensorfile.Tensor, bool) {
-	t, ok := f.tensors[name]
-	return t, ok
-}
-
-// Close gives the mapped memory back; tensors are invalid from then on.
-func (f *File) Close() error {
-	var errs []error
-	for _, m := range f.mapped {
-		errs = append(errs, m.Close())
-	}
-	f.mapped = nil
-	return errors.Join(errs...)
 }

@@ -1,4 +1,4 @@
-package hf
+package safetensors
 
 import (
 	"cmp"
@@ -48,7 +48,7 @@ func WriteSealed(path string, entries []Entry, metadata map[string]string) error
 func (f *File) CheckSeal(keys ...string) (sealed bool, err error) {
 	for _, key := range slices.Sorted(maps.Keys(f.metadata)) {
 		if key != SumKey && !slices.Contains(keys, key) {
-			return false, &tensorfile.FormatError{File: f.path, Offset: -1, Field: "__metadata__", Err: fmt.Errorf("the key %q is unknown here: the file is damaged, or of a later version", key)}
+			return false, &tensorfile.FormatError{File: f.Path(), Offset: -1, Field: "__metadata__", Err: fmt.Errorf("the key %q is unknown here: the file is damaged, or of a later version", key)}
 		}
 	}
 	want, sealed := f.metadata[SumKey]
@@ -57,13 +57,13 @@ func (f *File) CheckSeal(keys ...string) (sealed bool, err error) {
 	}
 	h := sha256.New()
 	sumMetadata(h, f.metadata)
-	for _, name := range slices.Sorted(slices.Values(f.names)) {
-		t := f.tensors[name]
+	for _, name := range slices.Sorted(slices.Values(f.Names())) {
+		t, _ := f.Tensor(name)
 		sumTensor(h, name, t.DType, t.Shape)
 		h.Write(t.Raw)
 	}
 	if hex.EncodeToString(h.Sum(nil)) != want {
-		return true, &tensorfile.FormatError{File: f.path, Offset: -1, Field: SumKey, Err: errors.New("the content has another sum: the file is damaged or was changed")}
+		return true, &tensorfile.FormatError{File: f.Path(), Offset: -1, Field: SumKey, Err: errors.New("the content has another sum: the file is damaged or was changed")}
 	}
 	return true, nil
 }

@@ -1,4 +1,4 @@
-package hf
+package safetensors
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ func openShards(dir, index string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{path: dir, tensors: map[string]*tensorfile.Tensor{}, metadata: map[string]string{}}
+	f := newFile(dir)
 	for _, shard := range slices.Sorted(maps.Keys(shards)) {
 		err := f.add(filepath.Join(dir, shard), shards[shard])
 		if errors.Is(err, fs.ErrNotExist) {

@@ -1,4 +1,4 @@
-package hf
+package safetensors
 
 import (
 	"bytes"

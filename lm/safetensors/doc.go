@@ -1,4 +1,4 @@
-// Package hf reads and writes safetensors, single files and the folders that
+// Package safetensors reads and writes safetensors, single files and the folders that
 // Hugging Face programs keep models in: one model.safetensors, or shards with
 // an index. It knows nothing of architectures.
 //
@@ -16,4 +16,4 @@
 // there; no input makes it panic or hang; an index never leads outside its
 // folder. Equal content is written as equal bytes, whole or not at all, and
 // converted piece by piece.
-package hf
+package safetensors
