@@ -3,6 +3,7 @@ package edit
 import (
 	"math"
 
+	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 )
 
@@ -39,24 +40,12 @@ func (e *Edited) ResponderOf() Responder {
 // Mix writes the log of (1−share)·softmax(f) + share·softmax(h) to dst; all are
 // logits of one row, [vocab].
 func Mix(dst, f, h []float32, share float64) {
-	logF, logH := logSum(f), logSum(h)
+	_, logF := kernel.LogSum64(f)
+	_, logH := kernel.LogSum64(h)
 	a, b := math.Log1p(-share), math.Log(share)
 	for v := range dst {
 		x, y := a+float64(f[v])-logF, b+float64(h[v])-logH
 		top := max(x, y)
 		dst[v] = float32(top + math.Log(math.Exp(x-top)+math.Exp(y-top)))
 	}
-}
-
-// logSum is the log of the sum of exp.
-func logSum(logits []float32) float64 {
-	top := math.Inf(-1)
-	for _, v := range logits {
-		top = max(top, float64(v))
-	}
-	sum := 0.0
-	for _, v := range logits {
-		sum += math.Exp(float64(v) - top)
-	}
-	return top + math.Log(sum)
 }

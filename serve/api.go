@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 
+	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -161,10 +162,9 @@ func (d *desk) next(p prompted, top int) (*nextBody, error) {
 // best are the most probable tokens of logits, of equal ones the smallest first. It
 // remembers no more of them than it gives: a vocabulary has up to some 250,000.
 func best(logits []float32, top int) []likely {
-	most := math.Inf(-1)
+	_, total := kernel.LogSum64(logits)
 	order := make([]int32, 0, min(top, len(logits))+1)
 	for i, v := range logits {
-		most = max(most, float64(v))
 		if len(order) == top && cmp.Compare(v, logits[order[top-1]]) <= 0 {
 			continue
 		}
@@ -175,13 +175,9 @@ func best(logits []float32, top int) []likely {
 			order = order[:top]
 		}
 	}
-	sum := 0.0
-	for _, v := range logits {
-		sum += math.Exp(float64(v) - most)
-	}
 	out := make([]likely, len(order))
 	for i := range out {
-		out[i] = likely{token{ID: order[i]}, finite(math.Exp(float64(logits[order[i]])-most) / sum)}
+		out[i] = likely{token{ID: order[i]}, finite(math.Exp(float64(logits[order[i]]) - total))}
 	}
 	return out
 }

@@ -16,11 +16,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"keyhole.example/keyhole/checks/built"
 )
 
 func main() {
@@ -46,12 +46,9 @@ func run(args []string, out io.Writer) error {
 	}
 	remove := func() { os.RemoveAll(tmp) }
 	defer func() { remove() }()
-	t := &tries{program: *keyhole, dir: tmp, seed: *seed, out: out}
-	if t.program == "" {
-		t.program = filepath.Join(tmp, "keyhole")
-		if b, err := exec.Command("go", "build", "-o", t.program, "./cmd/keyhole").CombinedOutput(); err != nil {
-			return fmt.Errorf("build: %w: %s", err, b)
-		}
+	t := &tries{dir: tmp, seed: *seed, out: out}
+	if t.program, err = built.Keyhole(*keyhole, tmp); err != nil {
+		return err
 	}
 	var chosen []kind
 	for _, k := range kinds {

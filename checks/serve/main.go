@@ -16,10 +16,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"keyhole.example/keyhole/checks/built"
 )
 
 func main() {
@@ -44,12 +45,9 @@ func run(args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	program := *keyhole
-	if program == "" {
-		program = filepath.Join(tmp, "keyhole")
-		if b, err := exec.Command("go", "build", "-o", program, "./cmd/keyhole").CombinedOutput(); err != nil {
-			return fmt.Errorf("build: %w: %s", err, b)
-		}
+	program, err := built.Keyhole(*keyhole, tmp)
+	if err != nil {
+		return err
 	}
 	report := fmt.Sprintf("# The server, killed and under load\n\nMade by `go run ./checks/serve -kills %d -load %v -out docs/results/serve.md`\non %d cores, which other work shared.\n", *kills, *load, runtime.NumCPU())
 	if *kills > 0 {

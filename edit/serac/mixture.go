@@ -3,6 +3,7 @@ package serac
 import (
 	"math"
 
+	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/nn/graph"
 )
 
@@ -27,8 +28,8 @@ type mixedRow struct {
 func (m *mixture) row(i int, h []float32, s float32, dh []float32) mixedRow {
 	f := m.base[i*len(h) : (i+1)*len(h)]
 	p := math.Exp(float64(s))
-	topF, logF := normalise(f)
-	_, logH := normalise(h)
+	topF, logF := kernel.LogSum64(f)
+	_, logH := kernel.LogSum64(h)
 	var out mixedRow
 	sum, dp, inner, most := 0.0, 0.0, 0.0, math.Inf(-1)
 	best := int32(-1)
@@ -65,21 +66,4 @@ func (m *mixture) row(i int, h []float32, s float32, dh []float32) mixedRow {
 		dh[v] = float32(p * c * (float64(dh[v]) - inner))
 	}
 	return out
-}
-
-// normalise is the most probable token, −1 where there is no number, and the log
-// of the sum of exp.
-func normalise(logits []float32) (best int32, log float64) {
-	best = -1
-	top := math.Inf(-1)
-	for v, x := range logits {
-		if float64(x) > top {
-			best, top = int32(v), float64(x)
-		}
-	}
-	sum := 0.0
-	for _, x := range logits {
-		sum += math.Exp(float64(x) - top)
-	}
-	return best, top + math.Log(sum)
 }

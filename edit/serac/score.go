@@ -61,7 +61,7 @@ func (l *Learner) score() (*scores, error) {
 	if l.cfg.Supervised {
 		for i, label := range l.step.labels.IDs {
 			row := h[i*v : (i+1)*v]
-			best, log := normalise(row)
+			best, log := kernel.LogSum64(row)
 			out.loss, out.right = append(out.loss, log-float64(row[label])), append(out.right, best == label)
 		}
 		return out, nil

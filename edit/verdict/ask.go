@@ -189,19 +189,8 @@ type row struct {
 }
 
 func distribution(logits []float32) row {
-	r := row{logits: logits, best: -1}
-	top := math.Inf(-1)
-	for i, v := range logits {
-		if f := float64(v); f > top {
-			top, r.best = f, int32(i)
-		}
-	}
-	sum := 0.0
-	for _, v := range logits {
-		sum += math.Exp(float64(v) - top)
-	}
-	r.total = top + math.Log(sum)
-	return r
+	best, total := kernel.LogSum64(logits)
+	return row{logits, total, best}
 }
 
 // log is the log probability of a token.

@@ -14,6 +14,23 @@ func (e *Engine) Softmax(y, x []float32, rows, cols int) {
 	})
 }
 
+// LogSum64 is the log of Σ exp(x[i]) in float64, added up from the first on, and the
+// first index of the greatest element; −1 where no element is a number above −Inf.
+func LogSum64(x []float32) (best int32, log float64) {
+	top := math.Inf(-1)
+	best = -1
+	for i, v := range x {
+		if float64(v) > top {
+			best, top = int32(i), float64(v)
+		}
+	}
+	sum := 0.0
+	for _, v := range x {
+		sum += math.Exp(float64(v) - top)
+	}
+	return best, top + math.Log(sum)
+}
+
 // LogSumExp computes out[i] = log Σ_j exp(x[i, j]). out: [rows]; x:
 // [rows, cols].
 func (e *Engine) LogSumExp(out []float32, x []float32, rows, cols int) {
