@@ -36,36 +36,12 @@ func (p *placing) place(i int, width, height float64) (spot, bool) {
 			if ring == 0 && k%2 == 1 {
 				continue
 			}
-			a := 2 * math.Pi * float64(k) / 16
-			dx, dy := math.Cos(a), math.Sin(a)
-			centre := point{at.x + dx*(distance+width/2), at.y + dy*(distance+height/2)}
-			if math.Abs(dx) > 0.3 { // beside the point, and so no wider away than it must
-				centre.x = at.x + math.Copysign(math.Abs(dx)*distance+width/2, dx)
-			}
-			b := box{centre.x - width/2, centre.y - height/2, centre.x + width/2, centre.y + height/2}
-			if !p.free(b, i) {
+			s := spot{around(at, 2*math.Pi*float64(k)/16, distance, width, height), ring > 0}
+			if !p.free(s.box, i) {
 				continue
 			}
-			c := distance + 0.2*float64(k%4)
-			for _, band := range p.bands {
-				if band.meets(b) {
-					c += 5
-				}
-			}
-			for _, l := range p.leaders {
-				if _, _, crossed := clipSegment(b, l[0], l[1]); crossed {
-					c += 40
-				}
-			}
-			if ring > 0 {
-				for _, o := range p.placed {
-					if _, _, crossed := clipSegment(o, at, nearest(b, at)); crossed {
-						c += 40
-					}
-				}
-			}
-			if c < cost {
-				best, cost = spot{b, ring > 0}, c
+			if c := distance + 0.2*float64(k%4) + p.harm(s, at); c < cost {
+				best, cost = s, c
 			}
 		}
 	}
@@ -77,6 +53,41 @@ func (p *placing) place(i int, width, height float64) (spot, bool) {
 		p.leaders = append(p.leaders, [2]point{at, nearest(best.box, at)})
 	}
 	return best, true
+}
+
+// around is a box of a size in a direction from a point, at a distance.
+func around(at point, angle, distance, width, height float64) box {
+	dx, dy := math.Cos(angle), math.Sin(angle)
+	centre := point{at.x + dx*(distance+width/2), at.y + dy*(distance+height/2)}
+	if math.Abs(dx) > 0.3 { // beside the point, and so no wider away than it must
+		centre.x = at.x + math.Copysign(math.Abs(dx)*distance+width/2, dx)
+	}
+	return box{centre.x - width/2, centre.y - height/2, centre.x + width/2, centre.y + height/2}
+}
+
+// harm is what a label of a point does there: bands that it covers, and lines that
+// go through labels.
+func (p *placing) harm(s spot, at point) float64 {
+	c := 0.0
+	for _, band := range p.bands {
+		if band.meets(s.box) {
+			c += 5
+		}
+	}
+	for _, l := range p.leaders {
+		if _, _, crossed := clipSegment(s.box, l[0], l[1]); crossed {
+			c += 40
+		}
+	}
+	if !s.far {
+		return c
+	}
+	for _, o := range p.placed {
+		if _, _, crossed := clipSegment(o, at, nearest(s.box, at)); crossed {
+			c += 40
+		}
+	}
+	return c
 }
 
 // free tells whether a box covers no label and no point, and is inside.

@@ -116,59 +116,10 @@ func (l *Learner) outcomes(s *scores) ([]meta.Outcome, error) {
 	out := make([]meta.Outcome, len(l.step.tasks))
 	for t, at := range l.step.tasks {
 		o := &out[t]
-		in, right, outside, held := 0.0, 0.0, 0.0, 0.0
-		for i := at.pairs.Lo; i < at.pairs.Hi; i++ {
-			p := l.step.pairs[i]
-			loss, _ := l.pairLoss(s.s[i], p.in)
-			if l.cfg.Supervised {
-				o.Loc += loss * float64(p.weight)
-			}
-			if p.in {
-				in++
-			} else if outside++; !l.inScope(s.s[i]) {
-				held++
-			}
-		}
-		if l.cfg.Supervised && l.CLoc > 0 {
-			o.Loc /= l.CLoc
-		}
-		if outside > 0 {
-			o.Stability = held / outside
-		}
-		wanted, kept := 0.0, 0.0
-		for i := at.rows.Lo; i < at.rows.Hi && len(s.loss) > 0; i++ {
-			if l.step.kept[i] {
-				o.Loc += s.loss[i]
-				kept++
-				continue
-			}
-			o.Edit += s.loss[i]
-			o.Prob += math.Exp(-s.loss[i])
-			wanted++
-		}
-		if wanted > 0 {
-			o.Edit, o.Prob = o.Edit/wanted, o.Prob/wanted
-		}
-		if kept > 0 {
-			o.Loc /= kept
-		}
-		row := at.rows.Lo
-		for i := at.asked.Lo; i < at.asked.Hi; i++ {
-			n := l.step.asked[i].Wanted()
-			if l.step.gate[i] >= 0 && !l.step.pairs[l.step.gate[i]].in {
-				row += n
-				continue
-			}
-			all := l.inScope(s.s[at.pairs.Lo+i-at.asked.Lo])
-			for j := row; j < row+n && len(s.right) > 0; j++ {
-				all = all && s.right[j]
-			}
-			if row += n; all {
-				right++
-			}
-		}
+		in := l.scopes(o, s, at)
+		l.losses(o, s, at)
 		if in > 0 {
-			o.Right = right / in
+			o.Right = l.answered(s, at) / in
 		}
 		o.Total = l.CEdit*o.Edit + l.CLoc*o.Loc
 		if math.IsNaN(o.Total) || math.IsInf(o.Total, 0) {
@@ -176,6 +127,73 @@ func (l *Learner) outcomes(s *scores) ([]meta.Outcome, error) {
 		}
 	}
 	return out, nil
+}
+
+// scopes writes what the classifier says of a task's pairs, and returns how many
+// are in scope.
+func (l *Learner) scopes(o *meta.Outcome, s *scores, at span) (in float64) {
+	outside, held := 0.0, 0.0
+	for i := at.pairs.Lo; i < at.pairs.Hi; i++ {
+		p := l.step.pairs[i]
+		loss, _ := l.pairLoss(s.s[i], p.in)
+		if l.cfg.Supervised {
+			o.Loc += loss * float64(p.weight)
+		}
+		if p.in {
+			in++
+		} else if outside++; !l.inScope(s.s[i]) {
+			held++
+		}
+	}
+	if l.cfg.Supervised && l.CLoc > 0 {
+		o.Loc /= l.CLoc
+	}
+	if outside > 0 {
+		o.Stability = held / outside
+	}
+	return in
+}
+
+// losses adds the mean losses of a task's rows, wanted and kept.
+func (l *Learner) losses(o *meta.Outcome, s *scores, at span) {
+	wanted, kept := 0.0, 0.0
+	for i := at.rows.Lo; i < at.rows.Hi && len(s.loss) > 0; i++ {
+		if l.step.kept[i] {
+			o.Loc += s.loss[i]
+			kept++
+			continue
+		}
+		o.Edit += s.loss[i]
+		o.Prob += math.Exp(-s.loss[i])
+		wanted++
+	}
+	if wanted > 0 {
+		o.Edit, o.Prob = o.Edit/wanted, o.Prob/wanted
+	}
+	if kept > 0 {
+		o.Loc /= kept
+	}
+}
+
+// answered counts a task's texts that are in scope, are found to be, and are right
+// in every row.
+func (l *Learner) answered(s *scores, at span) (right float64) {
+	row := at.rows.Lo
+	for i := at.asked.Lo; i < at.asked.Hi; i++ {
+		n := l.step.asked[i].Wanted()
+		if l.step.gate[i] >= 0 && !l.step.pairs[l.step.gate[i]].in {
+			row += n
+			continue
+		}
+		all := l.inScope(s.s[at.pairs.Lo+i-at.asked.Lo])
+		for j := row; j < row+n && len(s.right) > 0; j++ {
+			all = all && s.right[j]
+		}
+		if row += n; all {
+			right++
+		}
+	}
+	return right
 }
 
 // inScope is the hard decision.

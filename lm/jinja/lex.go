@@ -215,37 +215,13 @@ func (l *lexer) piece(rest string, depth *int) error {
 	switch {
 	case c == '\'' || c == '"':
 		return l.quoted(rest, c)
-	case c >= '0' && c <= '9':
-		n, k := 0, integer
-		for n < len(rest) && (rest[n] >= '0' && rest[n] <= '9' || rest[n] == '_') {
-			n++
-		}
-		behindDot := len(l.out) > 0 && l.out[len(l.out)-1] == token{operator, ".", l.line}
-		if !behindDot && n+1 < len(rest) && rest[n] == '.' && rest[n+1] >= '0' && rest[n+1] <= '9' {
-			k = float
-			for n++; n < len(rest) && rest[n] >= '0' && rest[n] <= '9'; n++ {
-			}
-		}
-		if n < len(rest) && (rest[n] == 'e' || rest[n] == 'E') {
-			e := n + 1
-			if e < len(rest) && (rest[e] == '+' || rest[e] == '-') {
-				e++
-			}
-			if e < len(rest) && rest[e] >= '0' && rest[e] <= '9' {
-				for k = float; e < len(rest) && rest[e] >= '0' && rest[e] <= '9'; e++ {
-				}
-				n = e
-			}
-		}
+	case digit(c):
+		n, k := l.number(rest)
 		l.add(k, strings.ReplaceAll(rest[:n], "_", ""))
 		l.skip(n)
 		return nil
-	case c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
-		n := 1
-		for n < len(rest) && (rest[n] == '_' || rest[n] >= 'a' && rest[n] <= 'z' || rest[n] >= 'A' && rest[n] <= 'Z' ||
-			rest[n] >= '0' && rest[n] <= '9') {
-			n++
-		}
+	case letter(c):
+		n := span(rest, 0, func(c byte) bool { return letter(c) || digit(c) })
 		l.add(name, rest[:n])
 		l.skip(n)
 		return nil
@@ -265,6 +241,38 @@ func (l *lexer) piece(rest string, depth *int) error {
 	}
 	r, _ := utf8.DecodeRuneInString(rest)
 	return lineError(l.line, "unexpected %q", r)
+}
+
+func digit(c byte) bool  { return c >= '0' && c <= '9' }
+func letter(c byte) bool { return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
+
+// span is where the bytes of s from i on end to be of a sort.
+func span(s string, i int, of func(c byte) bool) int {
+	for i < len(s) && of(s[i]) {
+		i++
+	}
+	return i
+}
+
+// number is the length of the number at the start of s, and its kind. Behind a dot
+// stands an index, which has no fraction.
+func (l *lexer) number(s string) (n int, k kind) {
+	n, k = span(s, 0, func(c byte) bool { return digit(c) || c == '_' }), integer
+	behindDot := len(l.out) > 0 && l.out[len(l.out)-1] == token{operator, ".", l.line}
+	if !behindDot && n+1 < len(s) && s[n] == '.' && digit(s[n+1]) {
+		n, k = span(s, n+1, digit), float
+	}
+	if n == len(s) || s[n] != 'e' && s[n] != 'E' {
+		return n, k
+	}
+	power := n + 1
+	if power < len(s) && (s[power] == '+' || s[power] == '-') {
+		power++
+	}
+	if end := span(s, power, digit); end > power {
+		return end, float
+	}
+	return n, k
 }
 
 // quoted takes a string with its escapes, which are Python's.
