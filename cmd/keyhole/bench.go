@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -71,28 +70,19 @@ edited blocks, model size and threads, as a table and plots in folder DIR.`,
 				if err != nil {
 					return err
 				}
-				if o.json {
-					return printJSON(out, compared)
-				}
-				return printAgainst(out, compared)
+				return o.show(c, compared, compared.Print)
 			case scaling != "":
 				points, err := bench.Scale(c.Context(), self, scaling, say)
 				if err != nil {
 					return err
 				}
-				if o.json {
-					return printJSON(out, map[string]any{"points": points})
-				}
-				return printPoints(out, points)
+				return o.show(c, map[string]any{"points": points}, func(w io.Writer) error { return bench.PrintPoints(w, points) })
 			}
 			rows, err := bench.Kernels(threads)
 			if err != nil {
 				return err
 			}
-			if o.json {
-				return printJSON(out, map[string]any{"rows": rows})
-			}
-			return printKernels(out, rows)
+			return o.show(c, map[string]any{"rows": rows}, func(w io.Writer) error { return bench.PrintKernels(w, rows) })
 		},
 	}
 	f := c.Flags()
@@ -109,45 +99,4 @@ edited blocks, model size and threads, as a table and plots in folder DIR.`,
 		_ = f.MarkHidden(name) // the flag exists: it was made above
 	}
 	return c
-}
-
-func table(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
-
-func printAgainst(w io.Writer, c *bench.Comparison) error {
-	if _, err := fmt.Fprintf(w, "matrix products: ours %v; the yardstick's %v\n\n", c.Ours, c.Peer); err != nil {
-		return err
-	}
-	t := table(w)
-	fmt.Fprintln(t, "work\tours\tpeer\tratio\ttarget\tours min…max\tpeer min…max\t× bound\tmatrix+Adam\tsolve\tMiB\tpeer MiB\tmemory\testimate")
-	for _, r := range c.Rows {
-		fmt.Fprintf(t, "%s\t%.2f\t%s\t%s\t%s\t%.2f…%.2f\t%.2f…%.2f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Ours, orDash("%.2f", r.Peer), orDash("%.2f", r.Ratio), r.Target,
-			r.OursSpread.Min, r.OursSpread.Max, r.PeerSpread.Min, r.PeerSpread.Max, orDash("%.2f", r.BoundRatio), orDash("%.0f %%", 100*r.MatrixShare), orDash("%.1f %%", 100*r.SolveShare),
-			orDash("%.0f", r.OursMiB), orDash("%.0f", r.PeerMiB), orDash("%.2f", r.MemoryRatio), orDash("%.0f", r.EstimateMiB))
-	}
-	return t.Flush()
-}
-
-func orDash(format string, v float64) string {
-	if v == 0 {
-		return "–"
-	}
-	return fmt.Sprintf(format, v)
-}
-
-func printKernels(w io.Writer, rows []bench.KernelRow) error {
-	t := table(w)
-	fmt.Fprintln(t, "product\tm\tk\tn\tours GFLOP/s\tOpenBLAS\tratio")
-	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%.1f\t%s\t%s\n", r.Shape, r.M, r.K, r.N, r.Ours, orDash("%.1f", r.OpenBLAS), orDash("%.2f", r.Ratio))
-	}
-	return t.Flush()
-}
-
-func printPoints(w io.Writer, points []bench.Point) error {
-	t := table(w)
-	fmt.Fprintln(t, "against\tvalue\tedits/s\tMiB")
-	for _, p := range points {
-		fmt.Fprintf(t, "%s\t%g\t%.2f\t%.0f\n", p.Axis, p.Value, p.EditsPerSecond, p.PeakMiB)
-	}
-	return t.Flush()
 }
