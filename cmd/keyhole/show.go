@@ -21,15 +21,6 @@ func layoutOf(w io.Writer) report.Layout {
 	return report.Layout{Width: c.Width(), Bold: c.Bold(), Wide: "--wide shows them"}
 }
 
-// showTable writes a table.
-func showTable(w io.Writer, t *report.Table) error {
-	l := layoutOf(w)
-	if l.Bold {
-		w = console.Of(w).Raw() // its texts are escaped
-	}
-	return t.WriteText(w, l)
-}
-
 // shell is a word as a shell reads it back.
 func shell(word string) string { return console.Shell(word) }
 
