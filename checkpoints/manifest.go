@@ -31,7 +31,6 @@ type Manifest struct {
 	ConfigHash string             `json:"config_sha256"`     // of the configuration's values
 	BaseModel  string             `json:"base_model_sha256"` // of the model that the editor was trained for
 	Cursor     json.RawMessage    `json:"cursor,omitempty"`  // place in the data, as package data writes it
-	RNG        json.RawMessage    `json:"rng,omitempty"`     // states of the random sources
 	State      json.RawMessage    `json:"state,omitempty"`   // the loop's own: early stopping, averages
 	Metrics    map[string]float64 `json:"metrics"`           // at this step; finite
 	Files      []File             `json:"files"`             // set by Save, sorted by name
@@ -116,7 +115,7 @@ func ParseManifest(text []byte) (Manifest, error) {
 	if err := m.check(); err != nil {
 		return Manifest{}, err
 	}
-	for _, raw := range []*json.RawMessage{&m.Cursor, &m.RNG, &m.State} {
+	for _, raw := range []*json.RawMessage{&m.Cursor, &m.State} {
 		var b bytes.Buffer
 		if len(*raw) == 0 {
 			continue

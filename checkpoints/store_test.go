@@ -46,7 +46,6 @@ func manifest(step int) checkpoints.Manifest {
 	return checkpoints.Manifest{
 		Step: step, Config: "train:\n  steps: 5 # a <b> & c\n", ConfigHash: "cc", BaseModel: "bb",
 		Cursor:  json.RawMessage(`{"epoch":1,"next":7}`),
-		RNG:     json.RawMessage(`["cGNnOg==",18446744073709551615]`),
 		Metrics: map[string]float64{"loss": 0.1, "accuracy": 1},
 	}
 }

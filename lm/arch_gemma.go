@@ -196,7 +196,6 @@ func gemma2Dialect() *dialect {
 
 func gemma3Dialect() *dialect {
 	d := gemmaDialect("gemma3")
-	d.headNorms = true
 	d.inner["self_attn.q_norm"], d.inner["self_attn.k_norm"] = "attn_q_norm", "attn_k_norm"
 	d.fill = func(c *Config) {
 		c.fillGemma(6, 62)

@@ -26,7 +26,6 @@ func writeQwen3(c *Config) map[string]any {
 // qwen3Dialect: as Qwen2's, with the norms of heads.
 func qwen3Dialect() *dialect {
 	d := llamaDialect("qwen3", false)
-	d.headNorms = true
 	d.inner["self_attn.q_norm"], d.inner["self_attn.k_norm"] = "attn_q_norm", "attn_k_norm"
 	return d
 }

@@ -21,7 +21,6 @@ type dialect struct {
 	learned    bool // learned positions
 	parallel   bool // the default of use_parallel_residual
 	transposed bool // linear weights that we keep [in, out] lie [out, in]
-	headNorms  bool // RMS norms of query and key heads
 	shifted    bool // norms that we keep without the one of their gain have it
 
 	fill func(c *Config) // what follows from the architecture; nil: nothing
@@ -209,7 +208,7 @@ func ggufConfig(file *gguf.File, arch *architecture) (Config, error) {
 		return c, fmt.Errorf("%s: tensor token_embd.weight is missing", file.Path())
 	}
 	has := func(name string) bool { _, ok := file.Tensor(name); return ok }
-	c.QKNorm = d.headNorms
+	_, c.QKNorm = d.inner["self_attn.q_norm"]
 	if d.fill != nil {
 		d.fill(&c)
 	}
