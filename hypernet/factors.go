@@ -18,14 +18,15 @@ type Layout struct {
 	Tasks  [][]nn.Range // [mode][task]
 	Modes  []int32      // mode of each row
 	Source []int32      // where in its site's raw factors each row came from; -1: another process has it
+	Owner  []int32      // process that each row came from, where processes share the tasks
 	Parts  [][]nn.Range // [mode][part]: rows that are counted together; empty: the tasks
 	Stay   []Stay       // of each mode: what Update has to spare; nil: nothing more than the prior does
 
 	share *graph.Share // of the tasks, if rows of other processes may be among these
 }
 
-// mine is the range of a mode's rows that are of this process's tasks, which are
-// neighbours.
+// mine is the range of a mode's rows from the first to the last task whose system
+// this process solves.
 func (f *Layout) mine(m int) nn.Range {
 	if !f.share.Divided() {
 		return f.Blocks[m]
@@ -33,7 +34,7 @@ func (f *Layout) mine(m int) nn.Range {
 	r := nn.Range{Lo: f.Blocks[m].Lo, Hi: f.Blocks[m].Lo}
 	first := true
 	for t, q := range f.Tasks[m] {
-		if f.share.Mine(t) && q.Hi > q.Lo {
+		if f.share.MyTurn(t, m) && q.Hi > q.Lo {
 			if first {
 				r.Lo, first = q.Lo, false
 			}
@@ -175,6 +176,7 @@ var regather = &graph.Kind{
 			f.Tasks[m] = append(f.Tasks[m][:0], first.Tasks[m]...)
 		}
 		f.Modes, f.Source = append(f.Modes[:0], first.Modes...), append(f.Source[:0], first.Source...)
+		f.Owner = append(f.Owner[:0], first.Owner...)
 		for at, i := range f.Source {
 			u, delta := in[2*f.Modes[at]], in[2*f.Modes[at]+1]
 			row, i := out.Data[at*d:(at+1)*d], int(i)
@@ -187,26 +189,25 @@ var regather = &graph.Kind{
 		}
 		out.Rows = len(f.Source)
 		if g.mode.Training {
-			return f.share.Rows(*out, f.Tasks, 0)
+			return f.share.Rows(*out, f.Owner, nn.Range{Hi: d})
 		}
 		return nil
 	}),
 }
 
-// complete makes rows, those of this process's tasks laid out by f, those of all
-// tasks, and f their layout.
+// complete makes rows, those of this process's texts laid out by f, those of all
+// texts, and f their layout.
 func (f *Layout) complete(s *graph.Share, rows *kernel.Matrix) error {
 	if !s.Divided() {
 		return nil
 	}
 	var mine []byte // how many rows each mode and task has, then the rows
 	for m := range f.Tasks {
-		for t, q := range f.Tasks[m] {
-			if s.Mine(t) {
-				mine = binary.LittleEndian.AppendUint32(mine, uint32(q.Hi-q.Lo))
-			}
+		for _, q := range f.Tasks[m] {
+			mine = binary.LittleEndian.AppendUint32(mine, uint32(q.Hi-q.Lo))
 		}
 	}
+	head := len(mine)
 	mine = append(mine, graph.Bytes(rows.Data[:rows.Rows*rows.Cols])...)
 	all, err := s.Peers.Gather(mine)
 	if err != nil {
@@ -214,40 +215,37 @@ func (f *Layout) complete(s *graph.Share, rows *kernel.Matrix) error {
 	}
 	heads := make([][]byte, len(all))
 	for r := range all {
-		tasks := 0
-		for _, owner := range s.Owner {
-			if owner == r {
-				tasks++
-			}
+		if len(all[r]) < head {
+			return fmt.Errorf("process %d gave %d bytes for %d tasks: the processes are not at the same step of the same run", r, len(all[r]), len(s.Of))
 		}
-		n := 4 * tasks * len(f.Tasks)
-		if len(all[r]) < n {
-			return fmt.Errorf("process %d gave %d bytes for %d tasks: the processes are not at the same step of the same run", r, len(all[r]), tasks)
-		}
-		heads[r], all[r] = all[r][:n], all[r][n:]
+		heads[r], all[r] = all[r][:head], all[r][head:]
 	}
 	source := slices.Clone(f.Source)
-	f.Modes, f.Source = f.Modes[:0], f.Source[:0]
+	f.Modes, f.Source, f.Owner = f.Modes[:0], f.Source[:0], f.Owner[:0]
 	at := 0
 	for m := range f.Tasks {
 		f.Blocks[m].Lo = at
-		for t, r := range s.Owner {
-			n := int(binary.LittleEndian.Uint32(heads[r]))
-			heads[r] = heads[r][4:]
-			if size := 4 * n * rows.Cols; len(all[r]) < size || (at+n)*rows.Cols > len(rows.Data) {
-				return fmt.Errorf("process %d gave %d rows of task %d, which are not there or are too many: the processes are not at the same step of the same run", r, n, t)
-			}
-			into := graph.Bytes(rows.Data[at*rows.Cols : (at+n)*rows.Cols])
-			all[r] = all[r][copy(into, all[r]):]
-			for range n {
-				from := int32(-1)
-				if s.Mine(t) {
-					from, source = source[0], source[1:]
+		for t := range f.Tasks[m] {
+			q := nn.Range{Lo: at}
+			for r := range all {
+				n := int(binary.LittleEndian.Uint32(heads[r]))
+				heads[r] = heads[r][4:]
+				if size := 4 * n * rows.Cols; len(all[r]) < size || (at+n)*rows.Cols > len(rows.Data) {
+					return fmt.Errorf("process %d gave %d rows of task %d, which are not there or are too many: the processes are not at the same step of the same run", r, n, t)
 				}
-				f.Modes, f.Source = append(f.Modes, int32(m)), append(f.Source, from)
+				into := graph.Bytes(rows.Data[at*rows.Cols : (at+n)*rows.Cols])
+				all[r] = all[r][copy(into, all[r]):]
+				for range n {
+					from := int32(-1)
+					if r == s.Peers.Rank() {
+						from, source = source[0], source[1:]
+					}
+					f.Modes, f.Source, f.Owner = append(f.Modes, int32(m)), append(f.Source, from), append(f.Owner, int32(r))
+				}
+				at += n
 			}
-			f.Tasks[m][t] = nn.Range{Lo: at, Hi: at + n}
-			at += n
+			q.Hi = at
+			f.Tasks[m][t] = q
 		}
 		f.Blocks[m].Hi = at
 	}

@@ -223,6 +223,10 @@ func (n *Net) SetExact(on bool) {
 	}
 }
 
+// Exact tells whether the normalisers round as the reference does, and count parts of
+// tasks as it does.
+func (n *Net) Exact() bool { return n.Groups[0].Norm.Exact }
+
 // NumRates is how many of Flat's last values are step sizes.
 func (n *Net) NumRates() int {
 	if n.kind.traits().whole {

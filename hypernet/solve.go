@@ -13,48 +13,34 @@ import (
 	"keyhole.example/keyhole/nn/graph"
 )
 
-// Update turns transformed rows z, [ũ, δ̃], of a group into the rows whose outer
-// products make the change. raw are the factors before Transform. With rule
-// sum that is z itself. With solve, ũ gives way to the row of
+// Keys are what Update puts in the place of the inputs ũ: with rule solve, [rows, in]
+// of
 //
 //	K' = (U·A⁻¹·Uᵀ + λ·m·I)⁻¹·U·A⁻¹     [rows of the task, in]
 //
-// so that ΔW = −α·D̃ᵀ·K'. K' depends on the inputs and on λ alone; where λ is not
-// learned it is a constant for the gradient. What the layout has to Stay are
-// further rows of the system whose values are zero. Rows of other processes' tasks get none.
-func (n *Net) Update(b *graph.Builder, g *Group, raw, z graph.Node, f *Layout) graph.Node {
+// so that ΔW = −α·D̃ᵀ·K'. K' depends on the inputs, raw's, and on λ alone; where λ is
+// not learned it is a constant for the gradient. What the layout has to Stay are
+// further rows of the system whose values are zero. Of rows of other processes' tasks
+// nothing is computed. With rule sum there are none.
+func (n *Net) Keys(b *graph.Builder, g *Group, raw graph.Node, f *Layout) graph.Node {
 	if n.Config.Update.Rule == Sum {
-		return z
+		return nil
 	}
-	if v := n.Config.Update.Values; v != Delta {
-		z = scaledValues(b, g, raw, z, v)
-	}
-	wide := g.In + g.Out
-	in, wrt := []graph.Node{z, raw}, []bool{true, false}
+	in, wrt := []graph.Node{raw}, []bool{false}
 	if n.Ridges != nil {
 		for _, i := range g.Sites {
 			in, wrt = append(in, b.Trainable(n.Ridges[i])), append(wrt, true)
 		}
 	}
-	return b.Apply(&graph.Op{Cols: wide, WRT: wrt, Kind: &graph.Kind{
+	return b.Apply(&graph.Op{Cols: g.In, WRT: wrt, Kind: &graph.Kind{
 		Name: "solve",
 		Host: func(c *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
-			return n.solve(c, g, *out, in[0], in[1], f)
+			return n.solve(c, g, *out, in[0], f)
 		},
 		Grad: func(_ *graph.Builder, _ *graph.Op, in []graph.Node, _, grad graph.Node) []graph.Node {
-			grads := []graph.Node{b.Apply(&graph.Op{Cols: wide, Kind: &graph.Kind{
-				Name: "solve.grad",
-				Host: func(_ *graph.Ctx, _ *graph.Op, out *kernel.Matrix, in []kernel.Matrix) error {
-					for i := range in[0].Rows {
-						row := out.Data[i*wide : (i+1)*wide]
-						clear(row[:g.In])
-						copy(row[g.In:], in[0].Data[i*wide+g.In:(i+1)*wide])
-					}
-					return nil
-				},
-			}}, grad), nil}
-			for m := range in[2:] {
-				grads = append(grads, n.ridgeGrad(b, g, m, f, in[1], grad))
+			grads := []graph.Node{nil}
+			for m := range in[1:] {
+				grads = append(grads, n.ridgeGrad(b, g, m, f, in[0], grad))
 			}
 			return grads
 		},
@@ -65,6 +51,51 @@ func (n *Net) Update(b *graph.Builder, g *Group, raw, z graph.Node, f *Layout) g
 			return 4 * float64(in[0].Rows) * float64(g.In) * float64(g.In)
 		},
 	}}, in...)
+}
+
+// Update turns transformed rows z, [ũ, δ̃], of a group into the rows whose outer
+// products make the change. raw are the factors before Transform, keys what Keys
+// made of them. With rule sum that is z itself; with solve, the keys stand in
+// front of δ̃.
+func (n *Net) Update(b *graph.Builder, g *Group, keys, raw, z graph.Node) graph.Node {
+	if n.Config.Update.Rule == Sum {
+		return z
+	}
+	if v := n.Config.Update.Values; v != Delta {
+		z = scaledValues(b, g, raw, z, v)
+	}
+	return b.Apply(&graph.Op{Kind: keyed, Attr: g.In, Cols: g.In + g.Out, WRT: []bool{true, n.Ridges != nil}}, z, keys)
+}
+
+// keyed is z with keys in the place of its first columns, as many as they have.
+var keyed = &graph.Kind{
+	Name: "keyed",
+	Host: graph.With(func(_ *graph.Ctx, width int, out *kernel.Matrix, in []kernel.Matrix) error {
+		z, keys := in[0], in[1]
+		for i := range z.Rows {
+			row := out.Data[i*out.Cols : (i+1)*out.Cols]
+			copy(row, keys.Data[i*width:(i+1)*width])
+			copy(row[width:], z.Data[i*z.Cols+width:(i+1)*z.Cols])
+		}
+		return nil
+	}),
+	Grad: func(b *graph.Builder, p *graph.Op, _ []graph.Node, _, grad graph.Node) []graph.Node {
+		dz := b.Apply(&graph.Op{Kind: keyedGrad, Attr: p.Attr, Cols: p.Cols}, grad)
+		return []graph.Node{dz, b.Columns(grad, graph.Span(0, p.Attr.(int)))}
+	},
+}
+
+// keyedGrad is the gradient of z: none in its first columns.
+var keyedGrad = &graph.Kind{
+	Name: "solve.grad",
+	Host: graph.With(func(_ *graph.Ctx, width int, out *kernel.Matrix, in []kernel.Matrix) error {
+		for i := range in[0].Rows {
+			row := out.Data[i*out.Cols : (i+1)*out.Cols]
+			clear(row[:width])
+			copy(row[width:], in[0].Data[i*out.Cols+width:(i+1)*out.Cols])
+		}
+		return nil
+	}),
 }
 
 // ridge is the weight of a site's prior beside the rows' values, without the
@@ -101,15 +132,16 @@ func (n *Net) system(e *kernel.Engine, g *Group, m int, raw kernel.Matrix, f *La
 	return s, err
 }
 
-// each calls fn for every task of this process that has rows, with where they are among those of
-// the mode and the rows of its system, its own before those that stay.
+// each calls fn for every task whose system this process solves, with where its rows
+// are among those of the mode and the rows of the system, its own before those that
+// stay.
 func (s *system) each(e *kernel.Engine, f *Layout, m int, fn func(t int, q nn.Range, all kernel.Matrix) error) error {
 	tasks := f.Tasks[m]
 	errs := make([]error, len(tasks))
 	e.For(len(tasks), 1, func(lo, hi int) {
 		for t := lo; t < hi; t++ {
 			q := nn.Range{Lo: tasks[t].Lo - s.rows.Lo, Hi: tasks[t].Hi - s.rows.Lo}
-			if q.Hi == q.Lo || !f.share.Mine(t) {
+			if q.Hi == q.Lo || !f.share.MyTurn(t, m) {
 				continue
 			}
 			all := part(s.w, q)
@@ -122,9 +154,9 @@ func (s *system) each(e *kernel.Engine, f *Layout, m int, fn func(t int, q nn.Ra
 	return errors.Join(errs...)
 }
 
-// solve fills out with K' and δ̃, site by site.
-func (n *Net) solve(c *graph.Ctx, g *Group, out, z, raw kernel.Matrix, f *Layout) error {
-	wide := g.In + g.Out
+// solve fills out with K', site by site. Processes that share a task solve its
+// systems in turns.
+func (n *Net) solve(c *graph.Ctx, g *Group, out, raw kernel.Matrix, f *Layout) error {
 	for m := range f.Blocks {
 		r := f.mine(m)
 		rows := r.Hi - r.Lo
@@ -143,12 +175,30 @@ func (n *Net) solve(c *graph.Ctx, g *Group, out, z, raw kernel.Matrix, f *Layout
 		if err != nil {
 			return fmt.Errorf("%s: %w", n.Sites[site].Name, err)
 		}
-		n.colour(c.Engine, site, kernel.Matrix{Rows: rows, Cols: g.In, Stride: wide, Data: out.Data[r.Lo*wide:]}, y)
-		for i := r.Lo; i < r.Hi; i++ {
-			copy(out.Data[i*wide+g.In:(i+1)*wide], z.Data[i*wide+g.In:(i+1)*wide])
+		n.colour(c.Engine, site, kernel.Matrix{Rows: rows, Cols: g.In, Stride: g.In, Data: out.Data[r.Lo*g.In:]}, y)
+	}
+	return f.exchangeKeys(out)
+}
+
+// exchangeKeys gives all processes the rows of tasks that several of them share.
+func (f *Layout) exchangeKeys(keys kernel.Matrix) error {
+	owner := slices.Repeat([]int32{-1}, len(f.Source))
+	split := false
+	for m := range f.Tasks {
+		for t, q := range f.Tasks[m] {
+			if !f.share.Split(t) {
+				continue
+			}
+			split = true
+			for i := q.Lo; i < q.Hi; i++ {
+				owner[i] = int32(f.share.Turn(t, m))
+			}
 		}
 	}
-	return nil
+	if !split {
+		return nil
+	}
+	return f.share.Rows(keys, owner, nn.Range{Hi: keys.Cols})
 }
 
 // ridgeGrad is the gradient of a mode's log λ, [1, 1]: with H = (W·Wᵀ + λ·I)⁻¹ the
@@ -166,7 +216,7 @@ func (n *Net) ridgeGrad(b *graph.Builder, g *Group, m int, f *Layout, raw, grad 
 			if err := n.ridgeSums(c.Engine, g, m, f, in[0], in[1], sums); err != nil {
 				return err
 			}
-			if err := f.share.Numbers(sums, 1); err != nil {
+			if err := f.share.Numbers(sums, m); err != nil {
 				return err
 			}
 			for _, x := range sums {
@@ -177,7 +227,8 @@ func (n *Net) ridgeGrad(b *graph.Builder, g *Group, m int, f *Layout, raw, grad 
 	}}, raw, grad)
 }
 
-// ridgeSums fills in what ridgeGrad subtracts for each task of this process.
+// ridgeSums fills in what ridgeGrad subtracts for each task whose system this process
+// solves.
 func (n *Net) ridgeSums(e *kernel.Engine, g *Group, m int, f *Layout, raw, grad kernel.Matrix, sums []float64) error {
 	r := f.mine(m)
 	if r.Hi == r.Lo {

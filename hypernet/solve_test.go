@@ -44,7 +44,9 @@ func solveBeside(t *testing.T, u Update, prior *Prior, in, out int, z []float32,
 	rows := len(z) / wide
 	b := graph.New(testEngine(t))
 	x := b.Input("z", rows, wide)
-	y := net.Update(b, net.Groups[0], x, b.Detach(x), &Layout{Blocks: []nn.Range{{Hi: rows}}, Tasks: [][]nn.Range{tasks}, Modes: make([]int32, rows), Stay: stay})
+	layout := &Layout{Blocks: []nn.Range{{Hi: rows}}, Tasks: [][]nn.Range{tasks}, Modes: make([]int32, rows), Stay: stay}
+	g, raw := net.Groups[0], b.Detach(x)
+	y := net.Update(b, g, net.Keys(b, g, raw, layout), raw, x)
 	m, err := b.Compile(y)
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ func (o *Objective) Hardest(tasks []Task, keep int) ([]Task, error) {
 	if _, err := o.Score(tasks); err != nil {
 		return nil, err
 	}
-	scores := o.g.scoring.Value(o.g.locS.Rows)
+	scores := o.scored[2]
 	out, at := slices.Clone(tasks), 0
 	for i, t := range tasks {
 		away := make([]float64, len(t.Loc))

@@ -70,11 +70,12 @@ func (o *Objective) look(g *built, site []change, step int) {
 			z0 := hypernet.Gather(b, grp, of(grp, raw), layout, &o.Share, &o.Mode)
 			g.layouts, g.gathered = append(g.layouts, layout), append(g.gathered, z0)
 			g.values, g.factors = append(g.values, o.Net.Transform(b, grp, z0, layout, &o.Mode)), append(g.factors, nil)
+			g.keys = append(g.keys, o.Net.Keys(b, grp, z0, layout))
 		} else {
 			g.values[at] = b.Add(g.values[at], o.more(b, grp, raw, g.layouts[at]))
 		}
 		first := g.layouts[at]
-		g.factors[at] = o.Net.Update(b, grp, g.gathered[at], g.values[at], first)
+		g.factors[at] = o.Net.Update(b, grp, g.keys[at], g.gathered[at], g.values[at])
 		fixed, lo := o.Net.FixedKeys(), 0
 		if fixed {
 			lo = grp.In

@@ -61,7 +61,7 @@ type Objective struct {
 	Cut Cut
 	// Share gives Step's and Score's tasks to several processes, each of which
 	// has the same values and is called alike. Its Peers are set before the first
-	// call, its Owner by each.
+	// call, its Of by each.
 	Share graph.Share
 
 	cfg   Config
@@ -83,12 +83,14 @@ type Objective struct {
 	allRows     int // rows of the edits of all processes, and the wanted ones of them
 	allWanted   int
 	items       []text.Item
-	keep        []bool     // rows of inner that change weights
-	keepWanted  []bool     // among its wanted rows
-	parts       []nn.Range // rows of inner of each part
-	partsWanted []nn.Range // among its wanted rows
-	bare        []bool     // rows of rest that are of locality texts, if Late
-	bareWanted  []bool     // among its wanted rows
+	keep        []bool           // rows of inner that change weights
+	keepWanted  []bool           // among its wanted rows
+	parts       []nn.Range       // rows of inner of each part
+	partsWanted []nn.Range       // among its wanted rows
+	owners      []owners         // of the tasks' texts, where processes share them
+	scored      [4]kernel.Matrix // loss, hit, … of the wanted rows of Inner, Outer and Loc of all tasks, and of contests
+	bare        []bool           // rows of rest that are of locality texts, if Late
+	bareWanted  []bool           // among its wanted rows
 
 	stay []hypernet.Stay // by site, see takeStay; nil: none
 
@@ -109,9 +111,10 @@ type built struct {
 	innerS            graph.Scores
 	outerS, locS      graph.Scores
 	marginS           graph.Scores       // if there is a margin
-	layouts           []*hypernet.Layout // of the groups of the first step, as the next three
+	layouts           []*hypernet.Layout // of the groups of the first step, as the next four
 	gathered          []graph.Node
 	values            []graph.Node // what the steps so far made of the factors
+	keys              []graph.Node // what the updates have in the place of the inputs; nil: the inputs
 	factors           []graph.Node // and the rows that change the weights
 	first             []graph.Node // factors behind the first step
 	grads             []graph.Node

@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"keyhole.example/keyhole/internal/kernel"
-	"keyhole.example/keyhole/nn/graph"
 	"keyhole.example/keyhole/text"
 )
 
@@ -20,19 +19,12 @@ type Outcome struct {
 	Stability float64 // share of locality rows whose most probable token stays
 }
 
-// scores reads what a machine that has run says of this process's tasks.
-func (o *Objective) scores(m *graph.Machine, tasks []Task) []Outcome {
-	inner, outer, loc := m.Value(o.g.innerS.Rows), m.Value(o.g.outerS.Rows), m.Value(o.g.locS.Rows)
-	var contest kernel.Matrix
-	if o.cfg.Margin > 0 {
-		contest = m.Value(o.g.marginS.Rows)
-	}
+// scores reads the rows of losses and hits of the tasks' wanted tokens.
+func (o *Objective) scores(tasks []Task) []Outcome {
+	inner, outer, loc, contest := o.scored[0], o.scored[1], o.scored[2], o.scored[3]
 	out := make([]Outcome, len(tasks))
 	ai, ao, al, am := 0, 0, 0, 0
 	for t, task := range tasks {
-		if !o.Share.Mine(t) {
-			continue
-		}
 		r := &out[t]
 		for _, x := range task.Inner {
 			n := x.Wanted()

@@ -35,29 +35,29 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 			o.allRows += len(x.IDs)
 			o.allWanted += x.Wanted()
 		}
-		if !o.Share.Mine(i) {
-			t = Task{ID: t.ID} // another process has its texts
-		}
-		rows, wanted := o.inner.Add(t.Inner...)
+		mine := o.mine(&t, i)
+		texts := t.Inner[mine[0].Lo:mine[0].Hi]
+		rows, wanted := o.inner.Add(texts...)
 		o.inner.Tasks, o.inner.Want.Tasks = append(o.inner.Tasks, rows), append(o.inner.Want.Tasks, wanted)
-		o.keep, o.keepWanted = keep(o.keep, o.keepWanted, t.Inner)
-		o.weighInner(&t, rows.Lo)
+		o.keep, o.keepWanted = keep(o.keep, o.keepWanted, texts)
+		o.weighInner(&t, mine[0], rows.Lo)
 		if !withRest {
 			continue
 		}
+		asked, kept := t.Outer[mine[1].Lo:mine[1].Hi], t.Loc[mine[2].Lo:mine[2].Hi]
 		first := o.rest.Rows()
-		_, outer := o.rest.Add(t.Outer...)
-		_, loc := o.rest.Add(t.Loc...)
+		_, outer := o.rest.Add(asked...)
+		_, loc := o.rest.Add(kept...)
 		o.rest.Tasks = append(o.rest.Tasks, nn.Range{Lo: first, Hi: o.rest.Rows()})
 		o.rest.Want.Tasks = append(o.rest.Want.Tasks, nn.Range{Lo: outer.Lo, Hi: loc.Hi})
 		o.outerRows.V = appendRange(o.outerRows.V, outer)
 		o.locRows.V = appendRange(o.locRows.V, loc)
 		o.outerLabels.IDs = append(o.outerLabels.IDs, o.rest.Labels[outer.Lo:outer.Hi]...)
 		o.locLabels.IDs = append(o.locLabels.IDs, o.rest.Labels[loc.Lo:loc.Hi]...)
-		o.weighRest(&t)
-		o.addRivals(&t, loc.Lo)
+		o.weighRest(&t, mine[1], mine[2])
+		o.addRivals(&t, mine[2], loc.Lo)
 		if o.cfg.Late {
-			o.bare, o.bareWanted = o.spare(&t, outer, loc)
+			o.bare, o.bareWanted = o.spare(asked, kept, outer, loc)
 		}
 	}
 	o.innerLabels.IDs = o.inner.Labels
@@ -66,24 +66,27 @@ func (o *Objective) pack(tasks []Task, withRest bool) error {
 	if err := o.runPrefix(tasks, withRest); err != nil {
 		return err
 	}
-	return o.takeStay(o.mine(tasks))
+	return o.takeStay(o.here(tasks))
 }
 
-// weighInner appends the weights of a task's labelled inner rows, and where its
-// parts lie; row is its first.
-func (o *Objective) weighInner(t *Task, row int) {
-	texts, wanted, parts := t.Inner, len(o.innerLabels.Weight), t.parts()
+// weighInner appends the weights of the labelled rows of a task's inner texts that
+// are mine, and where its parts lie in their rows, of which row is the first.
+func (o *Objective) weighInner(t *Task, mine nn.Range, row int) {
+	at, wanted, parts := 0, len(o.innerLabels.Weight), t.parts()
 	for _, p := range parts {
 		r, w := nn.Range{Lo: row}, nn.Range{Lo: wanted}
-		total := text.Wanted(texts[:p.Inner])
-		for i := range texts[:p.Inner] {
-			n := texts[i].Wanted()
+		total := text.Wanted(t.Inner[at : at+p.Inner])
+		for end := at + p.Inner; at < end; at++ {
+			if at < mine.Lo || at >= mine.Hi {
+				continue
+			}
+			n := t.Inner[at].Wanted()
 			weight := 1 / float32(total)
 			if o.cfg.DeltaScale == "per_edit" {
 				weight = 1 / float32(n)
 			}
 			o.innerLabels.Weight = appendWeight(o.innerLabels.Weight, n, weight)
-			row += len(texts[i].IDs)
+			row += len(t.Inner[at].IDs)
 		}
 		wanted = len(o.innerLabels.Weight)
 		r.Hi, w.Hi = row, wanted
@@ -91,35 +94,42 @@ func (o *Objective) weighInner(t *Task, row int) {
 			o.parts, o.partsWanted = append(o.parts, r), append(o.partsWanted, w)
 			o.Mode.Unread = append(o.Mode.Unread, o.cfg.Short && p.Inner < parts[0].Inner)
 		}
-		texts = texts[p.Inner:]
 	}
 }
 
-// spare is bare and bareWanted with those of a task's rows, whose wanted ones are
-// given.
-func (o *Objective) spare(t *Task, outer, loc nn.Range) (all, wanted []bool) {
+// spare is bare and bareWanted with those of the rows of rephrasings and locality
+// texts, whose wanted ones are given.
+func (o *Objective) spare(asked, kept []text.Text, outer, loc nn.Range) (all, wanted []bool) {
 	all, wanted = o.bare, o.bareWanted
-	for _, x := range t.Outer {
+	for _, x := range asked {
 		all = append(all, make([]bool, len(x.IDs))...)
 	}
-	for _, x := range t.Loc {
+	for _, x := range kept {
 		all = append(all, slices.Repeat([]bool{true}, len(x.IDs))...)
 	}
 	wanted = append(wanted, make([]bool, outer.Hi-outer.Lo)...)
 	return all, append(wanted, slices.Repeat([]bool{true}, loc.Hi-loc.Lo)...)
 }
 
-// weighRest appends the weights of a task's labelled rows of rephrasings and
-// locality texts.
-func (o *Objective) weighRest(t *Task) {
-	outer, loc := t.Outer, t.Loc
+// weighRest appends the weights of the labelled rows of a task's rephrasings and
+// locality texts that are mine.
+func (o *Objective) weighRest(t *Task, mineOuter, mineLoc nn.Range) {
+	outer, loc := 0, 0
 	for _, p := range t.parts() {
-		n := text.Wanted(outer[:p.Outer])
-		o.outerLabels.Weight = appendWeight(o.outerLabels.Weight, n, p.Weight*float32(o.cfg.CEdit)/float32(n))
-		n = text.Wanted(loc[:p.Loc])
-		o.locLabels.Weight = appendWeight(o.locLabels.Weight, n, p.Weight*float32(o.cfg.CLoc)/float32(n))
-		outer, loc = outer[p.Outer:], loc[p.Loc:]
+		o.outerLabels.Weight = weigh(o.outerLabels.Weight, t.Outer, nn.Range{Lo: outer, Hi: outer + p.Outer}, mineOuter, p.Weight*float32(o.cfg.CEdit))
+		o.locLabels.Weight = weigh(o.locLabels.Weight, t.Loc, nn.Range{Lo: loc, Hi: loc + p.Loc}, mineLoc, p.Weight*float32(o.cfg.CLoc))
+		outer, loc = outer+p.Outer, loc+p.Loc
 	}
+}
+
+// weigh appends the weights of the wanted tokens of a part's texts that are mine:
+// all of the part's have the same, and together the given one.
+func weigh(list []float32, texts []text.Text, part, mine nn.Range, weight float32) []float32 {
+	each := weight / float32(text.Wanted(texts[part.Lo:part.Hi]))
+	for i := max(part.Lo, mine.Lo); i < min(part.Hi, mine.Hi); i++ {
+		list = appendWeight(list, texts[i].Wanted(), each)
+	}
+	return list
 }
 
 func (o *Objective) runPrefix(tasks []Task, withRest bool) error {
@@ -133,19 +143,17 @@ func (o *Objective) runPrefix(tasks []Task, withRest bool) error {
 		return s
 	}
 	for i, t := range tasks {
-		if !o.Share.Mine(i) {
-			continue
-		}
-		for _, x := range t.Inner {
+		mine := o.mine(&t, i)
+		for _, x := range t.Inner[mine[0].Lo:mine[0].Hi] {
 			o.items = append(o.items, text.Item{Text: x, States: take(&inner, x)})
 		}
 		if !withRest {
 			continue
 		}
-		for _, x := range t.Outer {
+		for _, x := range t.Outer[mine[1].Lo:mine[1].Hi] {
 			o.items = append(o.items, text.Item{Text: x, States: take(&rest, x)})
 		}
-		for _, x := range t.Loc {
+		for _, x := range t.Loc[mine[2].Lo:mine[2].Hi] {
 			n := x.Wanted() * d
 			o.items = append(o.items, text.Item{Text: x, States: take(&rest, x), Final: base[:n:n]})
 			base = base[n:]

@@ -3,11 +3,13 @@ package meta
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/mpi/mpitest"
-	"keyhole.example/keyhole/nn/graph"
+	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/text"
 )
 
 // trace is all that some steps and a score leave behind: gradients, what the
@@ -19,7 +21,7 @@ func trace(o *Objective) (string, error) {
 	if o.Net.Config.Update.Negatives > 0 {
 		besideOthers(tasks)
 	}
-	for _, step := range [][]Task{tasks, tasks[:1], tasks[3:5], {merged(tasks[:3]), tasks[4]}} {
+	for _, step := range [][]Task{tasks, tasks[:1], tasks[3:5], {merged(tasks[:3]), tasks[4]}, {merged(tasks)}, {inParts(tasks)}} {
 		scores, err := o.Step(step, grads, false)
 		if err != nil {
 			return "", err
@@ -31,6 +33,11 @@ func trace(o *Objective) (string, error) {
 		return "", err
 	}
 	fmt.Fprintln(&out, scores)
+	kept, err := o.Hardest([]Task{merged(tasks[:4]), merged(tasks[4:])}, 1)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintln(&out, kept)
 	err = o.Net.Remembered(func(k hypernet.Kept) error {
 		for _, t := range k.Tensors {
 			fmt.Fprintf(&out, "%d %x %x\n", *k.Rows, raw(t.F32), raw(t.F64))
@@ -44,8 +51,21 @@ func trace(o *Objective) (string, error) {
 func merged(tasks []Task) Task {
 	m := Task{ID: "merged"}
 	for _, t := range tasks {
+		for range t.Outer {
+			m.OuterOf = append(m.OuterOf, len(m.Inner))
+		}
+		for range t.Loc {
+			m.LocOf = append(m.LocOf, len(m.Inner))
+		}
 		m.Inner, m.Outer, m.Loc, m.Stay = append(m.Inner, t.Inner...), append(m.Outer, t.Outer...), append(m.Loc, t.Loc...), append(m.Stay, t.Stay...)
 	}
+	return m
+}
+
+// inParts is one task of several tasks' edits, three of them in a part.
+func inParts(tasks []Task) Task {
+	m := merged(tasks)
+	Cut{Size: 3}.Parts(&m)
 	return m
 }
 
@@ -63,6 +83,7 @@ func TestProcessesChangeNoByte(t *testing.T) {
 	scale := func(h *hypernet.Config, c *Config) { c.DeltaScale = "batch_mean" }
 	for name, change := range map[string]func(*hypernet.Config, *Config){
 		"sum": nil, "solve": solving, "two steps beside negatives": sparing, "batch mean": scale, "malmen": malmen, "ultra": ultra,
+		"late":  func(_ *hypernet.Config, _ *Config) {},
 		"rates": func(h *hypernet.Config, _ *Config) { h.Kind = "rates" }, "naive": func(h *hypernet.Config, _ *Config) { h.Kind = "naive" },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,7 +91,7 @@ func TestProcessesChangeNoByte(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, n := range []int{2, 5} {
+			for _, n := range []int{2, 3, 5} {
 				members := make([]*Objective, n)
 				for i := range members {
 					members[i] = tiny(t, "llama", 1, change)
@@ -95,27 +116,56 @@ func TestProcessesChangeNoByte(t *testing.T) {
 	}
 }
 
-func TestDivide(t *testing.T) {
+// TestDivideTexts: neighbouring texts go to one process, and a cut that comes near
+// the end of a task moves there.
+func TestDivideTexts(t *testing.T) {
+	task := func(inner, outer, loc int) Task {
+		texts := func(n int) []text.Text {
+			return slices.Repeat([]text.Text{{IDs: make([]int32, 4)}}, n)
+		}
+		return Task{Inner: texts(inner), Outer: texts(outer), Loc: texts(loc)}
+	}
+	small := func(n int) []Task { return slices.Repeat([]Task{task(1, 1, 1)}, n) }
 	for _, c := range []struct {
-		weights []int
-		size    int
-		want    string
+		tasks       []Task
+		processes   int
+		whole       bool
+		want, spans string
 	}{
-		{[]int{1, 1, 1, 1}, 2, "[0 0 1 1]"},
-		{[]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 4, "[0 0 1 1 1 2 2 3 3 3]"},
-		{[]int{10, 1, 1, 1}, 2, "[0 1 1 1]"},
-		{[]int{5}, 3, "[1]"},
-		{[]int{0, 0}, 2, "[0 0]"},
+		{small(4), 2, false, "[[[0] [0] [0]] [[0] [0] [0]] [[1] [1] [1]] [[1] [1] [1]]]", "[{0 1} {0 1} {1 2} {1 2}]"},
+		{small(3), 2, true, "[[[0] [0] [0]] [[1] [1] [1]] [[1] [1] [1]]]", "[{0 1} {1 2} {1 2}]"},
+		{small(3), 2, false, "[[[0] [0] [0]] [[1] [0] [1]] [[1] [1] [1]]]", "[{0 1} {0 2} {1 2}]"},
+		{[]Task{task(4, 3, 5)}, 2, false, "[[[0 0 1 1] [0 0 0] [0 1 1 1 1]]]", "[{0 2}]"},
+		{[]Task{task(4, 3, 5)}, 4, false, "[[[0 1 2 3] [0 0 1] [1 2 2 3 3]]]", "[{0 4}]"},
+		{[]Task{task(2, 2, 2)}, 2, true, "[[[1 1] [1 1] [1 1]]]", "[{1 2}]"},
+		{[]Task{task(1, 0, 1)}, 3, false, "[[[1] [] [1]]]", "[{1 2}]"},
 	} {
-		errs := mpitest.Together(c.size, func(m *mpitest.Member) error {
-			s := graph.Share{Peers: m}
-			if s.Divide(c.weights); fmt.Sprint(s.Owner) != c.want {
-				return fmt.Errorf("%v over %d: %v, want %s", c.weights, c.size, s.Owner, c.want)
+		got := divideTexts(c.tasks, c.processes, 1, c.whole)
+		var spans []nn.Range
+		for i := range got {
+			spans = append(spans, got[i].span())
+		}
+		if fmt.Sprint(got) != c.want || fmt.Sprint(spans) != c.spans {
+			t.Errorf("%d processes: %v %v, want %s %s", c.processes, got, spans, c.want, c.spans)
+		}
+	}
+	for n := 1; n <= 7; n++ { // no process of tasks like these has more than a text too much
+		have := make([]int, n)
+		for _, o := range divideTexts([]Task{task(9, 20, 30), task(1, 3, 4), task(5, 5, 5)}, n, 2, false) {
+			for k, list := range o {
+				for _, r := range list {
+					have[r] += 4
+					if k == 0 {
+						have[r] += 4
+					}
+				}
 			}
-			return nil
-		})
-		if errs[0] != nil {
-			t.Error(errs[0])
+		}
+		total := 4 * (2*15 + 28 + 39)
+		for r, got := range have {
+			if most := total/n + total/n/snap + 4*4; got > most {
+				t.Errorf("process %d of %d has %d of %d tokens", r, n, got, total)
+			}
 		}
 	}
 }

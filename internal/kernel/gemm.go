@@ -21,6 +21,18 @@ func (m Matrix) Slice(lo, hi int) Matrix {
 	return Matrix{Rows: hi - lo, Cols: m.Cols, Stride: m.Stride, Data: m.Data[lo*m.Stride : (hi-1)*m.Stride+m.Cols]}
 }
 
+// Columns is the view of m's columns [lo, hi). m has rows.
+func (m Matrix) Columns(lo, hi int) Matrix {
+	return Matrix{Rows: m.Rows, Cols: hi - lo, Stride: m.Stride, Data: m.Data[lo : (m.Rows-1)*m.Stride+hi]}
+}
+
+// Put copies x, of m's shape, into m.
+func (m Matrix) Put(x Matrix) {
+	for i := range m.Rows {
+		copy(m.Data[i*m.Stride:i*m.Stride+m.Cols], x.Data[i*x.Stride:i*x.Stride+x.Cols])
+	}
+}
+
 // Product is C = op(A)·op(B), or C += op(A)·op(B), where op transposes its
 // argument if the flag says so. Shapes: op(A) [m, k], op(B) [k, n], C [m, n].
 type Product struct {

@@ -106,7 +106,10 @@ var lowRankFactors = &Kind{
 		g, x, z, scale := in[0], in[1], in[2], f.Sign*in[3].Data[0]
 		out.Rows = z.Rows
 		clear(out.Data[f.Block.Lo*out.Cols : f.Block.Hi*out.Cols])
-		f.each(z, func(_ int, r, q nn.Range, u, d kernel.Matrix) {
+		f.each(z, func(t int, r, q nn.Range, u, d kernel.Matrix) {
+			if f.Share.Split(t) {
+				return
+			}
 			n, k := r.Hi-r.Lo, u.Rows
 			gr, xr := r.Of(g), r.Of(x)
 			du, dd := f.split(*out, q)
@@ -120,8 +123,54 @@ var lowRankFactors = &Kind{
 			c.Engine.Scale(s.Data, scale)
 			c.Engine.Gemm(dd, kernel.Product{A: s, TransA: true, B: gr})
 		})
-		return nil
+		return f.joinFactors(c, out, g, x, z, scale)
 	}),
+}
+
+// joinFactors fills in, for the tasks that several processes compute, this
+// process's part of the rows of out. They add up over the texts of all, whose
+// products with the factors are gathered.
+func (f lowRankOf) joinFactors(c *Ctx, out *kernel.Matrix, g, x, z kernel.Matrix, scale float32) error {
+	return f.Share.Join(func(t int) kernel.Matrix { // x·ũᵀ and g; where they are wanted g·δ̃ᵀ and x, too
+		r, q := (*f.rows)[t], (*f.Tasks)[t]
+		n, k := r.Hi-r.Lo, q.Hi-q.Lo
+		wide := k + f.Out
+		if !f.FixedU {
+			wide += k + f.In
+		}
+		all := kernel.Mat(c.Scratch(n*wide), n, wide)
+		if n == 0 || k == 0 {
+			return kernel.Mat(nil, 0, wide)
+		}
+		u, d := f.split(z, q)
+		scaled := func(at int, p kernel.Product) {
+			s := all.Columns(at, at+k)
+			c.Engine.Gemm(s, p)
+			for i := range n {
+				c.Engine.Scale(s.Data[i*wide:i*wide+k], scale)
+			}
+		}
+		scaled(0, kernel.Product{A: r.Of(x), B: u, TransB: true})
+		all.Columns(k, k+f.Out).Put(r.Of(g))
+		if !f.FixedU {
+			scaled(k+f.Out, kernel.Product{A: r.Of(g), B: d, TransB: true})
+			all.Columns(2*k+f.Out, wide).Put(r.Of(x))
+		}
+		return all
+	}, func(t int, all kernel.Matrix) {
+		q := (*f.Tasks)[t]
+		k, mine := q.Hi-q.Lo, f.Share.myPart(t, q)
+		if all.Rows == 0 || mine.Hi == mine.Lo {
+			return
+		}
+		du, dd := f.split(*out, mine)
+		lo, hi := mine.Lo-q.Lo, mine.Hi-q.Lo
+		c.Engine.Gemm(dd, kernel.Product{A: all.Columns(lo, hi), TransA: true, B: all.Columns(k, k+f.Out)})
+		if !f.FixedU {
+			at := k + f.Out
+			c.Engine.Gemm(du, kernel.Product{A: all.Columns(at+lo, at+hi), TransA: true, B: all.Columns(at+k, at+k+f.In)})
+		}
+	})
 }
 
 var lowRankAlpha = &Kind{
@@ -130,6 +179,9 @@ var lowRankAlpha = &Kind{
 		g, x, z := in[0], in[1], in[2]
 		sums := make([]float64, len(*f.rows))
 		f.each(z, func(t int, r, _ nn.Range, u, d kernel.Matrix) {
+			if f.Share.Split(t) {
+				return
+			}
 			n, k := r.Hi-r.Lo, u.Rows
 			buf := c.Scratch(2 * n * k)
 			s, p := kernel.Mat(buf[:n*k], n, k), kernel.Mat(buf[n*k:], n, k)
@@ -137,7 +189,10 @@ var lowRankAlpha = &Kind{
 			c.Engine.Gemm(p, kernel.Product{A: r.Of(g), B: d, TransB: true})
 			sums[t] = float64(c.Engine.Dot(s.Data, p.Data))
 		})
-		if err := f.Share.Numbers(sums, 1); err != nil {
+		if err := f.joinAlpha(c, g, x, z, sums); err != nil {
+			return err
+		}
+		if err := f.Share.Numbers(sums, 0); err != nil {
 			return err
 		}
 		sum := 0.0
@@ -151,4 +206,30 @@ var lowRankAlpha = &Kind{
 		out.Data[0] += f.Sign * float32(sum)
 		return nil
 	}),
+}
+
+// joinAlpha fills in the sums of the tasks that several processes compute.
+func (f lowRankOf) joinAlpha(c *Ctx, g, x, z kernel.Matrix, sums []float64) error {
+	return f.Share.Join(func(t int) kernel.Matrix { // x·ũᵀ and g·δ̃ᵀ
+		r, q := (*f.rows)[t], (*f.Tasks)[t]
+		n, k := r.Hi-r.Lo, q.Hi-q.Lo
+		if n == 0 || k == 0 {
+			return kernel.Mat(nil, 0, 2*k)
+		}
+		u, d := f.split(z, q)
+		both := kernel.Mat(c.Scratch(2*n*k), n, 2*k)
+		c.Engine.Gemm(both.Columns(0, k), kernel.Product{A: r.Of(x), B: u, TransB: true})
+		c.Engine.Gemm(both.Columns(k, 2*k), kernel.Product{A: r.Of(g), B: d, TransB: true})
+		return both
+	}, func(t int, both kernel.Matrix) {
+		n, k := both.Rows, both.Cols/2
+		if n == 0 || k == 0 {
+			return
+		}
+		buf := c.Scratch(2 * n * k)
+		s, p := kernel.Mat(buf[:n*k], n, k), kernel.Mat(buf[n*k:], n, k)
+		s.Put(both.Columns(0, k))
+		p.Put(both.Columns(k, 2*k))
+		sums[t] = float64(c.Engine.Dot(s.Data, p.Data))
+	})
 }
