@@ -81,9 +81,6 @@ func TestUnreadPartsAreEachTasksOwn(t *testing.T) {
 	list := someTasks(5)
 	tasks := []Task{merged(list[:3]), merged(list[3:])}
 	for i := range tasks {
-		for j := range tasks[i].Inner {
-			tasks[i].OuterOf, tasks[i].LocOf = append(tasks[i].OuterOf, j), append(tasks[i].LocOf, j)
-		}
 		Cut{Size: 2}.Parts(&tasks[i])
 	}
 	together, err := o.Score(tasks)

@@ -3,6 +3,7 @@ package meta
 import (
 	"fmt"
 
+	"keyhole.example/keyhole/internal/gram"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
@@ -26,58 +27,77 @@ func (o *Objective) Prepare(kept func(tokens int) ([]text.Text, error)) error {
 const priorBatch = 1024
 
 // TakePrior makes the network's priors the second moments of the sites' inputs
-// over every row of texts, in the model as it is.
+// over every row of texts, in the model as it is. Processes take the batches in
+// turns, and share the sums.
 func (o *Objective) TakePrior(texts []text.Text) error {
 	last := 0
-	sums := make([][]float64, len(o.sites))
+	sums, mine := make([]*gram.Sum, len(o.sites)), make([]kernel.Matrix, len(o.sites))
 	for i, s := range o.sites {
 		last = max(last, s.Block)
-		sums[i] = make([]float64, s.Linear.In*s.Linear.In)
+		sums[i] = gram.New(s.Linear.In)
 	}
+	peers := o.Share.Peers
+	alone := peers == nil || peers.Size() == 1
 	ops := eager.New(o.e)
-	var block []float32
 	ops.OnLinear = func(l *nn.Linear, x, _ kernel.Matrix) {
-		if i, ok := o.index[l]; ok {
-			block = addProducts(o.e, sums[i], x, block)
+		i, ok := o.index[l]
+		switch {
+		case ok && alone:
+			sums[i].Add(o.e, x)
+		case ok:
+			mine[i] = kernel.Mat(grow(mine[i].Data, x.Rows*x.Cols), x.Rows, x.Cols)
+			mine[i].Put(x)
 		}
 	}
 	rows := int64(0)
-	for lo := 0; lo < len(texts); {
-		var list [][]int32
-		for n := 0; lo < len(texts) && n < priorBatch; lo++ {
-			if err := o.model.CheckLength(len(texts[lo].IDs)); err != nil {
-				return fmt.Errorf("prior: %w; set data.max_len", err)
-			}
-			list = append(list, texts[lo].IDs)
-			n += len(texts[lo].IDs)
+	for turn := 0; ; turn++ {
+		list, n, err := o.priorTexts(&texts)
+		if err != nil {
+			return err
 		}
-		ids, s := text.Lay(list...)
-		rows += int64(len(ids.V))
-		ops.Reset()
-		lm.Blocks[kernel.Matrix](ops, o.model, lm.Embed[kernel.Matrix](ops, o.model, ids, s), 0, last+1, s, nil)
-		if err := ops.Err(); err != nil {
-			return fmt.Errorf("prior: %w", err)
+		if rows += int64(n); n > 0 && (alone || turn%peers.Size() == peers.Rank()) {
+			ids, s := text.Lay(list...)
+			ops.Reset()
+			lm.Blocks[kernel.Matrix](ops, o.model, lm.Embed[kernel.Matrix](ops, o.model, ids, s), 0, last+1, s, nil)
+			if err := ops.Err(); err != nil {
+				return fmt.Errorf("prior: %w", err)
+			}
+		}
+		if !alone && (n == 0 || (turn+1)%peers.Size() == 0) {
+			if err := gram.AddAll(o.e, peers, sums, mine); err != nil {
+				return err
+			}
+			for i := range mine {
+				mine[i].Rows = 0 // its memory stays
+			}
+		}
+		if n == 0 {
+			break
 		}
 	}
 	if rows == 0 {
 		return fmt.Errorf("prior: there is no text to take the moment from")
 	}
+	if !alone {
+		if err := gram.Complete(peers, sums); err != nil {
+			return err
+		}
+	}
 	for i, p := range o.Net.Priors {
-		p.Set(sums[i], rows)
+		p.Set(sums[i].Values, rows)
 	}
 	return nil
 }
 
-// addProducts adds x·xᵀ of each row of x to sum, [width, width]. It returns the
-// memory that it used, to be given again.
-func addProducts(e *kernel.Engine, sum []float64, x kernel.Matrix, block []float32) []float32 {
-	w := x.Cols
-	block = grow(block, w*w)
-	e.Gemm(kernel.Mat(block, w, w), kernel.Product{A: x, TransA: true, B: x})
-	e.For(w, 16, func(lo, hi int) {
-		for i := lo * w; i < hi*w; i++ {
-			sum[i] += float64(block[i])
+// priorTexts takes the texts of a batch from those that are left, and counts their
+// tokens; 0: none are left.
+func (o *Objective) priorTexts(left *[]text.Text) (list [][]int32, n int, err error) {
+	for len(*left) > 0 && n < priorBatch {
+		ids := (*left)[0].IDs
+		if err := o.model.CheckLength(len(ids)); err != nil {
+			return nil, 0, fmt.Errorf("prior: %w; set data.max_len", err)
 		}
-	})
-	return block
+		list, n, *left = append(list, ids), n+len(ids), (*left)[1:]
+	}
+	return list, n, nil
 }

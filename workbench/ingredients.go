@@ -9,6 +9,7 @@ import (
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit/stats"
+	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/lm"
 )
 
@@ -43,6 +44,12 @@ func StatsFolder() (string, error) {
 // Collect collects or loads the statistics of sites from the bench's corpus.
 // They are kept in a folder; "" is StatsFolder.
 func (b *Bench) Collect(ctx context.Context, sites []lm.Site, cfg stats.Config, dir string) ([]*stats.Moment, error) {
+	return b.CollectTogether(ctx, nil, sites, cfg, dir)
+}
+
+// CollectTogether is Collect by the processes of a team, of which process 0 has the
+// moments at the end.
+func (b *Bench) CollectTogether(ctx context.Context, team mpi.Team, sites []lm.Site, cfg stats.Config, dir string) ([]*stats.Moment, error) {
 	text, err := CorpusOf(b.Corpus)
 	if err != nil {
 		return nil, err
@@ -52,7 +59,7 @@ func (b *Bench) Collect(ctx context.Context, sites []lm.Site, cfg stats.Config, 
 			return nil, err
 		}
 	}
-	o := stats.Options{Dir: dir}
+	o := stats.Options{Dir: dir, Team: team}
 	if b.Watcher != nil {
 		o.Progress = func(done, total int) { b.Watcher.Collecting(text.Name, done, total) }
 	}

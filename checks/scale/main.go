@@ -29,25 +29,25 @@ func main() {
 	config := flag.String("config", "configs/quickstart.yaml", "`file` of the run")
 	steps := flag.Int("steps", 24, "steps to measure")
 	speed := flag.Float64("speed", 1, "how many times as fast as one core here a machine is")
-	examples := flag.Int("examples", 0, "examples of a step; 0: as the config says")
+	edits := flag.Int("edits", 0, "edits of a step; 0: as the config says")
 	out := flag.String("out", "", "`path` of the drawing, without .svg; empty: none")
 	flag.Var(&set, "set", "override a `key=value` of the config")
 	flag.Parse()
-	if err := run(*config, set, *steps, *speed, *examples, *out); err != nil {
+	if err := run(*config, set, *steps, *speed, *edits, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "scale:", err)
 		os.Exit(1)
 	}
 }
 
-func run(config string, set []string, steps int, speed float64, examples int, out string) error {
+func run(config string, set []string, steps int, speed float64, edits int, out string) error {
 	p, err := measure(config, set, steps)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("one process, one thread, processor time a step: shared %.1f ms, network %.1f ms, optimiser %.1f ms\n", 1e3*p.shared, 1e3*p.network, 1e3*p.optimiser)
 	fmt.Printf("exchanged by all processes a step: %s in %d calls; the gradient would have %s\n", report.Bytes(int64(p.bytes)), p.calls, report.Bytes(int64(p.gradient)))
-	if examples > 0 {
-		p = p.of(examples)
+	if edits > 0 {
+		p = p.of(edits)
 	}
 	var series []report.Series
 	fmt.Println("machines  10 Gbit/s  100 Gbit/s  share of the exchange at 10 Gbit/s")
@@ -68,7 +68,7 @@ func run(config string, set []string, steps int, speed float64, examples int, ou
 	if out == "" {
 		return nil
 	}
-	title := fmt.Sprintf("%s, %d examples a step: speed against one machine", strings.TrimSuffix(filepath.Base(config), ".yaml"), p.mostExamples())
+	title := fmt.Sprintf("%s, up to %d edits a step: speed against one machine", strings.TrimSuffix(filepath.Base(config), ".yaml"), p.mostEdits())
 	figure := report.Lines(title, report.Axis{Name: "machines", Log: true}, report.Axis{Name: "times as fast", Log: true}, series, nil)
 	f, err := os.Create(out + ".svg")
 	if err != nil {

@@ -28,7 +28,8 @@ type parts struct {
 	bytes     float64 // that all processes give together
 	gradient  float64 // bytes of the network's gradient
 	calls     int
-	examples  []int // of the kinds of step, of which each is as frequent
+	edits     []int // of the kinds of step, of which each is as frequent
+	texts     int   // of an edit: its own, rephrasings and locality texts
 }
 
 // cost is a step's time by n machines.
@@ -44,8 +45,8 @@ const latency = 20e-6
 // was measured. What comes from others passes the link once.
 func (p parts) step(n int, speed, gbit float64) cost {
 	busiest := 0.0
-	for _, k := range p.examples {
-		busiest += largest(k, n) / float64(len(p.examples))
+	for _, k := range p.edits {
+		busiest += largest(k*p.texts, n) / float64(len(p.edits))
 	}
 	c := cost{shared: p.shared * busiest / speed, own: (p.network + p.optimiser) / speed}
 	if n > 1 {
@@ -54,18 +55,22 @@ func (p parts) step(n int, speed, gbit float64) cost {
 	return c
 }
 
-// largest is the share of k equal examples that the busiest of n processes has.
+// largest is the share of k equal texts that the busiest of n processes has.
 func largest(k, n int) float64 {
 	return math.Ceil(float64(k)/float64(n)) / float64(k)
 }
 
-func (p parts) mostExamples() int { return slices.Max(p.examples) }
+func (p parts) mostEdits() int { return slices.Max(p.edits) }
 
-// of is the parts of a step of k examples.
+// of is the parts of a step of k edits.
 func (p parts) of(k int) parts {
-	times := float64(k) / float64(p.mostExamples())
+	mean := 0.0
+	for _, n := range p.edits {
+		mean += float64(n) / float64(len(p.edits))
+	}
+	times := float64(k) / mean
 	p.shared, p.network, p.bytes = p.shared*times, p.network*times, p.bytes*times
-	p.examples = []int{k}
+	p.edits = []int{k}
 	return p
 }
 
@@ -124,11 +129,12 @@ func measure(config string, set []string, steps int) (p parts, err error) {
 	p.optimiser = optimiserTime(l)
 	p.shared = total - p.network - p.optimiser
 	p.gradient = 4 * float64(len(l.Learner().Values()))
-	p.examples = []int{cfg.Train.Accumulate}
+	p.texts = 1 + cfg.Data.Paraphrases + cfg.Data.Localities
+	p.edits = []int{cfg.Train.Accumulate * cfg.Train.Edits}
 	if len(cfg.Train.Mix) > 0 {
-		p.examples = nil
+		p.edits = nil
 		for _, edits := range cfg.Train.Mix {
-			p.examples = append(p.examples, max(1, cfg.Train.Accumulate/edits))
+			p.edits = append(p.edits, edits*max(1, cfg.Train.Accumulate/edits))
 		}
 	}
 	return p, p.exchange(cfg, r, filepath.Join(dir, "together"))

@@ -31,9 +31,11 @@ func statsCommand(o *options) *cobra.Command {
 		Long: `Go over a text and collect the second moments of what enters the MLPs' second
 layers: the measure of what an edit by ROME or MEMIT must not change. Files are
 named by model and site; what is there already is not collected again, and an
-interrupted collection goes on.`,
+interrupted collection goes on. Processes that mpirun or srun started share the
+work, and write the same bytes.`,
 		Example: `  keyhole stats models/gpt2 --corpus wikitext.txt.gz --tokens 100000
-  keyhole stats embedded --sites mlp.down@3 --out stats`,
+  keyhole stats embedded --sites mlp.down@3 --out stats
+  mpirun -n 4 keyhole stats models/gpt2 --corpus wikitext.txt.gz --out /shared/stats`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if cfg.Tokens < 0 {
@@ -46,7 +48,7 @@ interrupted collection goes on.`,
 			if err := findData(c, &corpus); err != nil {
 				return err
 			}
-			b, err := load.open(c, model, 0)
+			b, err := load.open(c, model, o.threadsFor(0))
 			if err != nil {
 				return err
 			}
@@ -56,7 +58,7 @@ interrupted collection goes on.`,
 				return err
 			}
 			b.Corpus, b.Watcher = corpus, progress.On(c.ErrOrStderr())
-			moments, err := b.Collect(c.Context(), found, cfg, out)
+			moments, err := b.CollectTogether(c.Context(), o.team(), found, cfg, out)
 			if stop := stopped(c); stop != nil {
 				fmt.Fprintln(c.ErrOrStderr(), "what is done is saved; type the same command again to go on")
 				return stop

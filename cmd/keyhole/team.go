@@ -15,7 +15,7 @@ import (
 )
 
 // shared are the commands whose work several processes do together.
-var shared = []string{"train", "resume", "eval", "compare"}
+var shared = []string{"train", "resume", "eval", "compare", "stats", "trace"}
 
 // membership is this process's part in a job of several; the zero value is none.
 type membership struct {

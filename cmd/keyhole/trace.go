@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -19,6 +17,7 @@ import (
 	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/internal/lock"
+	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/text"
@@ -38,6 +37,7 @@ type traceFlags struct {
 	set              []string
 	chat             bool
 	ask              func(string) (string, error) // a prompt as it is put to the model
+	team             mpi.Team
 }
 
 // traced is the JSON of trace: one entry for each kind of restored state.
@@ -61,7 +61,8 @@ much of the answer's probability comes back: hidden states, MLP outputs and
 attention outputs, for each token and block. With --data, averages over the
 facts of a file that the model knows, with 95 % bands, and the block that
 suggests itself for ROME. What is traced is kept there, fact by fact, so an
-interrupted average goes on.
+interrupted average goes on. Processes that mpirun or srun started share the facts,
+and write the same bytes.
 
 --write-defaults writes the suggested block into a file of settings; in the folder
 that is named then, it is used for models of this shape from now on.
@@ -71,9 +72,13 @@ The folder of --out gets a JSON file, a table, and a heat map (PNG and SVG) for 
   keyhole trace models/smollm2 --prompt "The Space Needle is in the city of" --subject "Space Needle" --out traced
   keyhole trace models/gpt2 --data known_facts.jsonl.gz --limit 100 --restore hidden --out traced
   keyhole trace models/gpt2 --prompt "The Space Needle is in" --subject "Space Needle" --set corrupt=mask --out masked
-  keyhole trace models/gpt2 --data known_facts.jsonl.gz --out traced --write-defaults gpt2.yaml`,
+  keyhole trace models/gpt2 --data known_facts.jsonl.gz --out traced --write-defaults gpt2.yaml
+  mpirun -n 4 keyhole trace models/gpt2 --data known_facts.jsonl.gz --out traced`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if f.team = o.team(); !mpi.Alone(f.team) && f.file == "" {
+				return wrongUse("one prompt is no work that processes share, but a launcher started %d; start it without one, or give --data", f.team.Size())
+			}
 			cfg, err := f.check()
 			if err != nil {
 				return err
@@ -82,12 +87,12 @@ The folder of --out gets a JSON file, a table, and a heat map (PNG and SVG) for 
 			if err != nil {
 				return err
 			}
-			b, err := load.open(c, model, 0)
+			b, err := load.open(c, model, o.threadsFor(0))
 			if err != nil {
 				return err
 			}
 			t, err := f.run(c, b, cfg)
-			if err := errorAfter(err, b.Close()); err != nil {
+			if err := errorAfter(err, b.Close()); err != nil || !mpi.Leads(f.team) {
 				return err
 			}
 			if o.json {
@@ -154,6 +159,9 @@ func (f *traceFlags) check() (trace.Config, error) {
 	if cfg.Sever != trace.None && slices.ContainsFunc(f.restores, func(r string) bool { return r != trace.Hidden }) {
 		return cfg, wrongUse("--set sever=%s goes with hidden states alone; add --restore %s", cfg.Sever, trace.Hidden)
 	}
+	if !mpi.Leads(f.team) {
+		return cfg, nil
+	}
 	return cfg, atomicfile.Writable(filepath.Join(f.out, f.restores[0]+".json"))
 }
 
@@ -163,7 +171,7 @@ func (f *traceFlags) run(c *cobra.Command, b *workbench.Bench, cfg trace.Config)
 		return nil, err
 	}
 	out := &traced{Model: hash, LeftOut: map[string]int{}}
-	if f.defaults != "" {
+	if f.defaults != "" && mpi.Leads(f.team) {
 		if err := atomicfile.Free(f.defaults); err != nil {
 			return nil, err
 		}
@@ -182,6 +190,12 @@ func (f *traceFlags) run(c *cobra.Command, b *workbench.Bench, cfg trace.Config)
 	}
 	if f.chat {
 		f.how.Join = data.JoinNone // the template says how answers begin
+	}
+	if err := f.compareTeam(hash, facts, cfg); err != nil {
+		return nil, err
+	}
+	if !mpi.Leads(f.team) {
+		return out, f.help(c, b, cfg, facts)
 	}
 	forget, err := atomicfile.MakeDir(f.out)
 	if err != nil {
@@ -264,11 +278,7 @@ func (f *traceFlags) one(c *cobra.Command, b *workbench.Bench, cfg trace.Config,
 
 // average traces the facts that the model knows.
 func (f *traceFlags) average(c *cobra.Command, b *workbench.Bench, cfg trace.Config, facts *data.Collection[data.Fact], out *traced) error {
-	var subjects []string
-	for _, x := range facts.Items {
-		subjects = append(subjects, x.Subject)
-	}
-	t, err := trace.New(b.Model, b.Engine, cfg, subjects)
+	t, err := tracerOf(b, cfg, facts)
 	if err != nil {
 		return err
 	}
@@ -300,60 +310,6 @@ func (f *traceFlags) average(c *cobra.Command, b *workbench.Bench, cfg trace.Con
 	}
 	out.Summaries = append(out.Summaries, s)
 	return f.write(cfg.Restore, s, s.Rows(), s.WriteHeatMap, out)
-}
-
-// traceAll gives the tables of the facts to add, in file order, until limit of
-// them are known.
-func (f *traceFlags) traceAll(c *cobra.Command, t *trace.Tracer, log *traceLog, facts []data.Fact, limit int, add func(*trace.Result) error, out *traced) error {
-	out.Unknown, out.LeftOut = 0, map[string]int{}
-	for known, i := 0, 0; known < limit && i < len(facts); i++ {
-		x, seen := log.done[i]
-		if !seen {
-			var err error
-			if x, err = f.fact(c, t, facts[i]); err != nil {
-				return err
-			}
-			x.Fact = i
-			if err := log.put(x); err != nil {
-				return err
-			}
-		}
-		switch {
-		case x.Unknown:
-			out.Unknown++
-		case x.Result == nil:
-			out.LeftOut[x.LeftOut]++
-		default:
-			if err := add(x.Result); err != nil {
-				return err
-			}
-			known++
-		}
-	}
-	return nil
-}
-
-// fact traces one fact of the file.
-func (f *traceFlags) fact(c *cobra.Command, t *trace.Tracer, x data.Fact) (tracedFact, error) {
-	if x.Prompt == "" {
-		return tracedFact{}, fmt.Errorf("%s: facts without prompts cannot be traced; give known facts (with prompt and subject)", f.file)
-	}
-	prompt, err := f.ask(x.Prompt)
-	if err != nil {
-		return tracedFact{LeftOut: err.Error()}, nil
-	}
-	r, err := t.Trace(c.Context(), trace.Query{Prompt: prompt, Subject: x.Subject, Answer: x.Object, Join: f.how.Join, Occurrence: f.how.Occurrence})
-	switch {
-	case stopped(c) != nil:
-		return tracedFact{}, stopped(c)
-	case errors.Is(err, trace.ErrUnknown):
-		return tracedFact{Unknown: true}, nil
-	case errors.Is(err, context.Canceled):
-		return tracedFact{}, err
-	case err != nil:
-		return tracedFact{LeftOut: err.Error()}, nil
-	}
-	return tracedFact{Result: r}, nil
 }
 
 // write puts one kind's JSON, table and heat maps into the folder.

@@ -9,8 +9,10 @@ import (
 	"syscall"
 	"time"
 
+	"keyhole.example/keyhole/internal/gram"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/internal/lock"
+	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
@@ -47,11 +49,13 @@ type Options struct {
 	SaveEvery time.Duration         // how often to save what is done so far; 0: every two minutes
 	Progress  func(done, total int) // if set, is called with tokens
 	Clock     func() time.Time      // nil: time.Now
+	Team      mpi.Team              // processes that share the work; nil: this one is alone
 }
 
 // Collect takes the second moments of the inputs of sites in one pass over the
 // corpus. What Dir has already is loaded, what it has in part is continued; a
-// cancelled ctx saves what is done. A corpus too small for an invertible matrix
+// cancelled ctx saves what is done. Of a team process 0 alone reads and writes Dir
+// and has the moments at the end. A corpus too small for an invertible matrix
 // is an error that says how many tokens are needed.
 func Collect(ctx context.Context, m *lm.Model, e *kernel.Engine, sites []lm.Site, corpus Corpus, c Config, o Options) ([]*Moment, error) {
 	if err := c.Validate(); err != nil {
@@ -73,6 +77,9 @@ func Collect(ctx context.Context, m *lm.Model, e *kernel.Engine, sites []lm.Site
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
 	held, err := p.lock(ctx)
+	if err == nil {
+		err = p.compareTeam()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
@@ -84,7 +91,7 @@ func Collect(ctx context.Context, m *lm.Model, e *kernel.Engine, sites []lm.Site
 
 // lock waits until no other process collects the same, whose files are then there.
 func (p *pass) lock(ctx context.Context) (unlock func() error, err error) {
-	if p.opts.Dir == "" {
+	if p.opts.Dir == "" || !mpi.Leads(p.opts.Team) {
 		return func() error { return nil }, nil
 	}
 	if err := os.MkdirAll(p.opts.Dir, 0o777); err != nil {
@@ -156,17 +163,16 @@ func fewTokens(s lm.Site, have int) error {
 
 // run goes over the texts behind those done already.
 func (p *pass) run(ctx context.Context, seen measured) error {
-	if p.opts.Dir != "" {
-		if done, err := p.load(); done || err != nil {
-			return err
-		}
+	if done, err := p.begin(); done || err != nil {
+		return err
 	}
 	first := p.moments[0]
 	perByte := float64(len(p.m.Tokenizer.Encode(seen.head))) / float64(len(seen.head))
 	share := float64(p.budget) / (perByte * float64(seen.bytes))
 	skip, saved := first.Texts, p.opts.Clock()
+	var batches [][][]int32 // those that are not gone over, the last of which may be unfinished
 	var batch [][]int32
-	rows := 0
+	rows, waiting := 0, 0 // tokens of the last batch, and of those before it
 	for line, err := range p.corpus.sample(p.cfg.Seed, share) {
 		if err != nil {
 			return err
@@ -176,16 +182,21 @@ func (p *pass) run(ctx context.Context, seen measured) error {
 			continue
 		}
 		ids := p.m.Tokenizer.EncodeSpecial(line)
-		ids = ids[:min(len(ids), p.context, p.budget-first.Tokens-rows)]
+		ids = ids[:min(len(ids), p.context, p.budget-first.Tokens-waiting-rows)]
 		batch, rows = append(batch, ids), rows+len(ids)
-		full := first.Tokens+rows >= p.budget
+		full := first.Tokens+waiting+rows >= p.budget
 		if rows < p.cfg.Batch && !full {
 			continue
 		}
-		if err := p.add(batch); err != nil {
+		batches, waiting = append(batches, batch), waiting+rows
+		batch, rows = nil, 0
+		if len(batches) < p.processes() && !full {
+			continue
+		}
+		if err := p.add(batches); err != nil {
 			return err
 		}
-		batch, rows = batch[:0], 0
+		batches, waiting = batches[:0], 0
 		if p.opts.Progress != nil {
 			p.opts.Progress(first.Tokens, p.budget)
 		}
@@ -196,7 +207,7 @@ func (p *pass) run(ctx context.Context, seen measured) error {
 			return err
 		}
 	}
-	if err := p.add(batch); err != nil {
+	if err := p.add(append(batches, batch)); err != nil {
 		return err
 	}
 	for i, s := range p.sites {
@@ -204,15 +215,35 @@ func (p *pass) run(ctx context.Context, seen measured) error {
 			return fmt.Errorf("corpus %s is too small: %w", p.corpus.Name, fewTokens(s, n))
 		}
 	}
+	if err := p.complete(); err != nil || !mpi.Leads(p.opts.Team) {
+		return err
+	}
 	return p.save()
 }
 
 // interrupted saves what is done if it is time to, or if ctx is done.
 func (p *pass) interrupted(ctx context.Context, saved *time.Time) error {
-	now := p.opts.Clock()
 	cause := ctx.Err()
-	if p.opts.Dir != "" && (cause != nil || now.Sub(*saved) >= p.opts.SaveEvery) {
-		*saved = now
+	stop, err := mpi.Any(p.opts.Team, cause != nil)
+	if err != nil {
+		return err
+	}
+	if stop && cause == nil {
+		cause = mpi.ErrStopped
+	}
+	if p.opts.Dir == "" {
+		return cause
+	}
+	now := p.opts.Clock()
+	due, err := mpi.Any(p.opts.Team, mpi.Leads(p.opts.Team) && now.Sub(*saved) >= p.opts.SaveEvery)
+	if err != nil || !stop && !due {
+		return err
+	}
+	*saved = now
+	if err := p.complete(); err != nil {
+		return errors.Join(cause, err)
+	}
+	if mpi.Leads(p.opts.Team) {
 		if err := p.savePartial(); err != nil {
 			return errors.Join(cause, err)
 		}
@@ -220,28 +251,67 @@ func (p *pass) interrupted(ctx context.Context, saved *time.Time) error {
 	return cause
 }
 
-// add runs texts as one batch and adds the inputs of all sites.
-func (p *pass) add(texts [][]int32) error {
+// add goes over batches of texts and adds the inputs of all sites. Processes take
+// a batch each.
+func (p *pass) add(batches [][][]int32) error {
+	if mpi.Alone(p.opts.Team) {
+		for _, texts := range batches {
+			err := p.inputs(texts, func(site int, x kernel.Matrix) { p.moments[site].Add(p.o.Engine(), x) })
+			if err != nil {
+				return err
+			}
+			p.count(texts, false)
+		}
+		return nil
+	}
+	for len(batches) > 0 {
+		round := batches[:min(len(batches), p.processes())]
+		batches = batches[len(round):]
+		mine := make([]kernel.Matrix, len(p.sites))
+		if r := p.opts.Team.Rank(); r < len(round) {
+			if err := p.inputs(round[r], func(site int, x kernel.Matrix) { mine[site] = x.Clone() }); err != nil {
+				return err
+			}
+		}
+		if err := gram.AddAll(p.o.Engine(), p.opts.Team, p.sums(), mine); err != nil {
+			return err
+		}
+		for _, texts := range round {
+			p.count(texts, true)
+		}
+	}
+	return nil
+}
+
+// count counts texts that were gone over, and their tokens if asked.
+func (p *pass) count(texts [][]int32, tokens bool) {
+	for _, m := range p.moments {
+		for _, ids := range texts {
+			if m.Texts++; tokens {
+				m.Tokens += len(ids)
+			}
+		}
+	}
+}
+
+// inputs runs texts as one batch and gives see the inputs of each site.
+func (p *pass) inputs(texts [][]int32, see func(site int, x kernel.Matrix)) error {
 	ids, s := text.Lay(texts...)
-	last := 0
 	if len(ids.V) == 0 {
 		return nil
 	}
-	byLinear := map[*nn.Linear]*Moment{}
+	byLinear, last := map[*nn.Linear]int{}, 0
 	for i, s := range p.sites {
-		byLinear[s.Linear] = p.moments[i]
+		byLinear[s.Linear] = i
 		last = max(last, s.Block)
 	}
 	p.o.Reset()
 	p.o.OnLinear = func(l *nn.Linear, x, _ kernel.Matrix) {
-		if m, ok := byLinear[l]; ok {
-			m.Add(p.o.Engine(), x)
+		if i, ok := byLinear[l]; ok {
+			see(i, x)
 		}
 	}
 	lm.Blocks[kernel.Matrix](p.o, p.m, lm.Embed[kernel.Matrix](p.o, p.m, ids, s), 0, last+1, s, nil)
 	p.o.OnLinear = nil
-	for _, m := range p.moments {
-		m.Texts += len(texts)
-	}
 	return p.o.Err()
 }

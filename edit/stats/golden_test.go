@@ -145,7 +145,7 @@ func TestGoldenTexts(t *testing.T) {
 			const batch = 7
 			texts := story.Covariance.Texts
 			for lo := 0; lo < len(texts); lo += batch {
-				if err := p.add(texts[lo:min(len(texts), lo+batch)]); err != nil {
+				if err := p.add([][][]int32{texts[lo:min(len(texts), lo+batch)]}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"keyhole.example/keyhole/internal/gram"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 )
@@ -38,7 +39,7 @@ type Moment struct {
 	factors  map[float64]*Factor
 	spectrum *Spectrum
 	path     string // of the file that it lies in; "": none
-	block    []float32
+	gram     *gram.Sum
 }
 
 // Source finds the statistics of a site's inputs.
@@ -53,33 +54,19 @@ func (s Source) Of(m *lm.Model, site lm.Site) (*Moment, error) {
 	return found, found.Check(m, site)
 }
 
-// panel is the number of rows of the sum that one product makes: below the
-// diagonal nothing is needed, so a product begins at its panel's first column.
-const panel = 256
-
 // Add adds k·kᵀ for each row k of x, [rows, Width].
 func (m *Moment) Add(e *kernel.Engine, x kernel.Matrix) {
-	w := m.Width
-	if len(m.block) == 0 {
-		m.block = make([]float32, min(panel, w)*w)
-	}
-	for lo := 0; lo < w; lo += panel {
-		rows, cols := min(panel, w-lo), w-lo
-		g := kernel.Mat(m.block[:rows*cols], rows, cols)
-		a, b := x, x
-		a.Cols, a.Data = rows, x.Data[lo:]
-		b.Cols, b.Data = cols, x.Data[lo:]
-		e.Gemm(g, kernel.Product{A: a, TransA: true, B: b})
-		e.For(rows, 16, func(first, end int) {
-			for i := first; i < end; i++ {
-				dst := m.Sum[(lo+i)*w+lo+i : (lo+i+1)*w]
-				for j, v := range g.Data[i*cols+i : (i+1)*cols] {
-					dst[j] += float64(v)
-				}
-			}
-		})
-	}
+	m.sums().Add(e, x)
 	m.Tokens += x.Rows
+}
+
+// sums is Sum as what adds to it.
+func (m *Moment) sums() *gram.Sum {
+	if m.gram == nil {
+		m.gram = &gram.Sum{Width: m.Width}
+	}
+	m.gram.Values = m.Sum
+	return m.gram
 }
 
 // C is the mean of k·kᵀ, neither centred nor damped.

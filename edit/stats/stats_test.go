@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/internal/mpi"
+	"keyhole.example/keyhole/internal/mpi/mpitest"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/lmtest"
 	"keyhole.example/keyhole/lm/safetensors"
@@ -186,6 +188,55 @@ func TestAnInterruptedRunGoesOnToTheSameBytes(t *testing.T) {
 	}
 	for i, again := range collect(t, m, 2, dir) { // from the files
 		sameMoment(t, want[i], again)
+	}
+}
+
+// TestProcessesGiveTheSameBytes: alone, together, and one after the other.
+func TestProcessesGiveTheSameBytes(t *testing.T) {
+	want := collect(t, tinyModel(t, 1), 1, "")
+	for _, n := range []int{2, 3} {
+		dir := t.TempDir()
+		models, engines := make([]*lm.Model, n), make([]*kernel.Engine, n)
+		for i := range n {
+			models[i], engines[i] = tinyModel(t, 1), lmtest.Engine(t, 1)
+		}
+		together := func(ctx context.Context, o Options) ([]*Moment, []error) {
+			var lead []*Moment
+			errs := mpitest.Together(n, func(m *mpitest.Member) error {
+				o, r := o, m.Rank()
+				o.Team, o.Dir = m, dir
+				out, err := Collect(ctx, models[r], engines[r], downSites(t, models[r]), TextCorpus("test", sampleText()), small(), o)
+				if r == 0 {
+					lead = out
+				}
+				return err
+			})
+			return lead, errs
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		_, errs := together(ctx, Options{Progress: func(int, int) { cancel() }})
+		for r, err := range errs {
+			if !errors.Is(err, context.Canceled) && !errors.Is(err, mpi.ErrStopped) {
+				t.Fatalf("process %d of %d, cancelled: %v", r, n, err)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(dir, "part-"+want[0].fileName())); err != nil {
+			t.Fatalf("nothing is saved in part: %v", err)
+		}
+		for range 2 { // the second time all of it is there
+			got, errs := together(t.Context(), Options{})
+			for r, err := range errs {
+				if err != nil {
+					t.Fatalf("process %d of %d: %v", r, n, err)
+				}
+			}
+			for i := range want {
+				sameMoment(t, want[i], got[i])
+			}
+		}
+		for i, m := range collect(t, tinyModel(t, 1), 1, dir) { // what they wrote
+			sameMoment(t, want[i], m)
+		}
 	}
 }
 

@@ -26,6 +26,13 @@ func (m Matrix) Columns(lo, hi int) Matrix {
 	return Matrix{Rows: m.Rows, Cols: hi - lo, Stride: m.Stride, Data: m.Data[lo : (m.Rows-1)*m.Stride+hi]}
 }
 
+// Clone is m in memory of its own, dense.
+func (m Matrix) Clone() Matrix {
+	out := Mat(make([]float32, m.Rows*m.Cols), m.Rows, m.Cols)
+	out.Put(m)
+	return out
+}
+
 // Put copies x, of m's shape, into m.
 func (m Matrix) Put(x Matrix) {
 	for i := range m.Rows {
