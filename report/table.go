@@ -70,6 +70,22 @@ func (t *Table) Row(values ...any) {
 	t.Add(cells...)
 }
 
+// Grid is a table of texts, the first row its head.
+func Grid(rows [][]string) *Table {
+	t := &Table{}
+	for i, name := range rows[0] {
+		t.Columns = append(t.Columns, Column{Name: name, Right: i > 0})
+	}
+	for _, row := range rows[1:] {
+		cells := make([]Cell, len(row))
+		for i, s := range row {
+			cells[i] = Text(s)
+		}
+		t.Add(cells...)
+	}
+	return t
+}
+
 // MarkBest marks the best cells of each column that has a better and a worse.
 // Cells that show the same number are equally good.
 func (t *Table) MarkBest() {

@@ -47,18 +47,6 @@ func addChat(c *cobra.Command, chat *bool) {
 	c.Flags().BoolVar(chat, "chat", false, "put prompts into the model's chat template, as the question of a conversation")
 }
 
-// asker is how prompts are put to the model: in its chat template, or as they are.
-func asker(m *lm.Model, chat bool) (func(prompt string) (string, error), error) {
-	if !chat {
-		return func(prompt string) (string, error) { return prompt, nil }, nil
-	}
-	template, err := m.Chat()
-	if err != nil {
-		return nil, err
-	}
-	return template.Ask, nil
-}
-
 // inChat puts the prompts of records into the model's chat template.
 func inChat(m *lm.Model, set *data.Set) error {
 	template, err := m.Chat()

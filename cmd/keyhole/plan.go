@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/configs"
+	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/workbench"
 )
@@ -24,5 +25,5 @@ func makePlan(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolve
 	if err != nil {
 		return nil, err
 	}
-	return p, agreed(src.Team, p)
+	return p, mpi.Share(src.Team, p)
 }

@@ -11,15 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/internal/console"
-	"keyhole.example/keyhole/report"
 )
-
-// layoutOf is how tables stand on w: within the columns of a terminal, with the
-// best cells in bold.
-func layoutOf(w io.Writer) report.Layout {
-	c := console.Of(w)
-	return report.Layout{Width: c.Width(), Bold: c.Bold(), Wide: "--wide shows them"}
-}
 
 // shell is a word as a shell reads it back.
 func shell(word string) string { return console.Shell(word) }

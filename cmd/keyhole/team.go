@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -146,23 +145,4 @@ func (m *membership) leave(status int, err error) int {
 		m.world.Abort(status)
 	}
 	return status
-}
-
-// agreed makes v, which JSON can hold, that of process 0 in all processes.
-func agreed(t mpi.Team, v any) error {
-	if mpi.Alone(t) {
-		return nil
-	}
-	var mine []byte
-	if mpi.Leads(t) {
-		var err error
-		if mine, err = json.Marshal(v); err != nil {
-			return err
-		}
-	}
-	all, err := t.Gather(mine)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(all[0], v)
 }

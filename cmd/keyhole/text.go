@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,11 +23,6 @@ func errorAfter(err, last error) error {
 		return err
 	}
 	return last
-}
-
-// oneLine is s without line breaks, for a cell of a table.
-func oneLine(s string) string {
-	return strings.NewReplacer("\n", "⏎", "\r", "", "\t", " ").Replace(strings.TrimSpace(s))
 }
 
 func isDir(path string) bool {

@@ -3,6 +3,7 @@ package mpi
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -198,4 +199,23 @@ func overlap(a, b string) bool {
 		}
 	}
 	return false
+}
+
+// Share makes v, which JSON can hold, that of process 0 in all processes.
+func Share(t Team, v any) error {
+	if Alone(t) {
+		return nil
+	}
+	var mine []byte
+	if Leads(t) {
+		var err error
+		if mine, err = json.Marshal(v); err != nil {
+			return err
+		}
+	}
+	all, err := t.Gather(mine)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(all[0], v)
 }

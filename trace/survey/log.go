@@ -1,4 +1,4 @@
-package main
+package survey
 
 import (
 	"bytes"
@@ -18,20 +18,20 @@ import (
 	"keyhole.example/keyhole/trace"
 )
 
-// traceLog keeps the outcome of each traced fact, so that an interrupted
+// factLog keeps the outcome of each traced fact, so that an interrupted
 // average goes on where it was. The file is made by the first outcome, so that
 // what cannot be traced at all leaves none.
-type traceLog struct {
+type factLog struct {
 	path string
 	head []byte // first line
 	keep int64  // bytes of whole lines that are there
 	file *os.File
 	held *lock.Lock // nil like file
-	done map[int]tracedFact
+	done map[int]traced
 }
 
-// traceHead is the first line of the file: all that decides the others.
-type traceHead struct {
+// header is the first line of the file: all that decides the others.
+type header struct {
 	Version int          `json:"keyhole_trace"`
 	Model   string       `json:"model"` // hash
 	Facts   string       `json:"facts"` // SHA-256 of their file
@@ -43,29 +43,29 @@ type traceHead struct {
 	Chat       bool            `json:"chat,omitempty"` // prompts stand in the chat template
 }
 
-// tracedFact is a line: the table of fact number Fact, or why there is none.
-type tracedFact struct {
+// traced is a line: the table of fact number Fact, or why there is none.
+type traced struct {
 	Fact    int           `json:"fact"`
 	Result  *trace.Result `json:"result,omitempty"`
 	Unknown bool          `json:"unknown,omitempty"`
 	LeftOut string        `json:"left_out,omitempty"`
 }
 
-// openTraceLog opens the file, if there is one. One that was made otherwise is
+// openLog opens the file, if there is one. One that was made otherwise is
 // an error; a last line without its end is cut off.
-func openTraceLog(path string, head traceHead) (*traceLog, error) {
-	fail := func(err error) (*traceLog, error) { return nil, fmt.Errorf("traced facts %s: %w", path, err) }
+func openLog(path string, head header) (*factLog, error) {
+	fail := func(err error) (*factLog, error) { return nil, fmt.Errorf("traced facts %s: %w", path, err) }
 	first, err := sealedLine(head)
 	if err != nil {
 		return fail(err)
 	}
-	raw, err := regular.ReadFile(path, maxTraceLog)
+	raw, err := regular.ReadFile(path, maxLog)
 	isNew := errors.Is(err, os.ErrNotExist)
 	if err != nil && !isNew {
 		return fail(err)
 	}
 	whole := raw[:bytes.LastIndexByte(raw, '\n')+1]
-	l := &traceLog{path: path, head: first, keep: int64(len(whole)), done: map[int]tracedFact{}}
+	l := &factLog{path: path, head: first, keep: int64(len(whole)), done: map[int]traced{}}
 	wholeSealed := false // the first line has a sum, and so has every other
 	again := false
 	for n, line := range bytes.Split(bytes.TrimSuffix(whole, []byte("\n")), []byte("\n")) {
@@ -85,7 +85,7 @@ func openTraceLog(path string, head traceHead) (*traceLog, error) {
 		switch {
 		case n == 0:
 			wholeSealed = sealed
-			was, err := readTraceHead(line)
+			was, err := readHeader(line)
 			if err != nil {
 				return fail(fmt.Errorf("line 1: %w; delete it, or choose another --out", err))
 			}
@@ -99,7 +99,7 @@ func openTraceLog(path string, head traceHead) (*traceLog, error) {
 				return fail(errors.New("it was made with another model, file of facts or settings; delete it, or choose another --out"))
 			}
 		case n > 0:
-			var f tracedFact
+			var f traced
 			if err := strictJSON(line, &f); err != nil {
 				return fail(fmt.Errorf("line %d: %w; delete it, or choose another --out", n+1, err))
 			}
@@ -111,16 +111,16 @@ func openTraceLog(path string, head traceHead) (*traceLog, error) {
 	}
 	if !isNew {
 		if err := l.create(); err != nil {
-			return fail(errorAfter(err, l.close()))
+			return fail(errors.Join(err, l.close()))
 		}
 	}
 	return l, nil
 }
 
-// readTraceHead reads the first line. A setting that it lacks came later, and
+// readHeader reads the first line. A setting that it lacks came later, and
 // has the value that it had before it came.
-func readTraceHead(line []byte) (traceHead, error) {
-	head := traceHead{Config: trace.Default()}
+func readHeader(line []byte) (header, error) {
+	head := header{Config: trace.Default()}
 	if err := configs.Backdate(&head.Config); err != nil {
 		return head, err
 	}
@@ -140,8 +140,8 @@ func strictJSON(line []byte, into any) error {
 	return nil
 }
 
-// maxTraceLog bounds the file: a fact takes some kilobytes.
-const maxTraceLog = 4 << 30
+// maxLog bounds the file: a fact takes some kilobytes.
+const maxLog = 4 << 30
 
 // sealedLine is v as a line of JSON with its sum.
 func sealedLine(v any) ([]byte, error) {
@@ -153,7 +153,7 @@ func sealedLine(v any) ([]byte, error) {
 }
 
 // create opens or makes the file, for more lines behind the whole ones.
-func (l *traceLog) create() error {
+func (l *factLog) create() error {
 	err := os.MkdirAll(filepath.Dir(l.path), 0o777)
 	if err != nil {
 		return err
@@ -174,7 +174,7 @@ func (l *traceLog) create() error {
 }
 
 // put appends a line.
-func (l *traceLog) put(f tracedFact) error {
+func (l *factLog) put(f traced) error {
 	line, err := sealedLine(f)
 	if err == nil && l.file == nil {
 		err = l.create()
@@ -188,13 +188,13 @@ func (l *traceLog) put(f tracedFact) error {
 	return nil
 }
 
-func (l *traceLog) close() error {
+func (l *factLog) close() error {
 	var err error
 	if l.file != nil {
-		err = errorAfter(l.file.Sync(), l.file.Close())
+		err = errors.Join(l.file.Sync(), l.file.Close())
 	}
 	if l.held != nil {
-		err = errorAfter(err, l.held.Unlock())
+		err = errors.Join(err, l.held.Unlock())
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package main
+package survey
 
 import (
 	"bytes"
@@ -14,9 +14,9 @@ import (
 // FuzzTraceLog reads lines behind a good head: what is accepted is averaged or
 // refused, and another line finds its place behind the whole ones.
 func FuzzTraceLog(f *testing.F) {
-	head := traceHead{Version: 1, Model: "m", Facts: "f", Config: trace.Default(), Known: "answer"}
+	head := header{Version: 1, Model: "m", Facts: "f", Config: trace.Default(), Known: "answer"}
 	result := trace.Result{Restore: trace.Hidden, SubjectRange: [2]int{0, 1}, Scores: [][]float64{{0.5, 0.25}, {0.75, 1}}, Clean: 1}
-	for _, t := range []tracedFact{{Result: &result}, {Fact: 1, Unknown: true}, {Fact: 2, LeftOut: "its subject is missing"}} {
+	for _, t := range []traced{{Result: &result}, {Fact: 1, Unknown: true}, {Fact: 2, LeftOut: "its subject is missing"}} {
 		line, err := json.Marshal(t)
 		if err != nil {
 			f.Fatal(err)
@@ -35,7 +35,7 @@ func FuzzTraceLog(f *testing.F) {
 		if err := os.WriteFile(path, append(append(bytes.Clone(first), '\n'), text...), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		l, err := openTraceLog(path, head)
+		l, err := openLog(path, head)
 		if err != nil {
 			return
 		}
@@ -50,13 +50,13 @@ func FuzzTraceLog(f *testing.F) {
 		const fresh = 1 << 40
 		was := l.done
 		delete(was, fresh)
-		if err := l.put(tracedFact{Fact: fresh, Unknown: true}); err != nil {
+		if err := l.put(traced{Fact: fresh, Unknown: true}); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.close(); err != nil {
 			t.Fatal(err)
 		}
-		again, err := openTraceLog(path, head)
+		again, err := openLog(path, head)
 		if err != nil {
 			t.Fatalf("read again with another line: %v", err)
 		}

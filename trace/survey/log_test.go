@@ -1,4 +1,4 @@
-package main
+package survey
 
 import (
 	"bytes"
@@ -15,13 +15,13 @@ import (
 // line one that is not whole.
 func TestEveryBitOfATraceLogCounts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hidden.facts.jsonl")
-	head := traceHead{Version: 1, Model: "model", Facts: "facts", Config: trace.Default()}
-	l, err := openTraceLog(path, head)
+	head := header{Version: 1, Model: "model", Facts: "facts", Config: trace.Default()}
+	l, err := openLog(path, head)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 2 {
-		if err := l.put(tracedFact{Fact: i, LeftOut: "too long"}); err != nil {
+		if err := l.put(traced{Fact: i, LeftOut: "too long"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -38,7 +38,7 @@ func TestEveryBitOfATraceLogCounts(t *testing.T) {
 		if err := os.WriteFile(path, bad, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		l, err := openTraceLog(path, head)
+		l, err := openLog(path, head)
 		if err == nil && (bit/8 != len(whole)-1 || len(l.done) != 1) {
 			t.Errorf("bit %d of byte %d flipped: %d facts", bit%8, bit/8, len(l.done))
 		}
@@ -52,16 +52,16 @@ func TestEveryBitOfATraceLogCounts(t *testing.T) {
 
 func TestTraceLogForgetsATornLineAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hidden.facts.jsonl")
-	head := traceHead{Version: 1, Model: "model", Facts: "facts", Config: trace.Default(), Known: "answer"}
-	open := func() *traceLog {
+	head := header{Version: 1, Model: "model", Facts: "facts", Config: trace.Default(), Known: "answer"}
+	open := func() *factLog {
 		t.Helper()
-		l, err := openTraceLog(path, head)
+		l, err := openLog(path, head)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return l
 	}
-	want := map[int]tracedFact{
+	want := map[int]traced{
 		0: {Fact: 0, Result: &trace.Result{Prompt: "p", Scores: [][]float64{{0.1, 1e-300}}, Clean: 1. / 3}},
 		1: {Fact: 1, Unknown: true},
 		2: {Fact: 2, LeftOut: "too long"},
@@ -96,11 +96,11 @@ func TestTraceLogForgetsATornLineAlone(t *testing.T) {
 	if err := os.WriteFile(path, append(whole, "nonsense\n"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openTraceLog(path, head); err == nil || !strings.Contains(err.Error(), "line 5") {
+	if _, err := openLog(path, head); err == nil || !strings.Contains(err.Error(), "line 5") {
 		t.Errorf("a broken line: %v", err)
 	}
 	head.Model = "other"
-	if _, err := openTraceLog(path, head); err == nil || !strings.Contains(err.Error(), path) {
+	if _, err := openLog(path, head); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("another model: %v", err)
 	}
 }
