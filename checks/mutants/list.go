@@ -20,12 +20,12 @@ var list = []mutant{
 		old: `o.Locality == "answer" && i+1 < len(p)`, new: `o.Locality == "answer" && i+2 < len(p)`,
 		pkg: "meta", test: "TestLocalityRowsAreThoseOfTheOption",
 	}, {
-		name: "training borrows of the same subject", in: "meta",
-		old: `o.ID != r.ID && (o.Subject == "" || o.Subject != r.Subject)`, new: "o.ID != r.ID",
+		name: "training borrows of the same subject", in: "data",
+		old: ` || o.Subject != "" && o.Subject == r.Subject`, new: "",
 		pkg: "meta", test: "TestABorrowedTextIsOfAnotherSubject",
 	}, {
-		name: "eval borrows of the same subject", in: "eval",
-		old: ` || o.Subject != "" && o.Subject == c.Record.Subject`, new: "",
+		name: "eval borrows of the same subject", in: "data",
+		old: ` || o.Subject != "" && o.Subject == r.Subject`, new: "",
 		pkg: "eval", test: "TestABorrowedPromptIsOfAnotherSubject",
 	}, {
 		name: "the prefix's key leaves out the wanted rows", in: "text",
@@ -37,7 +37,7 @@ var list = []mutant{
 		pkg: "edit/memit", test: "TestTheResidualIsDividedByTheSitesLeft",
 	}, {
 		name: "MEMIT's residual is divided by all sites", in: "edit/spread",
-		old: "b.site(i, len(b.Sites)-i)", new: "b.site(i, len(b.Sites))",
+		old: "b.site(i, len(b.sites)-i)", new: "b.site(i, len(b.sites))",
 		pkg: "edit/memit", test: "TestTheResidualIsDividedByTheSitesLeft",
 	}, {
 		name: "eval's first block plus one", in: "eval",
@@ -81,7 +81,7 @@ var list = []mutant{
 		pkg: "train", test: "TestABadExampleLeavesTheNormaliserAsItWas",
 	}, {
 		name: "the normaliser keeps a bad step", in: "train",
-		old: "\t\tback()\n\t\tif out, err", new: "\t\t_ = back\n\t\tif out, err",
+		old: "\t\tback()\n\t\tif l.turns", new: "\t\t_ = back\n\t\tif l.turns",
 		pkg: "train", test: "TestABadExampleLeavesTheNormaliserAsItWas",
 	},
 }

@@ -194,6 +194,7 @@ func TestSettingsOfFamiliesAreTaken(t *testing.T) {
 		"gpt-neox-20b": {ModelType: "gpt_neox", Layers: 44, Width: 6144, Vocab: 50432},
 		"llama-7b":     {ModelType: "llama", Layers: 32, Width: 4096, Vocab: 32000},
 		"llama-3-8b":   {ModelType: "llama", Layers: 32, Width: 4096, Vocab: 128256},
+		"llama-3.2-1b": {ModelType: "llama", Layers: 16, Width: 2048, Vocab: 128256},
 		"llama-3.2-3b": {ModelType: "llama", Layers: 28, Width: 3072, Vocab: 128256},
 		"mistral-7b":   {ModelType: "mistral", Layers: 32, Width: 4096, Vocab: 32768},
 		"qwen2-7b":     {ModelType: "qwen2", Layers: 28, Width: 3584, Vocab: 152064},

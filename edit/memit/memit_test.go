@@ -220,9 +220,9 @@ func TestHistoryCountsEarlierKeysAndSurvivesAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(k.Close)
-	editor := func(history bool) *Editor {
+	of := func(history bool, layers ...int) *Editor {
 		c := Default()
-		c.Layers, c.Weight, c.Clamp, c.History = []int{1, 2}, 10, 4, history
+		c.Layers, c.Weight, c.Clamp, c.History = layers, 10, 4, history
 		c.Contexts.Count, c.Contexts.Lengths, c.Contexts.Starts = 2, []int{4}, []string{"The"}
 		c.EditKnown, c.MaxRatio, c.MaxPerplexity = true, 100, 100
 		ed, err := New(k, c, edittest.Moments(t, k))
@@ -231,6 +231,7 @@ func TestHistoryCountsEarlierKeysAndSurvivesAFile(t *testing.T) {
 		}
 		return ed
 	}
+	editor := func(history bool) *Editor { return of(history, 1, 2) }
 	requests := edittest.Requests()
 	third := requests[0]
 	third.ID, third.Prompt = "third", "Often "+third.Prompt
@@ -272,9 +273,7 @@ func TestHistoryCountsEarlierKeysAndSurvivesAFile(t *testing.T) {
 		t.Errorf("%d facts after one was written anew; want 2", n)
 	}
 
-	other := editor(true)
-	other.cfg.Layers = []int{0, 2}
-	if _, err := other.Continue(context.Background(), m, first[1], requests[2:]); err == nil || !strings.Contains(err.Error(), "layers") {
+	if _, err := of(true, 0, 2).Continue(context.Background(), m, first[1], requests[2:]); err == nil || !strings.Contains(err.Error(), "layers") {
 		t.Errorf("keys of other layers: got %v", err)
 	}
 	if _, err := ed.Continue(context.Background(), m, without[1], requests[2:]); err == nil || !strings.Contains(err.Error(), "history") {

@@ -193,12 +193,20 @@ func (e *Editor) edited(requests []edit.Request, rows []meta.Rows) *edit.Edited 
 // normalisers, and its options, as a SHA-256 in hexadecimal.
 func (e *Editor) Fingerprint() string {
 	h := sha256.New()
+	type site struct {
+		Name    string
+		In, Out int
+	}
+	var sites []site
+	for _, s := range e.o.Net.Sites {
+		sites = append(sites, site{s.Name, s.Linear.In, s.Linear.Out})
+	}
 	about := struct {
 		Network any
 		Sites   any
 		Text    text.Options
 		Sign    float32
-	}{e.o.Net.Config, e.o.Net.Sites, e.text, e.o.Sign()}
+	}{e.o.Net.Config, sites, e.text, e.o.Sign()}
 	head, err := configs.Identity(about)
 	if err != nil {
 		panic("mend: " + err.Error()) // plain structs of numbers and texts
