@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/chromedp/cdproto/accessibility"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -24,10 +23,7 @@ var findings string
 func accessible(p *tab) {
 	p.do(chromedp.Click(chromedp.CSS(".card summary")))
 	for _, theme := range []string{"light", "dark"} {
-		features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}
-		if _, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features}); err != nil {
-			p.Fatal(err)
-		}
+		p.prefers(theme)
 		for _, width := range []int64{400, 1280, 1600} {
 			p.do(chromedp.EmulateViewport(width, 900))
 			eval[bool](p, "new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(() => { scrollTo(0, 0); f(true); })))")

@@ -15,6 +15,7 @@ const error = byId("measure-error");
 const place = byId("measured");
 
 let work;
+let chosen = false; // what is measured is somebody's choice
 
 /** What all edits that are on do together. */
 function checked({ edits, drift, seconds }) {
@@ -92,8 +93,8 @@ function fit() {
   const choice = data.options[0];
   choice.disabled = store.on === 0;
   choice.textContent = store.on === 0 ? "The kept edits (none is on)" : `The kept edits (${store.on} on)`;
-  if (choice.disabled && choice.selected) {
-    data.selectedIndex = 1;
+  if (choice.disabled ? choice.selected : !chosen) {
+    data.selectedIndex = choice.disabled ? 1 : 0;
   }
   byId("measure-by").hidden = data.value === kept;
   byId("measure-model").hidden = data.value === kept || store.on === 0;
@@ -107,7 +108,10 @@ export function openMeasure() {
   editor.replaceChildren(...editors.map(({ name }) => el("option", { value: name }, name)));
   editor.value = (editors.find((e) => e.default) ?? editors[0]).name;
   place.replaceChildren(el("p", { class: "empty" }, "The figures stand here, with every prompt behind them."));
-  data.addEventListener("change", fit);
+  data.addEventListener("change", () => {
+    chosen = true;
+    fit();
+  });
   byId("measure-form").addEventListener("submit", (e) => {
     e.preventDefault();
     measure();
