@@ -15,6 +15,7 @@ import (
 	"keyhole.example/keyhole/edit/kept"
 	"keyhole.example/keyhole/edit/verdict"
 	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/workbench"
 )
@@ -81,6 +82,7 @@ a memory (grace, alphaedit, memit with history) it goes on.`,
 			if r == nil || stopped(c) != nil {
 				return err
 			}
+			console.Of(c.OutOrStdout()).Fold()
 			return errors.Join(o.show(c, r, func(w io.Writer) error { return r.Print(w, f.verbose) }), err)
 		},
 	}

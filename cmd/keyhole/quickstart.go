@@ -13,6 +13,7 @@ import (
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/edit/verdict"
 	"keyhole.example/keyhole/embedded"
+	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/presets"
 	"keyhole.example/keyhole/progress"
 	"keyhole.example/keyhole/workbench"
@@ -202,6 +203,7 @@ func shownRecord() (*data.Edit, error) {
 
 func (q *quick) print(e *workbench.Result, subject string) error {
 	w := q.c.OutOrStdout()
+	console.Of(w).Fold()
 	if _, err := fmt.Fprintf(w, "%q shall be answered with %q.\n", e.Prompt, e.Target); err != nil {
 		return err
 	}
