@@ -45,6 +45,9 @@ func scanRegex(pattern string) (scanner, error) {
 	if re.MatchString("") {
 		return nil, errors.New("matches the empty text")
 	}
+	if trim && re.SubexpIndex(blankGroup) < 0 {
+		return nil, errors.New(`has \s+(?!\S) where it is no part of its own`)
+	}
 	blank := 2 * re.SubexpIndex(blankGroup)
 	return func(s string) int {
 		at := re.FindStringSubmatchIndex(s)
@@ -89,7 +92,7 @@ func translateRegex(pattern string) (string, error) {
 				}
 				out.WriteString(`\x{` + pattern[i+1:i+5] + `}`)
 				i += 4
-			case 'b', 'B', 'A', 'w', 'W', 'd', 'D', 'G', 'K', 'h', 'R', 'X', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			case 'b', 'B', 'A', 'C', 'E', 'Q', 'z', 'Z', 'w', 'W', 'd', 'D', 'G', 'K', 'h', 'R', 'X', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 				return "", fmt.Errorf(`has \%c, which is not supported`, e)
 			default:
 				out.WriteByte('\\')

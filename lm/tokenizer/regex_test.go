@@ -99,7 +99,7 @@ func TestGoldenSplits(t *testing.T) {
 func TestScanRegex_refuses_what_it_cannot_do(t *testing.T) {
 	for pattern, want := range map[string]string{
 		`x*`: "empty", `^a`: "anchored", `\bx`: `\b`, `a(?=b)`: "Perl", `a(?!b)`: "Perl", `[`: "missing", `\s+(?!\S)|x`: "without",
-		`\u12`: `\u`, `[\S]`: "brackets", strings.Repeat("a", 1<<15): "longer", `(\w)`: `\w`, `a{1,1001}`: "repeat",
+		`\u12`: `\u`, `[\S]`: "brackets", strings.Repeat("a", 1<<15): "longer", `(\w)`: `\w`, `a{1,1001}`: "repeat", `\Qa`: `\Q`, `[ab\s+(?!\S)|\s+]`: "part of its own",
 	} {
 		if _, err := scanRegex(pattern); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: %v, want %q", pattern, err, want)
@@ -113,6 +113,9 @@ func FuzzScanRegex(f *testing.F) {
 		for _, p := range patterns {
 			f.Add(p, "Don't  stop\n\n 12345 《资》 $x")
 		}
+	}
+	for _, p := range []string{`a|\Qb|\s+(?!\S)|\s+`, `[ab\s+(?!\S)|\s+]`} { // the assertion is quoted, and inside brackets
+		f.Add(p, "a b  a")
 	}
 	f.Fuzz(func(t *testing.T, pattern, text string) {
 		next, err := scanRegex(pattern)
