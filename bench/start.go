@@ -54,10 +54,14 @@ func (s Beginning) Measure(ctx context.Context) (Footprint, error) {
 	defer e.Engine.Close()
 	f.WeightsMiB = float64(e.Model.Parameters()) * 4 / (1 << 20)
 	f.NetworkMiB = float64(len(e.Net.Flat)) * 4 / (1 << 20)
-	w := &firstEdit{Editor: mend.New(e.Objective, e.Config.Hypernet.Name(), e.TextOptions(), e.Model.Tokenizer), before: &f.BeforeEdit}
+	w := &firstEdit{inner: mend.New(e.Objective, e.Config.Hypernet.Name(), e.TextOptions(), e.Model.Tokenizer), before: &f.BeforeEdit}
 	_, err = eval.Run(ctx, eval.Options{Model: e.Model, Engine: e.Engine, Editor: w, Set: set, Limit: 1})
-	if err == nil {
+	switch {
+	case err != nil:
+	case w.err != nil:
 		err = w.err
+	case f.BeforeEdit.RSS == 0:
+		err = errors.New("the evaluation made no edit, so nothing was measured before it")
 	}
 	return f, err
 }
@@ -97,17 +101,21 @@ func trainOneStep(ctx context.Context, dir, model, edits string) error {
 	return errors.Join(l.Run(ctx), l.Close())
 }
 
-// firstEdit is a trained editor that measures before it edits.
+// firstEdit is a trained editor that measures before it edits. It has no more methods
+// than every editor, so that no other way to edit leads around it.
 type firstEdit struct {
-	*mend.Editor
+	inner  *mend.Editor
 	before *resident.Memory
 	err    error
 }
+
+// Name implements edit.Editor.
+func (w *firstEdit) Name() string { return w.inner.Name() }
 
 // Apply implements edit.Editor.
 func (w *firstEdit) Apply(ctx context.Context, m *lm.Model, r []edit.Request) (*edit.Edited, error) {
 	if *w.before, w.err = resident.Read(); w.err != nil {
 		return nil, w.err
 	}
-	return w.Editor.Apply(ctx, m, r)
+	return w.inner.Apply(ctx, m, r)
 }
