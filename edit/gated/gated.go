@@ -10,6 +10,7 @@ import (
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/byprompt"
 	"keyhole.example/keyhole/edit/scope"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
@@ -99,9 +100,6 @@ func (ed *Editor) Apply(ctx context.Context, m *lm.Model, requests []edit.Reques
 
 // Continue implements edit.Continuer: the store of last with more edits.
 func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, requests []edit.Request) (*edit.Edited, error) {
-	if len(requests) == 0 {
-		return nil, errors.New("gated: there is nothing to edit")
-	}
 	hash, err := m.Hash()
 	if err != nil {
 		return nil, err
@@ -117,35 +115,23 @@ func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, 
 		case old.Last != store.Last:
 			return nil, errors.New("gated: the store's keys are of another token; set token as it was, or begin a new sequence")
 		}
-		store = old
+		grown := *old
+		store = &grown
 	}
 	out := &edit.Edited{Editor: ed.Name(), Requests: slices.Clone(requests)}
-	var errs []error
-	for i := range requests {
-		r := requests[i]
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("gated: %w", err)
-		}
-		if c := ed.cfg.Capacity; c > 0 && len(store.Entries) >= c && !store.has(r.Prompt) {
-			errs = append(errs, &edit.RequestError{ID: r.ID, Err: fmt.Errorf("gated: edit %s: the store is full: it holds %d edits, as many as capacity allows; take some out with keyhole edits remove, or allow more", r.ID, c)})
-			continue
-		}
-		made, err := ed.one(ctx, m, r)
+	store.Entries, err = byprompt.Grow(ctx, ed.Name(), store.Entries, ed.cfg.Capacity, requests, func(i int, r edit.Request) (Entry, error) {
+		e, gate, layers, err := ed.one(ctx, m, r)
 		switch {
-		case err != nil && ctx.Err() != nil:
-			return nil, fmt.Errorf("gated: %w", err)
 		case err != nil:
-			errs = append(errs, &edit.RequestError{ID: r.ID, Err: fmt.Errorf("gated: %w", err)})
-			continue
-		case store.Gate != "" && (store.Gate != made.Gate || !slices.Equal(store.Layers, made.Layers)):
-			return nil, fmt.Errorf("gated: the store changes %v behind %s, the edit %v behind %s; edit the same layers, or begin a new sequence", store.Layers, store.Gate, made.Layers, made.Gate)
+			return Entry{}, err
+		case store.Gate != "" && (store.Gate != gate || !slices.Equal(store.Layers, layers)):
+			return Entry{}, fmt.Errorf("the store changes %v behind %s, the edit %v behind %s; edit the same layers, or %w", store.Layers, store.Gate, layers, gate, byprompt.ErrSequence)
 		}
-		entry := made.Entries[0]
-		made.Entries = store.Entries
-		store = made.with(entry)
-		out.Add(fmt.Sprintf("threshold[%d]", i), entry.Thresholds[0])
-	}
-	if err := errors.Join(errs...); err != nil {
+		store.Gate, store.Layers = gate, layers
+		out.Add(fmt.Sprintf("threshold[%d]", i), e.Thresholds[0])
+		return e, nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	out.Add("edits", len(store.Entries))
@@ -153,49 +139,44 @@ func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, 
 	return out, nil
 }
 
-// one is a store of one edit.
-func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (*Store, error) {
+// one makes an edit, and says what it changes behind which gate.
+func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (e Entry, gate string, layers []string, err error) {
+	fail := func(err error) (Entry, string, []string, error) { return Entry{}, "", nil, err }
 	made, err := ed.inner.Apply(ctx, m, []edit.Request{r})
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
-	hash, err := m.Hash()
-	if err != nil {
-		return nil, err
-	}
-	s := &Store{Model: hash, Last: ed.cfg.Token == Last}
-	e := Entry{ID: r.ID, Prompt: r.Prompt, Subject: r.Subject, Target: r.Target}
+	e.Fact = byprompt.Of(r)
 	changes := map[string]*nn.Delta{}
 	for _, c := range made.Changes {
 		if c.Delta == nil || changes[c.Weight] != nil {
-			return nil, fmt.Errorf("editor %s gives whole weights or several changes of one; only one low-rank change of a layer can be kept apart", ed.inner.Name())
+			return fail(fmt.Errorf("editor %s gives whole weights or several changes of one; only one low-rank change of a layer can be kept apart", ed.inner.Name()))
 		}
 		changes[c.Weight] = c.Delta
 	}
 	if len(changes) == 0 {
-		return nil, fmt.Errorf("editor %s changes no weight; there is nothing to be kept behind a gate", ed.inner.Name())
+		return fail(fmt.Errorf("editor %s changes no weight; there is nothing to be kept behind a gate", ed.inner.Name()))
 	}
 	for _, site := range m.Sites() { // in the order of the forward pass
 		if d := changes[site.Name]; d != nil {
-			s.Layers, e.Ranks = append(s.Layers, site.Name), append(e.Ranks, d.U.Rows)
+			layers, e.Ranks = append(layers, site.Name), append(e.Ranks, d.U.Rows)
 			e.Changes = append(e.Changes, &nn.Delta{U: d.U, D: d.D, Scale: d.Scale})
 		}
 	}
-	if len(s.Layers) < len(changes) {
-		return nil, fmt.Errorf("editor %s changes weights outside the linear layers of blocks", ed.inner.Name())
+	if len(layers) < len(changes) {
+		return fail(fmt.Errorf("editor %s changes weights outside the linear layers of blocks", ed.inner.Name()))
 	}
-	if s.Gate, err = ed.gate(m, s.Layers[0]); err != nil {
-		return nil, err
+	if gate, err = ed.gate(m, layers[0]); err != nil {
+		return fail(err)
 	}
 	sentences := ed.sentences(r)
-	if err := ed.keys(m, s.Gate, r, sentences, &e); err != nil {
-		return nil, err
+	if err := ed.keys(m, gate, r, sentences, &e); err != nil {
+		return fail(err)
 	}
-	if err := ed.strengthen(m, s, &e, r, sentences); err != nil {
-		return nil, err
+	if err := ed.strengthen(m, layers, &e, r, sentences); err != nil {
+		return fail(err)
 	}
-	s.Entries = []Entry{e}
-	return s, nil
+	return e, gate, layers, nil
 }
 
 // gate is the weight whose inputs are keys.
@@ -245,16 +226,15 @@ func (ed *Editor) keys(m *lm.Model, gate string, r edit.Request, sentences []str
 		}
 		row := x.Rows - 1
 		if ed.cfg.Token == Subject && r.Subject != "" {
-			lo, hi, err := text.Find(r.Prompt, r.Subject, r.Occurrence)
+			lo, _, err := text.Find(r.Prompt, r.Subject, r.Occurrence)
 			if err != nil {
 				return err
 			}
-			_, spans := text.Spans(m.Tokenizer, before+r.Prompt)
-			_, end, ok := text.Range(spans, len(before)+lo, len(before)+hi)
-			if !ok {
-				return fmt.Errorf("subject %q has no token of its own in %q", r.Subject, before+r.Prompt)
+			tokens, err := text.Subject(m.Tokenizer, before+r.Prompt, r.Subject, text.At(len(before)+lo))
+			if err != nil {
+				return err
 			}
-			row = end - 1
+			row = tokens.Hi - 1
 		}
 		key := scope.Unit(x.Data[row*x.Cols : (row+1)*x.Cols])
 		threshold, err := ed.pool.Threshold(m, gate, r, key, ed.cfg.Token == Last, ed.cfg.Margin)

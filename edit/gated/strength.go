@@ -16,16 +16,16 @@ import (
 // strengthen multiplies an entry's changes by that of the configured strengths at
 // which the target is likeliest, behind the prompt and behind the sentences that
 // keys were taken with; of equally likely ones by the first.
-func (ed *Editor) strengthen(m *lm.Model, s *Store, e *Entry, r edit.Request, sentences []string) error {
+func (ed *Editor) strengthen(m *lm.Model, layers []string, e *Entry, r edit.Request, sentences []string) error {
 	best := ed.cfg.Strengths[0]
 	if len(ed.cfg.Strengths) > 1 {
-		t, err := ed.trial(m, s.Layers[0], r, sentences)
+		t, err := ed.trial(m, layers[0], r, sentences)
 		if err != nil {
 			return err
 		}
 		least := math.Inf(1)
 		for _, by := range ed.cfg.Strengths {
-			nll, err := t.nll(s.Layers, e.Changes, by)
+			nll, err := t.nll(layers, e.Changes, by)
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/byprompt"
 	"keyhole.example/keyhole/edit/scope"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
@@ -75,9 +76,6 @@ func (ed *Editor) Apply(ctx context.Context, m *lm.Model, requests []edit.Reques
 
 // Continue implements edit.Continuer: the store of last with more edits.
 func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, requests []edit.Request) (*edit.Edited, error) {
-	if len(requests) == 0 {
-		return nil, errors.New("nearest: there is nothing to edit")
-	}
 	hash, err := m.Hash()
 	if err != nil {
 		return nil, err
@@ -94,32 +92,23 @@ func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, 
 		store = old
 	}
 	out := &edit.Edited{Editor: ed.Name(), Requests: slices.Clone(requests)}
-	var errs []error
-	for i := range requests {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("nearest: %w", err)
-		}
-		if c := ed.cfg.Capacity; c > 0 && len(store.Entries) >= c && !store.has(requests[i].Prompt) {
-			errs = append(errs, &edit.RequestError{ID: requests[i].ID, Err: fmt.Errorf("nearest: edit %s: the store is full: it holds %d edits, as many as capacity allows; take some out with keyhole edits remove, or allow more", requests[i].ID, c)})
-			continue
-		}
-		e, layer, err := ed.one(ctx, m, requests[i])
+	layer := store.Layer
+	entries, err := byprompt.Grow(ctx, ed.Name(), store.Entries, ed.cfg.Capacity, requests, func(i int, r edit.Request) (Entry, error) {
+		e, at, err := ed.one(ctx, m, r)
 		switch {
-		case err != nil && ctx.Err() != nil:
-			return nil, fmt.Errorf("nearest: %w", err)
 		case err != nil:
-			errs = append(errs, &edit.RequestError{ID: requests[i].ID, Err: fmt.Errorf("nearest: %w", err)})
-			continue
-		case store.Layer != "" && store.Layer != layer:
-			return nil, fmt.Errorf("nearest: the store stands behind %s, the edit is of %s; edit the same layer, or begin a new sequence", store.Layer, layer)
+			return Entry{}, err
+		case layer != "" && layer != at:
+			return Entry{}, fmt.Errorf("the store stands behind %s, the edit is of %s; edit the same layer, or %w", layer, at, byprompt.ErrSequence)
 		}
-		store = &Store{Model: store.Model, Layer: layer, Entries: store.Entries}
-		store = store.with(*e)
+		layer = at
 		out.Add(fmt.Sprintf("threshold[%d]", i), e.Threshold)
-	}
-	if err := errors.Join(errs...); err != nil {
+		return *e, nil
+	})
+	if err != nil {
 		return nil, err
 	}
+	store = &Store{Model: store.Model, Layer: layer, Entries: entries}
 	out.Add("edits", len(store.Entries))
 	out.Memory = store
 	return out, nil
@@ -139,7 +128,7 @@ func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (*Entry,
 	if err != nil {
 		return nil, "", err
 	}
-	e := &Entry{ID: r.ID, Prompt: r.Prompt, Subject: r.Subject, Target: r.Target}
+	e := &Entry{Fact: byprompt.Of(r)}
 	most := 0.0
 	for i := range inputs.Rows { // where the change answers most
 		x := inputs.Data[i*inputs.Cols : (i+1)*inputs.Cols]

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/byprompt"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 )
@@ -16,10 +17,7 @@ const Kind = "nearest keys"
 
 // Entry is one edit.
 type Entry struct {
-	ID        string  `json:"id"`
-	Prompt    string  `json:"prompt"`
-	Subject   string  `json:"subject,omitempty"`
-	Target    string  `json:"target"`
+	byprompt.Fact
 	Threshold float64 `json:"threshold"` // least cosine to Key
 
 	Key   []float32 `json:"-"` // unit length, [in]
@@ -78,23 +76,6 @@ func (s *Store) Find(x []float32) int {
 	return -1
 }
 
-// with is the store with one more edit; one of the same prompt goes.
-func (s *Store) with(e Entry) *Store {
-	out := &Store{Model: s.Model, Layer: s.Layer}
-	for _, old := range s.Entries {
-		if old.Prompt != e.Prompt {
-			out.Entries = append(out.Entries, old)
-		}
-	}
-	out.Entries = append(out.Entries, e)
-	return out
-}
-
-// has tells whether there is an edit of a prompt.
-func (s *Store) has(prompt string) bool {
-	return slices.ContainsFunc(s.Entries, func(e Entry) bool { return e.Prompt == prompt })
-}
-
 // Follows implements edit.Follower: the store begins with last's edits, but for
 // those whose prompts were edited anew since.
 func (s *Store) Follows(last edit.Memory) error {
@@ -105,34 +86,19 @@ func (s *Store) Follows(last edit.Memory) error {
 	if !ok {
 		return fmt.Errorf("the edit before has a memory of kind %q, no store", last.Kind())
 	}
-	same := func(a, b Entry) bool { return a.ID == b.ID && a.Prompt == b.Prompt && a.Target == b.Target }
-	if i := edit.Astray(s.Entries, before.Entries, same, func(e Entry) string { return e.Prompt }); i >= 0 {
-		return fmt.Errorf("its store does not go on from the one before: edit %s stands elsewhere, or is missing", before.Entries[i].ID)
-	}
-	return nil
+	return byprompt.Follows(s.Entries, before.Entries)
 }
 
 // Requests implements edit.Lister.
-func (s *Store) Requests() []edit.Request {
-	var out []edit.Request
-	for _, e := range s.Entries {
-		out = append(out, edit.Request{ID: e.ID, Prompt: e.Prompt, Subject: e.Subject, Target: e.Target})
-	}
-	return out
-}
+func (s *Store) Requests() []edit.Request { return byprompt.Requests(s.Entries) }
 
 // Forget implements edit.Lister.
 func (s *Store) Forget(id string) (edit.Memory, error) {
-	out := &Store{Model: s.Model, Layer: s.Layer}
-	for _, e := range s.Entries {
-		if e.ID != id {
-			out.Entries = append(out.Entries, e)
-		}
+	entries, err := byprompt.Forget(s.Entries, id)
+	if err != nil {
+		return nil, err
 	}
-	if len(out.Entries) == len(s.Entries) {
-		return nil, fmt.Errorf("the store has no edit %s", id)
-	}
-	return out, nil
+	return &Store{Model: s.Model, Layer: s.Layer, Entries: entries}, nil
 }
 
 // Pack implements edit.Memory.
