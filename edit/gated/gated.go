@@ -169,11 +169,10 @@ func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (e Entry
 	if gate, err = ed.gate(m, layers[0]); err != nil {
 		return fail(err)
 	}
-	sentences := ed.sentences(r)
-	if err := ed.keys(m, gate, r, sentences, &e); err != nil {
+	if e.Keys, e.Thresholds, err = ed.Keys(m, gate, r); err != nil {
 		return fail(err)
 	}
-	if err := ed.strengthen(m, layers, &e, r, sentences); err != nil {
+	if err := ed.strengthen(m, layers, &e, r); err != nil {
 		return fail(err)
 	}
 	return e, gate, layers, nil
@@ -214,36 +213,38 @@ func (ed *Editor) sentences(r edit.Request) []string {
 	return out
 }
 
-// keys gives an entry its keys: of the prompt, and of it behind each sentence.
-func (ed *Editor) keys(m *lm.Model, gate string, r edit.Request, sentences []string, e *Entry) error {
-	for i, before := range sentences {
+// Keys are what the edit of a request is found by at a gate, each [in] of unit length,
+// with the least cosines to them: the prompt's own, and those of the prompt behind each
+// sentence for which there is room.
+func (ed *Editor) Keys(m *lm.Model, gate string, r edit.Request) (keys [][]float32, thresholds []float64, err error) {
+	for i, before := range ed.sentences(r) {
 		x, err := ed.pool.Inputs(m, gate, before+r.Prompt)
 		if err != nil && i > 0 {
 			continue // too long with a sentence in front
 		}
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		row := x.Rows - 1
 		if ed.cfg.Token == Subject && r.Subject != "" {
 			lo, _, err := text.Find(r.Prompt, r.Subject, r.Occurrence)
 			if err != nil {
-				return err
+				return nil, nil, err
 			}
 			tokens, err := text.Subject(m.Tokenizer, before+r.Prompt, r.Subject, text.At(len(before)+lo))
 			if err != nil {
-				return err
+				return nil, nil, err
 			}
 			row = tokens.Hi - 1
 		}
 		key := scope.Unit(x.Data[row*x.Cols : (row+1)*x.Cols])
 		threshold, err := ed.pool.Threshold(m, gate, r, key, ed.cfg.Token == Last, ed.cfg.Margin)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		e.Keys, e.Thresholds = append(e.Keys, key), append(e.Thresholds, threshold)
+		keys, thresholds = append(keys, key), append(thresholds, threshold)
 	}
-	return nil
+	return keys, thresholds, nil
 }
 
 // Open implements edit.Opener.

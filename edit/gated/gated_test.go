@@ -261,7 +261,7 @@ func TestTheLikeliestStrengthIsKept(t *testing.T) {
 		nll := edittest.NLL(t, m, k, r.Prompt, r.Target)
 		undo()
 		ed := editor(t, two, s)
-		at, err := ed.trial(m, "transformer.h.1.mlp.c_proj.weight", r, []string{""})
+		at, err := ed.trial(m, "transformer.h.1.mlp.c_proj.weight", r)
 		if err != nil {
 			t.Fatal(err)
 		}

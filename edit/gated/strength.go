@@ -16,10 +16,10 @@ import (
 // strengthen multiplies an entry's changes by that of the configured strengths at
 // which the target is likeliest, behind the prompt and behind the sentences that
 // keys were taken with; of equally likely ones by the first.
-func (ed *Editor) strengthen(m *lm.Model, layers []string, e *Entry, r edit.Request, sentences []string) error {
+func (ed *Editor) strengthen(m *lm.Model, layers []string, e *Entry, r edit.Request) error {
 	best := ed.cfg.Strengths[0]
 	if len(ed.cfg.Strengths) > 1 {
-		t, err := ed.trial(m, layers[0], r, sentences)
+		t, err := ed.trial(m, layers[0], r)
 		if err != nil {
 			return err
 		}
@@ -53,14 +53,14 @@ type trial struct {
 
 // trial runs the target behind a request's prompt, and behind it with each of the
 // sentences in front, as far as no edit is seen.
-func (ed *Editor) trial(m *lm.Model, first string, r edit.Request, sentences []string) (*trial, error) {
+func (ed *Editor) trial(m *lm.Model, first string, r edit.Request) (*trial, error) {
 	t := &trial{ops: eager.New(ed.k), k: ed.k, m: m}
 	for _, s := range m.Sites() {
 		if s.Name == first {
 			t.block = s.Block
 		}
 	}
-	for i, before := range sentences {
+	for i, before := range ed.sentences(r) {
 		a, err := text.Ask(m, before+r.Prompt, r.Target, r.Join)
 		switch {
 		case err != nil && i == 0:

@@ -1,0 +1,181 @@
+// Command gates measures how well the keys of edits are found at layers of a model, as
+// editor gated finds them: by paraphrases of their own prompts, by other edits', and by
+// neighbours that no edit is about. Nothing is edited.
+//
+//	go run ./checks/gates -model MODEL -data counterfact.jsonl.gz mlp.up@6 mlp.down@4
+//
+// Edits are the records behind the first ones (-skip), prompts of the records behind
+// them are the unrelated ones.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"keyhole.example/keyhole/data"
+	"keyhole.example/keyhole/edit"
+	"keyhole.example/keyhole/edit/byprompt"
+	"keyhole.example/keyhole/edit/gated"
+	"keyhole.example/keyhole/edit/scope"
+	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/report"
+	"keyhole.example/keyhole/workbench"
+)
+
+// counts say how many edits there are, and who is asked for them.
+type counts struct {
+	skip, edits, every, neighbours, contexts int
+}
+
+func main() {
+	model := flag.String("model", workbench.Embedded, "base model")
+	path := flag.String("data", "", "`file` of edits with paraphrases and neighbours")
+	var n counts
+	flag.IntVar(&n.skip, "skip", 200, "records that are left alone")
+	flag.IntVar(&n.edits, "edits", 600, "edits whose keys are taken")
+	flag.IntVar(&n.every, "every", 3, "ask with the texts of each so many-th edit")
+	flag.IntVar(&n.neighbours, "neighbours", 4, "neighbours asked of each")
+	flag.IntVar(&n.contexts, "contexts", 2, "keys beside the prompt's own")
+	flag.Parse()
+	if err := run(os.Stdout, *model, *path, n, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "gates:", err)
+		os.Exit(1)
+	}
+}
+
+func run(w io.Writer, model, path string, n counts, patterns []string) error {
+	m, err := workbench.OpenModel(model, lm.LoadOptions{})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	k, err := kernel.New(kernel.Options{})
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	sites, err := m.FindSites(patterns)
+	if err != nil {
+		return err
+	}
+	set, err := workbench.LoadEdits(path, data.Options{})
+	if err != nil {
+		return err
+	}
+	if len(set.Edits) <= n.skip+n.edits {
+		return fmt.Errorf("%s has %d edits; %d are wanted, and others behind them", path, len(set.Edits), n.skip+n.edits)
+	}
+	edits, pool := set.Edits[n.skip:n.skip+n.edits], set.Edits[n.skip+n.edits:]
+	t := &report.Table{Columns: []report.Column{
+		{Name: "gate"}, {Name: "keys", Right: true}, {Name: "margin", Right: true},
+		{Name: "own paraphrases", Right: true}, {Name: "another's", Right: true}, {Name: "neighbours", Right: true},
+	}}
+	for i, pattern := range patterns {
+		for _, contexts := range slices.Compact([]int{0, n.contexts}) {
+			with := n
+			with.contexts = contexts
+			if err := measure(t, m, k, pattern, sites[i].Name, edits, pool, with); err != nil {
+				return err
+			}
+		}
+	}
+	out := report.To(w)
+	out.Table(t)
+	return out.Err()
+}
+
+// probe is the gate's inputs in a text, and the edit that the text is about; −1: none.
+type probe struct {
+	x     kernel.Matrix
+	about int
+}
+
+// measure adds the rows of a gate.
+func measure(t *report.Table, m *lm.Model, k *kernel.Engine, name, gate string, edits, pool []data.Edit, n counts) error {
+	const margin = 0.5 // thresholds of all margins follow from those of one
+	cfg := gated.DefaultSettings()
+	cfg.Contexts, cfg.Margin, cfg.Negatives = n.contexts, margin, len(pool)
+	ed, err := gated.New(nil, cfg, k, pool)
+	if err != nil {
+		return err
+	}
+	rows, err := scope.New(k, pool, len(pool))
+	if err != nil {
+		return err
+	}
+	store := &gated.Store{Gate: gate}
+	var probes []probe
+	for i := range edits {
+		e := &edits[i]
+		r := edit.Requests(e)[0]
+		keys, thresholds, err := ed.Keys(m, gate, r)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "left out:", err)
+			continue
+		}
+		about := len(store.Entries)
+		store.Entries = append(store.Entries, gated.Entry{Fact: byprompt.Of(r), Keys: keys, Thresholds: thresholds})
+		if i%n.every > 0 {
+			continue
+		}
+		ask := func(prompt string, about int) error {
+			x, err := rows.Inputs(m, gate, prompt)
+			probes = append(probes, probe{x, about})
+			return err
+		}
+		for _, p := range e.Paraphrases {
+			if err := ask(p, about); err != nil {
+				return err
+			}
+		}
+		near := e.Locality[data.Neighborhood]
+		for _, p := range near[:min(len(near), n.neighbours)] {
+			if err := ask(p.Prompt, -1); err != nil {
+				return err
+			}
+		}
+	}
+	for _, at := range []float64{0.3, 0.5, 0.6, 0.7, 0.8} {
+		own, other, wrong := 0, 0, 0
+		asked := [2]int{}
+		moved := withMargin(store, margin, at)
+		for _, p := range probes {
+			found := moved.Find(p.x)
+			switch {
+			case p.about < 0:
+				asked[1]++
+				if found >= 0 {
+					wrong++
+				}
+				continue
+			case found == p.about:
+				own++
+			case found >= 0:
+				other++
+			}
+			asked[0]++
+		}
+		share := func(n, of int) string { return fmt.Sprintf("%.3f", float64(n)/float64(max(of, 1))) }
+		t.Row(name, fmt.Sprint(1+n.contexts), fmt.Sprint(at), share(own, asked[0]), share(other, asked[0]), share(wrong, asked[1]))
+	}
+	return nil
+}
+
+// withMargin is a store with the thresholds of another margin.
+func withMargin(s *gated.Store, margin, at float64) *gated.Store {
+	out := *s
+	out.Entries = slices.Clone(s.Entries)
+	for i := range out.Entries {
+		e := &out.Entries[i]
+		e.Thresholds = slices.Clone(e.Thresholds)
+		for j, t := range e.Thresholds {
+			nearest := (t - margin) / (1 - margin)
+			e.Thresholds[j] = nearest + at*(1-nearest)
+		}
+	}
+	return &out
+}

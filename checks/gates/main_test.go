@@ -1,0 +1,32 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"keyhole.example/keyhole/workbench"
+)
+
+// TestASmallerMarginFindsMore of the built-in model's edits, own ones and others.
+func TestASmallerMarginFindsMore(t *testing.T) {
+	var b strings.Builder
+	if err := run(&b, workbench.Embedded, workbench.Embedded, counts{skip: 0, edits: 12, every: 1, neighbours: 2}, []string{"mlp.up@2"}); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")[1:]
+	if len(lines) != 5 {
+		t.Fatalf("%d margins:\n%s", len(lines), b.String())
+	}
+	last := 1.1
+	for _, l := range lines {
+		own, err := strconv.ParseFloat(strings.Fields(l)[3], 64)
+		if err != nil || own > last || own <= 0 {
+			t.Errorf("%v of the paraphrases find their edit, with a smaller margin %v (%v)", own, last, err)
+		}
+		last = own
+	}
+	if err := run(&b, workbench.Embedded, workbench.Embedded, counts{edits: 1 << 20, every: 1}, []string{"mlp.up@2"}); err == nil || !strings.Contains(err.Error(), "others behind them") {
+		t.Errorf("more edits than there are: %v", err)
+	}
+}
