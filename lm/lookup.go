@@ -2,14 +2,20 @@ package lm
 
 import "keyhole.example/keyhole/nn"
 
-// Linear finds a block's linear layer by the Hugging Face name of its weight.
-func (m *Model) Linear(weight string) (*nn.Linear, bool) {
+// SiteOf finds a block's linear layer by the Hugging Face name of its weight.
+func (m *Model) SiteOf(weight string) (Site, bool) {
 	for _, s := range m.sites {
 		if s.Name == weight {
-			return s.Linear, true
+			return s, true
 		}
 	}
-	return nil, false
+	return Site{}, false
+}
+
+// Linear is SiteOf, the layer alone.
+func (m *Model) Linear(weight string) (*nn.Linear, bool) {
+	s, ok := m.SiteOf(weight)
+	return s.Linear, ok
 }
 
 // FileBytes is the size of the mapped weight files, whose pages count as

@@ -54,12 +54,11 @@ type trial struct {
 // trial runs the target behind a request's prompt, and behind it with each of the
 // sentences in front, as far as no edit is seen.
 func (ed *Editor) trial(m *lm.Model, first string, r edit.Request) (*trial, error) {
-	t := &trial{ops: eager.New(ed.k), k: ed.k, m: m}
-	for _, s := range m.Sites() {
-		if s.Name == first {
-			t.block = s.Block
-		}
+	site, ok := m.SiteOf(first)
+	if !ok {
+		return nil, fmt.Errorf("%s is no linear layer of the model", first)
 	}
+	t := &trial{ops: eager.New(ed.k), k: ed.k, m: m, block: site.Block}
 	for i, before := range ed.sentences(r) {
 		a, err := text.Ask(m, before+r.Prompt, r.Target, r.Join)
 		switch {

@@ -52,13 +52,8 @@ func (p *Pool) Inputs(m *lm.Model, weight, prompt string) (kernel.Matrix, error)
 	if err := m.CheckLength(len(ids)); err != nil {
 		return out, err
 	}
-	block := -1
-	for _, s := range m.Sites() {
-		if s.Name == weight {
-			block = s.Block
-		}
-	}
-	if block < 0 {
+	site, ok := m.SiteOf(weight)
+	if !ok {
 		return out, fmt.Errorf("%s is no linear layer of the model", weight)
 	}
 	o := eager.New(p.k)
@@ -69,7 +64,7 @@ func (p *Pool) Inputs(m *lm.Model, weight, prompt string) (kernel.Matrix, error)
 	}
 	texts, packed := text.Lay(ids)
 	x := lm.Embed[kernel.Matrix](o, m, texts, packed)
-	lm.Blocks[kernel.Matrix](o, m, x, 0, block+1, packed, nil)
+	lm.Blocks[kernel.Matrix](o, m, x, 0, site.Block+1, packed, nil)
 	return out, o.Err()
 }
 
