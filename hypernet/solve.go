@@ -182,6 +182,9 @@ func (n *Net) solve(c *graph.Ctx, g *Group, out, raw kernel.Matrix, f *Layout) e
 
 // exchangeKeys gives all processes the rows of tasks that several of them share.
 func (f *Layout) exchangeKeys(keys kernel.Matrix) error {
+	if !f.share.Divided() {
+		return nil
+	}
 	owner := slices.Repeat([]int32{-1}, len(f.Source))
 	split := false
 	for m := range f.Tasks {

@@ -57,14 +57,13 @@ const (
 func (l *Loop) files() map[string]func(io.Writer) error {
 	tensors := map[string][]safetensors.Entry{}
 	add := func(file string, e safetensors.Entry) { tensors[file] = append(tensors[file], e) }
-	at := 0
-	values := l.Learner().Values()
-	for _, p := range l.Learner().Params() {
-		shape, end := []int{p.Rows, p.Cols}, at+p.Len()
-		add(fileParams, safetensors.Floats(p.Name, shape, values[at:end], tensorfile.F32))
-		add(fileOptim, safetensors.Floats("m."+p.Name, shape, l.optim.M[at:end], tensorfile.F32))
-		add(fileOptim, safetensors.Floats("v."+p.Name, shape, l.optim.V[at:end], tensorfile.F32))
-		at = end
+	params := l.Learner().Params()
+	values, m, v := nn.Split(l.Learner().Values(), params), nn.Split(l.optim.M, params), nn.Split(l.optim.V, params)
+	for i, p := range params {
+		shape := []int{p.Rows, p.Cols}
+		add(fileParams, safetensors.Floats(p.Name, shape, values[i], tensorfile.F32))
+		add(fileOptim, safetensors.Floats("m."+p.Name, shape, m[i], tensorfile.F32))
+		add(fileOptim, safetensors.Floats("v."+p.Name, shape, v[i], tensorfile.F32))
 	}
 	_ = l.Learner().Remembered(func(k hypernet.Kept) error {
 		for _, t := range k.Tensors {

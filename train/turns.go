@@ -86,8 +86,10 @@ func (s *turns) gradients(l *Loop, tasks []meta.Task) ([]meta.Outcome, error) {
 			return nil, err
 		}
 		out = append(out, o...)
-		if norm := l.outer().Norm(l.Engine, l.grads); c.Compat == "reference" && norm > c.Train.GradClip {
-			l.Engine.Scale(l.grads, float32(c.Train.GradClip/norm)) // what has added up, at every turn
+		if c.Compat == "reference" { // it clips what has added up, at every turn
+			if norm := l.outer().Norm(l.Engine, l.grads); norm > c.Train.GradClip {
+				l.Engine.Scale(l.grads, float32(c.Train.GradClip/norm))
+			}
 		}
 		if err := s.turn(l, t); err != nil {
 			return nil, err

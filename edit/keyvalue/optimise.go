@@ -248,5 +248,3 @@ func (p *problem) loss(initNorm float64) (l Loss, known bool) {
 	l.Decay = p.s.WeightDecay * kernel.Norm64(p.delta) / (initNorm * initNorm)
 	return l, known
 }
-
-// norm is the Euclidean norm of x.
