@@ -26,9 +26,11 @@ import (
 	"keyhole.example/keyhole/workbench"
 )
 
-// counts say how many edits there are, and who is asked for them.
+// counts say how many edits there are, and who is asked for them by which token.
 type counts struct {
 	skip, edits, every, neighbours, contexts int
+
+	token string
 }
 
 func main() {
@@ -40,6 +42,7 @@ func main() {
 	flag.IntVar(&n.every, "every", 3, "ask with the texts of each so many-th edit")
 	flag.IntVar(&n.neighbours, "neighbours", 4, "neighbours asked of each")
 	flag.IntVar(&n.contexts, "contexts", 2, "keys beside the prompt's own")
+	flag.StringVar(&n.token, "token", gated.Subject, "whose input is a key: subject or last")
 	flag.Parse()
 	if err := run(os.Stdout, *model, *path, n, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "gates:", err)
@@ -98,7 +101,7 @@ type probe struct {
 func measure(t *report.Table, m *lm.Model, k *kernel.Engine, name, gate string, edits, pool []data.Edit, n counts) error {
 	const margin = 0.5 // thresholds of all margins follow from those of one
 	cfg := gated.DefaultSettings()
-	cfg.Contexts, cfg.Margin, cfg.Negatives = n.contexts, margin, len(pool)
+	cfg.Token, cfg.Contexts, cfg.Margin, cfg.Negatives = n.token, n.contexts, margin, len(pool)
 	ed, err := gated.New(nil, cfg, k, pool)
 	if err != nil {
 		return err
@@ -107,7 +110,7 @@ func measure(t *report.Table, m *lm.Model, k *kernel.Engine, name, gate string, 
 	if err != nil {
 		return err
 	}
-	store := &gated.Store{Gate: gate}
+	store := &gated.Store{Gate: gate, Last: n.token == gated.Last}
 	var probes []probe
 	for i := range edits {
 		e := &edits[i]

@@ -5,13 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"keyhole.example/keyhole/edit/gated"
 	"keyhole.example/keyhole/workbench"
 )
 
 // TestASmallerMarginFindsMore of the built-in model's edits, own ones and others.
 func TestASmallerMarginFindsMore(t *testing.T) {
 	var b strings.Builder
-	if err := run(&b, workbench.Embedded, workbench.Embedded, counts{skip: 0, edits: 12, every: 1, neighbours: 2}, []string{"mlp.up@2"}); err != nil {
+	if err := run(&b, workbench.Embedded, workbench.Embedded, counts{edits: 12, every: 1, neighbours: 2, token: gated.Subject}, []string{"mlp.up@2"}); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")[1:]
@@ -26,7 +27,7 @@ func TestASmallerMarginFindsMore(t *testing.T) {
 		}
 		last = own
 	}
-	if err := run(&b, workbench.Embedded, workbench.Embedded, counts{edits: 1 << 20, every: 1}, []string{"mlp.up@2"}); err == nil || !strings.Contains(err.Error(), "others behind them") {
+	if err := run(&b, workbench.Embedded, workbench.Embedded, counts{edits: 1 << 20, every: 1, token: gated.Subject}, []string{"mlp.up@2"}); err == nil || !strings.Contains(err.Error(), "others behind them") {
 		t.Errorf("more edits than there are: %v", err)
 	}
 }
