@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/edit/serac"
+	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/workbench"
@@ -19,8 +19,8 @@ import (
 
 // IsRun tells run and checkpoint folders from models.
 func IsRun(path string) bool {
-	return isDir(filepath.Join(path, "checkpoints")) || isFile(filepath.Join(path, "config.yaml")) ||
-		isFile(filepath.Join(path, "manifest.json")) && !isDir(filepath.Join(path, "model"))
+	return regular.IsDir(filepath.Join(path, "checkpoints")) || regular.IsFile(filepath.Join(path, "config.yaml")) ||
+		regular.IsFile(filepath.Join(path, "manifest.json")) && !regular.IsDir(filepath.Join(path, "model"))
 }
 
 // Run is what a run or a checkpoint is.
@@ -60,7 +60,7 @@ func OfRun(path, model string) (*Run, error) {
 	dir := filepath.Join(path, "checkpoints")
 	err := r.describe(path, model)
 	var bad *checkpoints.CorruptError
-	if errors.As(err, &bad) && isDir(dir) {
+	if errors.As(err, &bad) && regular.IsDir(dir) {
 		r.Verified, err = false, nil
 		if bad.Use != "" {
 			whole := filepath.Join(dir, bad.Use)
@@ -68,7 +68,7 @@ func OfRun(path, model string) (*Run, error) {
 			r.Checkpoint = whole
 		}
 	}
-	if err == nil && isDir(dir) {
+	if err == nil && regular.IsDir(dir) {
 		err = r.verify(dir)
 	}
 	return r, err
@@ -193,14 +193,4 @@ func (r *Run) Print(w io.Writer) error {
 		p.Say("%s %.4g", name, r.Metrics[name])
 	}
 	return p.Err()
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
 }

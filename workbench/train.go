@@ -2,12 +2,12 @@ package workbench
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/internal/mpi"
+	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/train"
 )
 
@@ -24,7 +24,7 @@ type Trainee interface {
 // Ensure trains with a config in a folder, or goes on there, or finds that the
 // folder holds what is wanted already. The processes of a team call it together.
 func Ensure(ctx context.Context, team mpi.Team, cfg train.Config, r *configs.Resolved, dir string, w Trainee) error {
-	resume, err := mpi.Any(team, mpi.Leads(team) && isDir(filepath.Join(dir, "checkpoints")))
+	resume, err := mpi.Any(team, mpi.Leads(team) && regular.IsDir(filepath.Join(dir, "checkpoints")))
 	if err != nil {
 		return err
 	}
@@ -51,9 +51,4 @@ func Ensure(ctx context.Context, team mpi.Team, cfg train.Config, r *configs.Res
 func Run(ctx context.Context, l *train.Loop) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(train.GCPercent))
 	return l.Run(ctx)
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }

@@ -15,6 +15,7 @@ import (
 	"keyhole.example/keyhole/edit/kept"
 	"keyhole.example/keyhole/edit/saved"
 	"keyhole.example/keyhole/internal/lock"
+	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/lm"
 )
 
@@ -139,7 +140,7 @@ Edits of a store of in-context edits (.json), or of a memory in an edit file
 					return err
 				}
 				return showStore(c, o, s)
-			case kept.IsFile(args[0]) && !isDir(args[0]):
+			case kept.IsFile(args[0]) && !regular.IsDir(args[0]):
 				k, err := kept.Forget(args[0], args[1:])
 				if err != nil {
 					return err

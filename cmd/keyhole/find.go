@@ -41,6 +41,15 @@ func findData(c *cobra.Command, names ...*string) error {
 	return nil
 }
 
+// findConfig replaces the names of models and data in a training config by paths.
+func findConfig(c *cobra.Command, cfg *train.Config) error {
+	f, err := newFinder(c)
+	if err != nil {
+		return err
+	}
+	return cfg.Locate(f.model, f.data)
+}
+
 // findCompanions replaces the names of the files that are read beside edits.
 func findCompanions(c *cobra.Command, d *data.Options) error {
 	d.Exclude = slices.Clone(d.Exclude)
@@ -86,9 +95,6 @@ func findBase(c *cobra.Command, run, model string) (string, error) {
 	return path, nil
 }
 
-// config finds what a training config names.
-func (f *finder) config(cfg *train.Config) error { return cfg.Locate(f.model, f.data) }
-
 // finder turns names of models and data into paths, fetching what is missing
 // and showing how far it is.
 type finder struct {
@@ -131,10 +137,6 @@ func readLocated(c *cobra.Command) func(string, any, []string) (*configs.Resolve
 		if err != nil || !ok {
 			return r, err
 		}
-		f, err := newFinder(c)
-		if err != nil {
-			return nil, err
-		}
-		return r, f.config(cfg)
+		return r, findConfig(c, cfg)
 	}
 }

@@ -11,11 +11,7 @@ import (
 
 // makePlan finds what the config names, and tries two steps.
 func makePlan(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved) (*train.Plan, error) {
-	f, err := newFinder(c)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.config(&cfg); err != nil {
+	if err := findConfig(c, &cfg); err != nil {
 		return nil, err
 	}
 	cfg.Threads = o.threadsFor(cfg.Threads)

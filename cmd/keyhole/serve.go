@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/edit/catalog"
+	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/serve"
 	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/workbench"
@@ -115,7 +116,7 @@ func (f *serveFlags) choose(c *cobra.Command, args []string, o *serve.Options) (
 			o.Editors = append(o.Editors, name)
 			continue
 		}
-		if !isDir(name) {
+		if !regular.IsDir(name) {
 			return "", wrongUse("--editor %s is neither an editor (%s) nor a run folder", name, strings.Join(catalog.Names(), ", "))
 		}
 		base, err := train.BaseModel(name)
@@ -132,7 +133,7 @@ func (f *serveFlags) choose(c *cobra.Command, args []string, o *serve.Options) (
 		o.Trained[run] = name
 		o.Editors = append(o.Editors, run)
 	}
-	if !isDir(model) && !isFile(model) {
+	if !regular.IsDir(model) && !regular.IsFile(model) {
 		o.Name = model // of the hub, or the embedded one
 	}
 	if model, err = findModel(c, model); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -96,16 +97,13 @@ func (f *sitesFlags) config(c *cobra.Command, o *options, model string) (train.C
 	if _, err := configs.Read("sites", nil, &cfg, configs.Options{Set: set}); err != nil {
 		return cfg, err
 	}
-	find, err := newFinder(c)
-	if err != nil {
-		return cfg, err
-	}
-	if err := find.config(&cfg); err != nil {
+	if err := findConfig(c, &cfg); err != nil {
 		return cfg, err
 	}
 	cfg.Threads = o.threadsFor(cfg.Threads)
 	f.chosen = sites.Options{Candidates: f.candidates, Blocks: f.blocks, Facts: f.facts}
 	if f.defaults == "" {
+		var err error
 		if f.defaults, err = defaultsOf(cfg); err != nil {
 			return cfg, err
 		}
@@ -122,11 +120,7 @@ func defaultsOf(cfg train.Config) (string, error) {
 	if folder == "" {
 		return "", wrongUse("--write-defaults is missing, and this system has no folder for settings: name a file")
 	}
-	path := cfg.Model.Path
-	if path == "" {
-		path = workbench.Embedded
-	}
-	m, err := workbench.LoadModel(path, lm.LoadOptions{Pre: cfg.Model.Pre})
+	m, err := workbench.LoadModel(cmp.Or(cfg.Model.Path, workbench.Embedded), lm.LoadOptions{Pre: cfg.Model.Pre})
 	if err != nil {
 		return "", err
 	}
@@ -158,11 +152,7 @@ func (p *placing) Trying(c sites.Candidate, i, n int) { p.Comparing(strings.Join
 // places are what is known of where a new run's model is best edited, as overrides of
 // its config.
 func places(c *cobra.Command, cfg train.Config, r *configs.Resolved) ([]string, error) {
-	f, err := newFinder(c)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.config(&cfg); err != nil {
+	if err := findConfig(c, &cfg); err != nil {
 		return nil, err
 	}
 	set, from, err := workbench.Places(cfg, r)

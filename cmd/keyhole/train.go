@@ -12,6 +12,7 @@ import (
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/internal/mpi"
+	"keyhole.example/keyhole/internal/regular"
 	"keyhole.example/keyhole/internal/resident"
 	"keyhole.example/keyhole/presets"
 	"keyhole.example/keyhole/progress"
@@ -140,7 +141,7 @@ a run that was moved is looked for beside it, or is where --model says.`,
 				set = append(set, "model.path="+model)
 			}
 			path := filepath.Join(args[0], "config.yaml")
-			if !isFile(path) {
+			if !regular.IsFile(path) {
 				return train.NoRun(args[0])
 			}
 			r, err := configs.Load(path, &cfg, configs.Options{Set: set, Saved: true})
@@ -169,14 +170,10 @@ func stepsKey(c *cobra.Command, steps int) ([]string, error) {
 // runLoop trains, showing progress, and prints what came of it.
 func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved, dir string, resume bool) error {
 	gone := train.Gone(dir)
-	f, err := newFinder(c)
-	if err != nil {
-		return err
-	}
 	if resume {
 		cfg.Model.Path = train.Moved(cfg.Model.Path, dir)
 	}
-	if err := f.config(&cfg); err != nil {
+	if err := findConfig(c, &cfg); err != nil {
 		return err
 	}
 	cfg.Threads = o.threadsFor(cfg.Threads)

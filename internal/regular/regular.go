@@ -1,6 +1,7 @@
 // Package regular opens regular files, and nothing else: no pipe that waits for
 // its other end, no device that never ends, no folder, and where it matters no
-// symbolic link to a file that the user did not name.
+// symbolic link to a file that the user did not name. It also tells files from
+// folders by their paths.
 package regular
 
 import (
