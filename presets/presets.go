@@ -48,6 +48,7 @@ type Kind struct {
 	mark  string     // top-level key that no other kind has; "" for the kind that is meant else
 }
 
+// Kinds are all kinds, that without a mark last.
 func Kinds() []Kind {
 	return []Kind{
 		{"pretrain", func() any { c := pretrain.Default(); return &c }, "relations"},

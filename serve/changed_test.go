@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"math"
@@ -70,9 +69,14 @@ func TestLookingAtTheEditedModel(t *testing.T) {
 	if base.Answer != " Beijing" || base.Edits != 0 {
 		t.Errorf("the base model was traced to %q, with %d edits", base.Answer, base.Edits)
 	}
-	if raw := s.call("POST", "/api/v1/check", "{}", 202, nil); !bytes.Contains(raw, []byte("job")) {
-		t.Errorf("check: %s", raw)
+	fails := func(path, body, why string) {
+		t.Helper()
+		events := s.events("/api/v1/jobs/" + s.launch("/api/v1/"+path, body) + "/events")
+		if last := events[len(events)-1]; last.name != "failed" || !strings.Contains(last.data, why) {
+			t.Errorf("%s ended with %v, want %q", path, last, why)
+		}
 	}
+	fails("check", "{}", "no edit is on")
 
 	k := s.keep(s.try("lora")[0])
 	with := answer("")
@@ -106,13 +110,8 @@ func TestLookingAtTheEditedModel(t *testing.T) {
 	}
 
 	s.keep(s.try("prompt")[0])
-	for path, body := range map[string]string{"trace": traced, "eval": measured} {
-		id := s.launch("/api/v1/"+path, body+"}")
-		events := s.events("/api/v1/jobs/" + id + "/events")
-		if last := events[len(events)-1]; last.name != "failed" || !strings.Contains(last.data, "by prompt stands beside the weights") {
-			t.Errorf("%s beside a context ended with %v", path, last)
-		}
-	}
+	fails("trace", traced+"}", "by prompt stands beside the weights")
+	fails("eval", measured+"}", "by prompt stands beside the weights")
 	s.job("/api/v1/check", "{}", &c)
 	if len(c.Edits) != 2 {
 		t.Errorf("check of a context: %+v", c)

@@ -1,9 +1,8 @@
 package workbench
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
-	"strings"
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/edit/family"
@@ -24,11 +23,7 @@ func Places(cfg train.Config, r *configs.Resolved) (set []string, from string, e
 	if cfg.Learner != train.LearnNetwork || given("model.sites", "model.blocks") {
 		return nil, "", nil
 	}
-	path := cfg.Model.Path
-	if path == "" {
-		path = Embedded
-	}
-	m, err := LoadModel(path, lm.LoadOptions{Pre: cfg.Model.Pre})
+	m, err := LoadModel(cmp.Or(cfg.Model.Path, Embedded), lm.LoadOptions{Pre: cfg.Model.Pre})
 	if err != nil {
 		return nil, "", err
 	}
@@ -37,18 +32,9 @@ func Places(cfg train.Config, r *configs.Resolved) (set []string, from string, e
 	if err != nil || f.Train == nil {
 		return nil, "", err
 	}
-	set = []string{"model.sites=[" + strings.Join(quoted(f.Train.Sites), ", ") + "]"}
+	set = []string{"model.sites=" + f.Train.SiteList()}
 	if cfg.Hypernet.Update.Rule == hypernet.Solve && f.Train.Rows != "" && !given("hypernet.update.rows") {
 		set = append(set, "hypernet.update.rows="+f.Train.Rows)
 	}
 	return set, f.Train.From, nil
-}
-
-// quoted are texts as elements of a YAML list.
-func quoted(list []string) []string {
-	var out []string
-	for _, s := range list {
-		out = append(out, fmt.Sprintf("%q", s))
-	}
-	return out
 }

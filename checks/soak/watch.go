@@ -144,6 +144,6 @@ func tell(name string, samples []sample, out io.Writer) error {
 	descriptors := report.Lines(filepath.Base(name)+": "+what, minutes, report.Axis{Name: what, Zero: true, Whole: true},
 		[]report.Series{{Name: what, X: at, Y: files}}, nil)
 	return errors.Join(
-		atomicfile.Write(name+"-memory.png", func(w io.Writer) error { return memory.WritePNG(w) }),
-		atomicfile.Write(name+"-descriptors.png", func(w io.Writer) error { return descriptors.WritePNG(w) }))
+		atomicfile.Write(name+"-memory.png", memory.WritePNG),
+		atomicfile.Write(name+"-descriptors.png", descriptors.WritePNG))
 }

@@ -54,6 +54,15 @@ type Places struct {
 	Rows  string   `yaml:"rows"`
 }
 
+// SiteList is the weights as a YAML list on one line.
+func (p *Places) SiteList() string {
+	var out []string
+	for _, s := range p.Sites {
+		out = append(out, fmt.Sprintf("%q", s))
+	}
+	return "[" + strings.Join(out, ", ") + "]"
+}
+
 type editor struct {
 	From   string    `yaml:"from"`
 	Config yaml.Node `yaml:"config"`

@@ -19,7 +19,7 @@ func Traced(m *lm.Model, block int, from string, places *Places) []byte {
 	fmt.Fprintf(&b, "# Written by keyhole trace --write-defaults or keyhole sites. In keyhole's folder of\n# families it is used for models of this shape wherever an editor is given no settings.\n")
 	fmt.Fprintf(&b, "match: {model_type: %s, layers: %d, width: %d, vocab: %d}\n", c.ModelType, c.Layers, c.Width, c.Vocab)
 	if places != nil {
-		fmt.Fprintf(&b, "train:\n  from: %q\n  sites: [%s]\n  rows: %s\n", places.From, quoted(places.Sites), places.Rows)
+		fmt.Fprintf(&b, "train:\n  from: %q\n  sites: %s\n  rows: %s\n", places.From, places.SiteList(), places.Rows)
 	}
 	b.WriteString("editors:\n")
 	fmt.Fprintf(&b, "  rome:\n    from: %q\n    config: {layer: %d}\n", from, block)
@@ -31,13 +31,4 @@ func Traced(m *lm.Model, block int, from string, places *Places) []byte {
 		fmt.Fprintf(&b, "  %s:\n    from: %q\n    config: {layers: [%s]}\n", editor, from, strings.Join(blocks, ", "))
 	}
 	return []byte(b.String())
-}
-
-// quoted are texts as elements of a YAML list.
-func quoted(list []string) string {
-	var out []string
-	for _, s := range list {
-		out = append(out, fmt.Sprintf("%q", s))
-	}
-	return strings.Join(out, ", ")
 }
