@@ -67,7 +67,7 @@ func (l *Loop) files() map[string]func(io.Writer) error {
 	}
 	_ = l.Learner().Remembered(func(k hypernet.Kept) error {
 		for _, t := range k.Tensors {
-			e := doubles(t.Name, t.F64)
+			e := safetensors.Doubles(t.Name, []int{len(t.F64)}, t.F64)
 			if t.F32 != nil {
 				e = safetensors.Floats(t.Name, []int{len(t.F32)}, t.F32, tensorfile.F32)
 			}

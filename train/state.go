@@ -69,15 +69,6 @@ func (s *state) setRows(rows map[string][]int64) {
 // Done reports whether no step is left: all are done, or the early stop struck.
 func (l *Loop) Done() bool { return l.state.Stopped || l.state.Step >= l.Config.Train.Steps }
 
-// doubles is a float64 tensor.
-func doubles(name string, x []float64) safetensors.Entry {
-	raw := make([]byte, 0, 8*len(x))
-	for _, v := range x {
-		raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(v))
-	}
-	return safetensors.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F64, Shape: []int{len(x)}, Raw: raw})
-}
-
 // save writes a checkpoint of the present step.
 func (l *Loop) save() error {
 	if err := l.compareValues(); err != nil {

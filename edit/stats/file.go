@@ -84,13 +84,11 @@ func (i Info) named(tok string) string {
 
 // entry is the upper triangle of the sum.
 func (m *Moment) entry(name string) safetensors.Entry {
-	raw := make([]byte, 0, 4*m.Width*(m.Width+1))
+	upper := make([]float64, 0, m.Width*(m.Width+1)/2)
 	for i := range m.Width {
-		for _, v := range m.Sum[i*m.Width+i : (i+1)*m.Width] {
-			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(v))
-		}
+		upper = append(upper, m.Sum[i*m.Width+i:(i+1)*m.Width]...)
 	}
-	return safetensors.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F64, Shape: []int{m.Width * (m.Width + 1) / 2}, Raw: raw})
+	return safetensors.Doubles(name, []int{len(upper)}, upper)
 }
 
 // fill reads the upper triangle back.

@@ -43,15 +43,8 @@ func (m *Moment) saveSpectrum(s *Spectrum) error {
 	if m.path == "" {
 		return nil
 	}
-	entry := func(name string, values []float64, shape ...int) safetensors.Entry {
-		raw := make([]byte, 0, 8*len(values))
-		for _, v := range values {
-			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(v))
-		}
-		return safetensors.Copy(&tensorfile.Tensor{Name: name, DType: tensorfile.F64, Shape: shape, Raw: raw})
-	}
 	return safetensors.WriteSealed(m.spectrumPath(), []safetensors.Entry{
-		entry("values", s.Values, m.Width), entry("vectors", s.Vectors, m.Width, m.Width),
+		safetensors.Doubles("values", []int{m.Width}, s.Values), safetensors.Doubles("vectors", []int{m.Width, m.Width}, s.Vectors),
 	}, map[string]string{"format": formatSpectrum, "of": m.digest(), "site": m.Site})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"unicode/utf8"
 
@@ -12,8 +13,8 @@ import (
 )
 
 // Entry is a tensor to be written: what the header says of it, and a way to
-// get at its bytes piece by piece. Make one with Floats, Rows, Convert, Copy or
-// Ints.
+// get at its bytes piece by piece. Make one with Floats, Rows, Convert, Copy,
+// Ints or Doubles.
 type Entry struct {
 	name  string
 	dtype tensorfile.DType
@@ -95,13 +96,24 @@ func Copy(t *tensorfile.Tensor) Entry {
 
 // Ints is a tensor of 64-bit integers (I64) in memory.
 func Ints(name string, shape []int, values []int64) Entry {
-	e := Entry{name: name, dtype: tensorfile.I64, shape: slices.Clone(shape)}
+	return words(name, tensorfile.I64, shape, values, func(v int64) uint64 { return uint64(v) })
+}
+
+// Doubles is a tensor of 64-bit floats (F64) in memory. The values are read when it
+// is written.
+func Doubles(name string, shape []int, values []float64) Entry {
+	return words(name, tensorfile.F64, shape, values, math.Float64bits)
+}
+
+// words is a tensor of 64 bits for each of values.
+func words[T any](name string, dtype tensorfile.DType, shape []int, values []T, bits func(T) uint64) Entry {
+	e := Entry{name: name, dtype: dtype, shape: slices.Clone(shape)}
 	e.write = func(w io.Writer) error {
 		raw := make([]byte, 0, 8*min(len(values), pieceElements))
 		for piece := range slices.Chunk(values, pieceElements) {
 			raw = raw[:0]
 			for _, v := range piece {
-				raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
+				raw = binary.LittleEndian.AppendUint64(raw, bits(v))
 			}
 			if _, err := w.Write(raw); err != nil {
 				return err

@@ -40,6 +40,7 @@ func TestWrite_and_Open_give_back_what_went_in(t *testing.T) {
 		Floats("half", []int{3}, []float32{0.5, -2, 1e-7}, tensorfile.F16),
 		Floats("brain", []int{1, 2}, []float32{3, -1e30}, tensorfile.BF16),
 		Ints("ints", []int{2}, []int64{-1, 1 << 62}),
+		Doubles("double", []int{1, 2}, []float64{-1e300, 0.1}),
 		Floats("scalar \"ü\"", nil, []float32{7}, tensorfile.F32),
 		Floats("nothing", []int{0, 4}, nil, tensorfile.F32),
 		Copy(&tensorfile.Tensor{Name: "flags", DType: tensorfile.BOOL, Shape: []int{3}, Raw: []byte{1, 0, 1}}),
@@ -54,7 +55,7 @@ func TestWrite_and_Open_give_back_what_went_in(t *testing.T) {
 	if f.Path() != path || fmt.Sprint(f.Metadata()) != fmt.Sprint(metadata) {
 		t.Errorf("path %s, metadata %v", f.Path(), f.Metadata())
 	}
-	order := []string{"ints", "matrix", "nothing", "scalar \"ü\"", "brain", "half", "flags"}
+	order := []string{"double", "ints", "matrix", "nothing", "scalar \"ü\"", "brain", "half", "flags"}
 	if !slices.Equal(f.Names(), order) {
 		t.Errorf("names %q, want %q", f.Names(), order)
 	}
@@ -74,6 +75,10 @@ func TestWrite_and_Open_give_back_what_went_in(t *testing.T) {
 		if tensor.DType == tensorfile.F32 && len(values) > 0 && binary.NativeEndian.Uint16([]byte{1, 0}) == 1 && !tensor.Mapped() {
 			t.Errorf("%s is not aligned in the file", name)
 		}
+	}
+	double, _ := f.Tensor("double")
+	if got := double.Raw; double.DType != tensorfile.F64 || len(got) != 16 || math.Float64frombits(binary.LittleEndian.Uint64(got)) != -1e300 || math.Float64frombits(binary.LittleEndian.Uint64(got[8:])) != 0.1 {
+		t.Errorf("double is %v %v", double.DType, got)
 	}
 	ints, _ := f.Tensor("ints")
 	flags, _ := f.Tensor("flags")
