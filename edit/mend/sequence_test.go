@@ -54,6 +54,32 @@ func siteValues(t *testing.T, m *lm.Model, e *Editor) [][]float32 {
 	return out
 }
 
+// with are the edited weights in a model that has d.
+func with(t *testing.T, m *lm.Model, k *kernel.Engine, e *Editor, d *edit.Edited) [][]float32 {
+	t.Helper()
+	undo, err := d.Install(m, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer undo()
+	return siteValues(t, m, e)
+}
+
+// sameMoves fails unless got are want up to a share of how far these are from base.
+func sameMoves(t *testing.T, what string, e *Editor, base, want, got [][]float32, share float64) {
+	t.Helper()
+	for i := range want {
+		moved, gap := 0.0, 0.0
+		for j := range want[i] {
+			moved = math.Max(moved, math.Abs(float64(want[i][j]-base[i][j])))
+			gap = math.Max(gap, math.Abs(float64(got[i][j]-want[i][j])))
+		}
+		if moved == 0 || gap > share*moved {
+			t.Errorf("%s: %s differs by %.2g, and was moved by %.2g", what, e.o.Net.Sites[i].Name, gap, moved)
+		}
+	}
+}
+
 // inSequence makes the requests' edits one after the other, with the memory
 // packed and opened by another editor behind edit reopen, and returns the
 // weights that they leave.
@@ -102,12 +128,7 @@ func sequenceIsOneSolve(t *testing.T, negatives int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	undo, err := whole.Install(m, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := siteValues(t, m, e)
-	undo()
+	want := with(t, m, k, e, whole)
 	backwards := slices.Clone(requests)
 	slices.Reverse(backwards)
 	for name, got := range map[string][][]float32{
@@ -115,16 +136,7 @@ func sequenceIsOneSolve(t *testing.T, negatives int) {
 		"backwards": inSequence(t, m, k, e, backwards, -1),
 		"from file": inSequence(t, m, k, e, requests, 1),
 	} {
-		for i := range want {
-			moved, gap := 0.0, 0.0
-			for j := range want[i] {
-				moved = math.Max(moved, math.Abs(float64(want[i][j]-base[i][j])))
-				gap = math.Max(gap, math.Abs(float64(got[i][j]-want[i][j])))
-			}
-			if moved == 0 || gap > 5e-3*moved {
-				t.Errorf("%s: %s differs by %.2g from one solve, which moved it by %.2g", name, e.o.Net.Sites[i].Name, gap, moved)
-			}
-		}
+		sameMoves(t, name, e, base, want, got, 5e-3)
 	}
 	for i, v := range siteValues(t, m, e) {
 		if !slices.Equal(v, base[i]) {
@@ -233,27 +245,11 @@ func TestTheOrderOfEditsMadeTogetherDoesNotMatter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		undo, err := d.Install(m, k)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer undo()
-		return siteValues(t, m, e)
+		return with(t, m, k, e, d)
 	}
-	base := siteValues(t, m, e)
 	want := weights()
 	slices.Reverse(list)
-	got := weights()
-	for i := range want {
-		moved, gap := 0.0, 0.0
-		for j := range want[i] {
-			moved = math.Max(moved, math.Abs(float64(want[i][j]-base[i][j])))
-			gap = math.Max(gap, math.Abs(float64(got[i][j]-want[i][j])))
-		}
-		if moved == 0 || gap > 1e-4*moved {
-			t.Errorf("%s: another order differs by %.2g of %.2g", e.o.Net.Sites[i].Name, gap, moved)
-		}
-	}
+	sameMoves(t, "another order", e, siteValues(t, m, e), want, weights(), 1e-4)
 }
 
 // TestReachHoldsForAllOfAGroup: with a second look, values of edits made together, and
@@ -361,25 +357,7 @@ func composedIsOneSolve(t *testing.T, negatives int) {
 	if len(composed.Changes) != len(whole.Changes) {
 		t.Fatalf("%d changes, want %d", len(composed.Changes), len(whole.Changes))
 	}
-	weights := func(d *edit.Edited) [][]float32 {
-		undo, err := d.Install(m, k)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer undo()
-		return siteValues(t, m, e)
-	}
-	base, want, got := siteValues(t, m, e), weights(whole), weights(composed)
-	for i := range want {
-		moved, gap := 0.0, 0.0
-		for j := range want[i] {
-			moved = math.Max(moved, math.Abs(float64(want[i][j]-base[i][j])))
-			gap = math.Max(gap, math.Abs(float64(got[i][j]-want[i][j])))
-		}
-		if moved == 0 || gap > 1e-3*moved {
-			t.Errorf("%s differs by %.2g from one edit, which moved it by %.2g", e.o.Net.Sites[i].Name, gap, moved)
-		}
-	}
+	sameMoves(t, "composed", e, siteValues(t, m, e), with(t, m, k, e, whole), with(t, m, k, e, composed), 1e-3)
 }
 
 // TestNegativesAreSpared: the more an edit's negatives weigh, the less the layers'
