@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"sort"
 	"strings"
 	"testing"
+	"weak"
 
 	"keyhole.example/keyhole/hypernet"
 	"keyhole.example/keyhole/internal/kernel"
@@ -458,4 +460,22 @@ func TestBucket(t *testing.T) {
 			t.Fatalf("Bucket(%d) = %d", n, b)
 		}
 	}
+}
+
+// TestAnOldGraphsMemoryGoes: where more rows want a larger graph, nothing holds the
+// memory of the one before, which would stand beside the new one's.
+func TestAnOldGraphsMemoryGoes(t *testing.T) {
+	o := tiny(t, "gpt2", 2, nil)
+	list := someTasks(8)
+	if _, err := o.Step(list[:1], make([]float32, len(o.Net.Flat)), false); err != nil {
+		t.Fatal(err)
+	}
+	old := weak.Make(&o.memory.Idle()[0])
+	if err := o.prepare(list, true); err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GC(); old.Value() != nil {
+		t.Error("the old graph's memory is still held")
+	}
+	runtime.KeepAlive(o)
 }

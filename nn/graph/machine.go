@@ -23,6 +23,8 @@ type Memory struct {
 	arena   []float32
 	scratch []float32
 	decoded []float32 // weights that are decoded at each use
+
+	placed []*Machine // whose values lie in the arena
 }
 
 // Bytes is the size of the memory.
@@ -33,7 +35,23 @@ func (m *Memory) Bytes() int64 { return 4 * int64(len(m.arena)+cap(m.scratch)+ca
 func (m *Memory) Idle() []float32 { return m.arena }
 
 // Release lets the memory go; machines ask for it anew.
-func (m *Memory) Release() { *m = Memory{} }
+func (m *Memory) Release() {
+	m.drop()
+	*m = Memory{}
+}
+
+// drop lets the arena go, and the machines' values with it.
+func (m *Memory) drop() {
+	for _, user := range m.placed {
+		for _, p := range user.places {
+			if !user.bound[p.slot] {
+				user.values[p.slot].Data = nil
+			}
+		}
+		user.placed = false
+	}
+	m.placed, m.arena = nil, nil
+}
 
 // Scratch returns n values of undefined content, valid until the op returns.
 func (c *Ctx) Scratch(n int) []float32 {
@@ -70,7 +88,7 @@ type Machine struct {
 	inputs map[Node]int
 	need   int          // size of the arena
 	places []place      // where in it the planned slots lie
-	placed *float32     // start of the arena that the slots point into
+	placed bool         // the slots point into the memory's arena
 	bound  map[int]bool // slots that accumulate into memory of the caller
 	params []paramSlot
 }
@@ -105,13 +123,13 @@ func (m *Machine) Bytes() int64 { return int64(m.need) * 4 }
 func (m *Machine) settle() {
 	mem := m.ctx.mem
 	if len(mem.arena) < m.need {
-		mem.arena = nil // let go before asking for more
+		mem.drop() // before asking for more
 		mem.arena = make([]float32, m.need)
 	}
-	if m.need == 0 || m.placed == &mem.arena[0] {
+	if m.need == 0 || m.placed {
 		return
 	}
-	m.placed = &mem.arena[0]
+	m.placed, mem.placed = true, append(mem.placed, m)
 	for _, p := range m.places {
 		if !m.bound[p.slot] {
 			m.values[p.slot].Data = mem.arena[p.offset : p.offset+p.size : p.offset+p.size]
