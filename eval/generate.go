@@ -31,33 +31,44 @@ type Generation struct {
 // sampledLength is the number of tokens of a free text, prompt included.
 const sampledLength = 100
 
-// run continues g's prompt, with context in front, by the weights of m as they
-// are and the given additions.
-func (s *Scorer) run(m *lm.Model, g *Generation, context string, deltas map[string][]nn.Delta) ([]int32, error) {
+// run continues the texts' prompts, side by side, with contexts in front, if there
+// are some, by the weights of m as they are and the given additions.
+func (s *Scorer) run(m *lm.Model, list []*Generation, contexts []string, deltas map[string][]nn.Delta) ([][]int32, error) {
 	tok := s.model.Tokenizer
-	prompt := text.Prompt(tok, context+g.Prompt)
-	opts := lm.GenerateOptions{Tokens: max(stopTokens, g.Least), StopAtEOS: true}
-	if g.Sampled {
-		opts.Tokens = max(0, sampledLength-len(text.Prompt(tok, g.Prompt)))
-		opts.Sampler = lm.Sampler{Temperature: 1, TopK: 5, Seed: g.Seed}
-	} else {
-		var seen []int32
-		opts.OnToken = func(id int32) bool {
-			seen = append(seen, id)
-			_, stopped := untilStop(tok.Decode(seen))
-			return !stopped || len(seen) < g.Least
+	var prompts [][]int32
+	var opts []lm.GenerateOptions
+	for i, g := range list {
+		context := ""
+		if contexts != nil {
+			context = contexts[i]
 		}
+		prompt := text.Prompt(tok, context+g.Prompt)
+		if err := m.CheckLength(len(prompt)); err != nil {
+			return nil, fmt.Errorf("continue %q: %w", g.Prompt, err)
+		}
+		o := lm.GenerateOptions{Tokens: max(stopTokens, g.Least), StopAtEOS: true}
+		if g.Sampled {
+			o.Tokens = max(0, sampledLength-len(text.Prompt(tok, g.Prompt)))
+			o.Sampler = lm.Sampler{Temperature: 1, TopK: 5, Seed: g.Seed}
+		} else {
+			var seen []int32
+			o.OnToken = func(id int32) bool {
+				seen = append(seen, id)
+				_, stopped := untilStop(tok.Decode(seen))
+				return !stopped || len(seen) < g.Least
+			}
+		}
+		prompts, opts = append(prompts, prompt), append(opts, o)
 	}
-	out, err := m.Generate(s.reset(deltas), prompt, opts)
-	if err != nil {
-		return nil, fmt.Errorf("continue %q: %w", g.Prompt, err)
-	}
-	return out, nil
+	return m.GenerateAll(s.reset(deltas), prompts, opts)
 }
 
 // generateBase continues the texts that want it by the base model. Greedy
 // continuations are kept by prompt.
 func (s *Scorer) generateBase(list []*Generation) error {
+	var keys []string
+	var first []*Generation // by key
+	alike := map[string][]*Generation{}
 	for _, g := range list {
 		if !g.Both {
 			continue
@@ -67,13 +78,21 @@ func (s *Scorer) generateBase(list []*Generation) error {
 			g.Base = old
 			continue
 		}
-		out, err := s.run(s.model, g, "", nil)
-		if err != nil {
-			return err
+		if alike[key] == nil {
+			keys, first = append(keys, key), append(first, g)
 		}
-		g.Base = out
+		alike[key] = append(alike[key], g)
+	}
+	out, err := s.run(s.model, first, nil, nil)
+	if err != nil {
+		return err
+	}
+	for i, key := range keys {
+		for _, g := range alike[key] {
+			g.Base = out[i]
+		}
 		if len(s.texts) < maxTexts {
-			s.texts[key] = out
+			s.texts[key] = out[i]
 		}
 	}
 	return nil
@@ -105,19 +124,22 @@ func (s *Scorer) generateEdited(e *edit.Edited, list []*Generation) error {
 	if r := e.ResponderOf(); r != nil {
 		return s.generateResponded(r, list)
 	}
-	for _, g := range list {
-		context := ""
-		if e != nil && e.Context != nil {
-			var err error
-			if context, err = e.Context(g.Prompt); err != nil {
+	var contexts []string
+	if e != nil && e.Context != nil {
+		for _, g := range list {
+			context, err := e.Context(g.Prompt)
+			if err != nil {
 				return err
 			}
+			contexts = append(contexts, context)
 		}
-		out, err := s.run(s.model, g, context, deltas)
-		if err != nil {
-			return err
-		}
-		g.Edited = out
+	}
+	out, err := s.run(s.model, list, contexts, deltas)
+	if err != nil {
+		return err
+	}
+	for i, g := range list {
+		g.Edited = out[i]
 	}
 	return nil
 }
@@ -133,23 +155,25 @@ func (s *Scorer) generateResponded(r edit.Responder, list []*Generation) error {
 		if a.Model != nil {
 			m = a.Model
 		}
-		if g.Edited, err = s.run(m, g, a.Context, nil); err != nil {
+		out, err := s.run(m, []*Generation{g}, []string{a.Context}, nil)
+		if err != nil {
 			return err
 		}
+		g.Edited = out[0]
 	}
 	return nil
 }
 
-// generateAdapted continues texts with an adapter behind its layer.
+// generateAdapted continues texts one by one with an adapter behind its layer.
 func (s *Scorer) generateAdapted(a edit.Adapter, list []*Generation) error {
 	for _, g := range list {
 		undo := edit.InterceptText(s.ops, a)
-		out, err := s.run(s.model, g, "", nil)
+		out, err := s.run(s.model, []*Generation{g}, nil, nil)
 		undo()
 		if err != nil {
 			return err
 		}
-		g.Edited = out
+		g.Edited = out[0]
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package lm
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -55,6 +56,50 @@ func TestSamplingFollowsItsSeed(t *testing.T) {
 			t.Errorf("token %d is not among the best three", id)
 		}
 	}
+}
+
+func TestTheHighestAreThoseOfAStableSort(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 200 {
+		logits := make([]float32, 1+rng.IntN(60))
+		order := make([]int32, len(logits))
+		for i := range logits {
+			logits[i], order[i] = float32(rng.IntN(12)), int32(i) // many are equal
+		}
+		slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(logits[b], logits[a]) })
+		for k := 1; k < len(logits); k++ {
+			if got := highest(logits, k); !slices.Equal(got, order[:k]) {
+				t.Fatalf("%d of %v are %v, want %v", k, logits, got, order[:k])
+			}
+		}
+	}
+}
+
+func TestTextsThatGoOnTogetherAreThoseOfEachAlone(t *testing.T) {
+	eachTiny(t, func(t *testing.T, m *Model) {
+		o := testOps(t)
+		var prompts [][]int32
+		var opts []GenerateOptions
+		for i := range abreast + 5 { // more than go on at once
+			text := tinyTexts(m)[i%4]
+			prompts = append(prompts, text[:1+i%len(text)])
+			opts = append(opts, GenerateOptions{Tokens: i % 6, Sampler: Sampler{Temperature: 1, TopK: i % 4, Seed: uint64(i)}})
+		}
+		opts[3].OnToken = func(int32) bool { return false }
+		together, err := m.GenerateAll(o, prompts, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range together {
+			alone, err := m.Generate(o, prompts[i], opts[i])
+			if err != nil || !slices.Equal(got, alone) {
+				t.Errorf("text %d: %v, alone %v (%v)", i, got, alone, err)
+			}
+			if want := opts[i].Tokens; len(got) != want && opts[i].OnToken == nil {
+				t.Errorf("text %d: %d tokens, want %d", i, len(got), want)
+			}
+		}
+	})
 }
 
 func TestGenerationEndsWhereItShould(t *testing.T) {

@@ -128,13 +128,62 @@ func TestKeptKeysGiveTheBytesOfAFullForward(t *testing.T) {
 		past := nn.NewKeys(m.Config.Layers)
 		for at := 0; at < len(text); {
 			n := min(1+at%4, len(text)-at) // chunks of several lengths
-			logits, err := m.step(o, past, text[at:at+n])
+			s := &nn.Sequences{Past: past, Segs: []kernel.Segment{{QLen: n, KLen: at + n}}}
+			for p := range n {
+				s.Pos = append(s.Pos, int32(at+p))
+			}
+			logits, err := m.step(o, text[at:at+n], s, &nn.RowSet{V: []int32{int32(n - 1)}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			at += n
 			v := m.Config.Vocab
-			sameFloats(t, "logits", logits, full.logits[(at-1)*v:at*v])
+			sameFloats(t, "logits", logits.Data, full.logits[(at-1)*v:at*v])
+		}
+	})
+}
+
+func TestTextsSideBySideGiveTheBytesOfFullForwards(t *testing.T) {
+	eachTiny(t, func(t *testing.T, m *Model) {
+		o := testOps(t)
+		texts := tinyTexts(m)
+		full := forwardStates(t, m, o, texts...)
+		past := nn.NewKeys(m.Config.Layers)
+		at, seen := make([]int, len(texts)), make([][]int32, len(texts))
+		for turn := range 40 {
+			s, last := &nn.Sequences{Past: past, Keep: true}, &nn.RowSet{}
+			var ids []int32
+			var want [][]float32
+			first := 0
+			for i, text := range texts {
+				n := min((turn+i)%4, len(text)-at[i]) // none at all in some turns
+				if n > 0 {
+					r := s.Behind(seen[i], n)
+					for row := r.Lo; row < r.Hi; row++ {
+						seen[i] = append(seen[i], ^int32(past.Rows()+row))
+					}
+					ids, last.V = append(ids, text[at[i]:at[i]+n]...), append(last.V, int32(r.Hi-1))
+					at[i] += n
+					row := first + at[i] - 1
+					want = append(want, full.logits[row*m.Config.Vocab:(row+1)*m.Config.Vocab])
+				}
+				first += len(text)
+			}
+			if len(ids) == 0 {
+				continue
+			}
+			logits, err := m.step(o, ids, s, last)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, w := range want {
+				sameFloats(t, "logits", logits.Data[i*logits.Stride:i*logits.Stride+m.Config.Vocab], w)
+			}
+		}
+		for i, text := range texts {
+			if at[i] != len(text) {
+				t.Errorf("text %d: %d of %d tokens", i, at[i], len(text))
+			}
 		}
 	})
 }

@@ -41,7 +41,7 @@ func (c *Keys) extend(layer int, k, v kernel.Matrix) (kd, vd []float32) {
 }
 
 // Grows reports whether a computation adds its keys and values to those kept.
-func (s *Sequences) Grows() bool { return s.Past != nil && s.Keys == nil }
+func (s *Sequences) Grows() bool { return s.Past != nil && (s.Keys == nil || s.Keep) }
 
 // Seen returns the keys and values that the segments of s count in, given those
 // of the rows at hand in block layer, k and v: [rows, kvHeads·headDim]. room
@@ -49,7 +49,10 @@ func (s *Sequences) Grows() bool { return s.Past != nil && s.Keys == nil }
 func (s *Sequences) Seen(layer int, k, v kernel.Matrix, room func(n int) []float32) (keys, values []float32) {
 	switch {
 	case s.Grows():
-		return s.Past.extend(layer, k, v)
+		keys, values = s.Past.extend(layer, k, v)
+		if s.Keys == nil || s.consecutive(k.Rows) {
+			return keys, values
+		}
 	case s.Keys == nil || s.Past == nil && ascending(s.Keys, k.Rows):
 		return k.Data, v.Data
 	}
@@ -63,6 +66,25 @@ func (s *Sequences) Seen(layer int, k, v kernel.Matrix, room func(n int) []float
 	s.gather(keys, k.Data, pastK, k.Cols)
 	s.gather(values, v.Data, pastV, v.Cols)
 	return keys, values
+}
+
+// consecutive reports whether Keys are all rows of Past and, behind them, the n at
+// hand, as where one text goes on.
+func (s *Sequences) consecutive(n int) bool {
+	past := s.Past.rows
+	if len(s.Keys) != past+n {
+		return false
+	}
+	for i, r := range s.Keys {
+		want := i - past
+		if i < past {
+			want = ^i
+		}
+		if int(r) != want {
+			return false
+		}
+	}
+	return true
 }
 
 // ascending reports whether keys are the numbers 0 to n−1.

@@ -26,12 +26,14 @@ type RowSet struct {
 //
 // Segs count keys in the rows at hand, unless Past or Keys say otherwise. Past
 // alone: in the rows kept and, behind them, those at hand, which are kept too.
-// Keys lists the rows that are counted: i is row i at hand, ^i row i of Past.
+// Keys lists the rows that are counted: i is row i at hand, ^i row i of Past; those
+// at hand are then kept only if Keep says so.
 type Sequences struct {
 	Pos  []int32
 	Segs []kernel.Segment
 	Past *Keys
 	Keys []int32
+	Keep bool
 }
 
 // Pack describes texts of the given lengths laid one after another.
@@ -45,7 +47,7 @@ func Pack(lengths ...int) *Sequences {
 
 // Reset makes s describe no text, and keeps its memory.
 func (s *Sequences) Reset() {
-	s.Pos, s.Segs, s.Past, s.Keys = s.Pos[:0], s.Segs[:0], nil, nil
+	s.Pos, s.Segs, s.Past, s.Keys, s.Keep = s.Pos[:0], s.Segs[:0], nil, nil, false
 }
 
 // Append puts a text of n rows behind those of s, and returns where they are.
@@ -68,24 +70,25 @@ func (s *Sequences) Behind(seen []int32, n int) Range {
 	return r
 }
 
-// Rest describes the rows of s from first[i] on of each segment i, and lists them;
-// the others are seen as a computation of s kept them in past. s has no Past and no
-// Keys of its own.
-func (s *Sequences) Rest(first []int32, past *Keys) (rest Sequences, rows []int32) {
+// Rest describes rows parts[i] of each segment i of s, and lists them; those before
+// them are seen as a computation of s kept them in past, those behind them by none.
+// s has no Past and no Keys of its own.
+func (s *Sequences) Rest(parts []Range, past *Keys) (rest Sequences, rows []int32) {
 	rest.Past = past
 	for r := range s.Pos {
 		rest.Keys = append(rest.Keys, ^int32(r))
 	}
 	for i, g := range s.Segs {
-		end := int32(g.Q + g.QLen)
-		if first[i] == end {
+		p := parts[i]
+		if p.Lo == p.Hi {
 			continue
 		}
-		rest.Segs = append(rest.Segs, kernel.Segment{Q: len(rows), QLen: int(end - first[i]), K: g.K, KLen: g.KLen})
-		for r := first[i]; r < end; r++ {
+		behind := g.Q + g.QLen - p.Hi
+		rest.Segs = append(rest.Segs, kernel.Segment{Q: len(rows), QLen: p.Hi - p.Lo, K: g.K, KLen: g.KLen - behind})
+		for r := p.Lo; r < p.Hi; r++ {
 			rest.Keys[r] = int32(len(rows))
 			rest.Pos = append(rest.Pos, s.Pos[r])
-			rows = append(rows, r)
+			rows = append(rows, int32(r))
 		}
 	}
 	return rest, rows

@@ -87,43 +87,50 @@ func Contexts(m *lm.Model, o *eager.Ops, c ContextConfig) ([]string, error) {
 		}
 		return out, nil
 	}
-	for _, length := range c.Lengths {
-		for i := range c.Count {
-			text, err := sampled(m, o, c, length, i, uint64(len(out)))
-			if err != nil {
-				return nil, fmt.Errorf("contexts: %w", err)
-			}
-			out = append(out, text)
-		}
+	if len(c.Lengths)*c.Count == 0 {
+		return nil, nil
+	}
+	starts, opts, err := draws(m, c)
+	if err != nil {
+		return nil, fmt.Errorf("contexts: %w", err)
+	}
+	rest, err := m.GenerateAll(o, starts, opts)
+	if err != nil {
+		return nil, fmt.Errorf("contexts: %w", err)
+	}
+	for i, ids := range rest {
+		s := normal.NFKD.String(m.Tokenizer.DecodeSkip(append(starts[i], ids...)))
+		out = append(out, strings.ReplaceAll(s, "\n\n", " ")+". ")
 	}
 	return out, nil
 }
 
-// sampled draws the i-th text of a length, the n-th of all.
-func sampled(m *lm.Model, o *eager.Ops, c ContextConfig, length, i int, n uint64) (string, error) {
+// draws are the beginnings of the texts, and how they go on.
+func draws(m *lm.Model, c ContextConfig) (starts [][]int32, opts []lm.GenerateOptions, err error) {
 	tok := m.Tokenizer
 	if tok == nil {
-		return "", errors.New("the model has no tokenizer")
+		return nil, nil, errors.New("the model has no tokenizer")
 	}
-	var start []int32
-	if len(c.Starts) > 0 {
-		start = text.Prompt(tok, c.Starts[i%len(c.Starts)])
-	} else if id, ok := beginning(tok); ok {
-		start = []int32{id}
-	} else {
-		return "", errors.New("the tokenizer has no token that begins or ends a text; give starts or templates")
+	for _, length := range c.Lengths {
+		for i := range c.Count {
+			var start []int32
+			if len(c.Starts) > 0 {
+				start = text.Prompt(tok, c.Starts[i%len(c.Starts)])
+			} else if id, ok := beginning(tok); ok {
+				start = []int32{id}
+			} else {
+				return nil, nil, errors.New("the tokenizer has no token that begins or ends a text; give starts or templates")
+			}
+			// Each text has a seed of its own, so that it does not depend on the others.
+			const stride = 0x9e3779b97f4a7c15
+			opts = append(opts, lm.GenerateOptions{
+				Tokens:  max(0, length-len(start)),
+				Sampler: lm.Sampler{Temperature: 1, TopK: c.TopK, Seed: c.Seed + uint64(len(opts)+1)*stride},
+			})
+			starts = append(starts, start)
+		}
 	}
-	// Each text has a seed of its own, so that it does not depend on the others.
-	const stride = 0x9e3779b97f4a7c15
-	ids, err := m.Generate(o, start, lm.GenerateOptions{
-		Tokens:  max(0, length-len(start)),
-		Sampler: lm.Sampler{Temperature: 1, TopK: c.TopK, Seed: c.Seed + (n+1)*stride},
-	})
-	if err != nil {
-		return "", err
-	}
-	s := normal.NFKD.String(tok.DecodeSkip(append(start, ids...)))
-	return strings.ReplaceAll(s, "\n\n", " ") + ". ", nil
+	return starts, opts, nil
 }
 
 func beginning(tok tokenizer.Tokenizer) (int32, bool) {

@@ -12,7 +12,8 @@
 // section 3.1 and its published code, whose choices count where the two differ.
 //
 // Promises: a run computes only blocks behind the edited one and tokens from the
-// looked-up one on, reads kept keys and values for the rest, and makes logits
-// only where the loss reads them: the result is that of whole runs. Equal input
-// gives equal bytes on any number of threads. The model is not changed.
+// looked-up one to the last that the loss reads, takes kept keys and values for
+// those before, and makes logits only where the loss reads them: the result is that
+// of whole runs. Equal input gives equal bytes on any number of threads. The model
+// is not changed.
 package keyvalue

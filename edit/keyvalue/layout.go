@@ -54,6 +54,7 @@ func newLayout(f *Fact) *layout {
 type kept struct {
 	keys         *nn.Keys
 	state, value kernel.Matrix // output of the edited block, and of its MLP
+	input        kernel.Matrix // of the MLP's second linear layer, at the looked-up tokens
 }
 
 // keep runs the layout once without δ.
@@ -63,12 +64,13 @@ func keep(m *lm.Model, e *kernel.Engine, l *layout, block, blocks int) (*kept, e
 		if p.Layer != block {
 			return
 		}
-		dense := func() kernel.Matrix { return kernel.Mat(slices.Clone(x.Data[:x.Rows*x.Cols]), x.Rows, x.Cols) }
 		switch p.At {
+		case nn.MLPAct:
+			k.input = picked(x, l.at)
 		case nn.MLPOut:
-			k.value = dense()
+			k.value = x.Clone()
 		case nn.BlockOut:
-			k.state = dense()
+			k.state = x.Clone()
 		}
 	}
 	x := lm.Embed[kernel.Matrix](o, m, &nn.IDs{V: l.ids}, l.seqs)
@@ -81,6 +83,15 @@ func keep(m *lm.Model, e *kernel.Engine, l *layout, block, blocks int) (*kept, e
 	return k, o.Err()
 }
 
+// picked are copies of rows of x.
+func picked(x kernel.Matrix, rows []int32) kernel.Matrix {
+	out := kernel.Mat(make([]float32, len(rows)*x.Cols), len(rows), x.Cols)
+	for i, r := range rows {
+		copy(out.Data[i*x.Cols:(i+1)*x.Cols], x.Data[int(r)*x.Stride:])
+	}
+	return out
+}
+
 // suffix are the rows that δ can change, in the numbering of a layout.
 type suffix struct {
 	rows []int32       // row in the layout, by row here
@@ -89,27 +100,27 @@ type suffix struct {
 }
 
 // newSuffix takes each segment's rows from its looked-up row on, or from its
-// first label if that comes before; attention sees the keys of the other rows as
-// they were kept.
+// first label if that comes before, to the last row that is read; attention sees
+// the keys of earlier rows as they were kept.
 func newSuffix(l *layout, past *nn.Keys) *suffix {
-	first := make([]int32, len(l.seqs.Segs))
+	used := append(slices.Clone(l.at), l.essence)
+	for _, lab := range l.labels {
+		used = append(used, lab.row)
+	}
+	parts := make([]nn.Range, len(l.seqs.Segs))
 	for i, g := range l.seqs.Segs {
-		end := int32(g.Q + g.QLen)
-		inside := func(r int32) bool { return int(r) >= g.Q && r < end }
-		first[i] = end
-		for _, r := range l.at {
-			if inside(r) {
-				first[i] = min(first[i], r)
+		p := nn.Range{Lo: g.Q + g.QLen, Hi: g.Q}
+		for _, r := range used {
+			if row := int(r); row >= g.Q && row < g.Q+g.QLen {
+				p.Lo, p.Hi = min(p.Lo, row), max(p.Hi, row+1)
 			}
 		}
-		for _, lab := range l.labels {
-			if inside(lab.row) {
-				first[i] = min(first[i], lab.row)
-			}
+		if p.Lo < p.Hi {
+			parts[i] = p
 		}
 	}
 	s := &suffix{here: map[int32]int{}}
-	s.seqs, s.rows = l.seqs.Rest(first, past)
+	s.seqs, s.rows = l.seqs.Rest(parts, past)
 	for i, r := range s.rows {
 		s.here[r] = i
 	}

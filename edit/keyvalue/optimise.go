@@ -36,6 +36,11 @@ type Value struct {
 	First, Last Loss
 	Losses      []float64 // total, by forward run
 	Clamped     int       // steps after which δ was projected back
+
+	// Keys and Values are what enters the MLP's second linear layer at the looked-up
+	// token of each prompt, [prompts, d_ff], and what leaves it, [prompts, d_model],
+	// in the model as it is.
+	Keys, Values kernel.Matrix
 }
 
 // Target is v*, [width].
@@ -85,6 +90,8 @@ type problem struct {
 	grad    graph.Node
 	init    []float32
 	delta   []float32
+	keys    kernel.Matrix // of the prompts
+	values  kernel.Matrix
 	// watch, if set, sees δ and the loss of each run, the gradient and δ after
 	// Adam's step; both are nil for the last run.
 	watch func(l Loss, delta, grad, moved []float32)
@@ -108,6 +115,7 @@ func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings)
 	}
 	d := m.Config.Width
 	p := &problem{s: s, e: e, l: l, delta: make([]float32, d)}
+	p.keys, p.values = k.input.Slice(0, l.prompts), picked(k.value, l.at[:l.prompts])
 	value := k.value
 	if s.Residual {
 		value = k.state
@@ -181,7 +189,7 @@ func (p *problem) solve(ctx context.Context) (*Value, error) {
 	if initNorm == 0 {
 		return nil, errors.New("the value at the looked-up token is 0; nothing can be scaled by it")
 	}
-	v := &Value{Init: p.init}
+	v := &Value{Init: p.init, Keys: p.keys, Values: p.values}
 	for it := range p.s.Steps {
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -12,7 +12,6 @@ import (
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
-	"keyhole.example/keyhole/nn/eager"
 )
 
 // Editor makes edits by ROME. It may be used by several goroutines, one model
@@ -150,16 +149,12 @@ type solution struct {
 
 // solve finds the value and the update.
 func (r *run) solve(ctx context.Context, f *keyvalue.Fact) (*solution, error) {
-	block := r.site.Block
-	states, err := keyvalue.States(r.m, eager.New(r.ed.e), f.Prompts, nn.Place{Layer: block, At: nn.MLPAct}, nn.Place{Layer: block, At: nn.MLPOut})
+	v, err := keyvalue.Optimise(ctx, r.m, r.ed.e, r.site.Block, f, r.ed.cfg.settings())
 	if err != nil {
 		return nil, err
 	}
-	keys, values := states[0], states[1]
-	s := &solution{mean: keyvalue.Mean(keys, 0), bare: wide(keys.Data[:keys.Cols])}
-	if s.value, err = keyvalue.Optimise(ctx, r.m, r.ed.e, block, f, r.ed.cfg.settings()); err != nil {
-		return nil, err
-	}
+	keys, values := v.Keys, v.Values
+	s := &solution{value: v, mean: keyvalue.Mean(keys, 0), bare: wide(keys.Data[:keys.Cols])}
 	direction, y := s.mean, wide(values.Data[:values.Cols])
 	s.k, s.target = s.bare, s.value.Target()
 	switch r.ed.cfg.KeyMode {

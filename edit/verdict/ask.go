@@ -81,7 +81,7 @@ func (j *Judge) ask(r edit.Request, e *edit.Edited, tokens int) (said, error) {
 	}
 	first := t.Prompt() - 1
 	want := t.Labels[first:]
-	logits, err := j.logits(w.model, t.IDs, first, e)
+	logits, err := j.logits(w.model, e, part{t.IDs, first})
 	if err == nil && w.share < 1 {
 		logits, err = j.mixed(w, logits, r)
 	}
@@ -129,7 +129,7 @@ func (j *Judge) mixed(w way, logits kernel.Matrix, r edit.Request) (kernel.Matri
 	if err != nil {
 		return kernel.Matrix{}, err
 	}
-	own, err := j.logits(j.m, t.IDs, len(t.IDs)-logits.Rows, nil)
+	own, err := j.logits(j.m, nil, part{t.IDs, len(t.IDs) - logits.Rows})
 	if err != nil {
 		return kernel.Matrix{}, err
 	}
@@ -163,21 +163,39 @@ func (j *Judge) generate(w way, prompt string, n int, e *edit.Edited) (string, e
 	return j.m.Continuation(ids, next), nil
 }
 
-// logits of a text under m from the last row of its prompt on, [rows, vocab].
-func (j *Judge) logits(m *lm.Model, ids []int32, from int, e *edit.Edited) (kernel.Matrix, error) {
+// part is a text of which the logits from a row on are wanted, the last of its
+// prompt.
+type part struct {
+	ids  []int32
+	from int
+}
+
+// logits of texts under m from the rows that they say on, [rows, vocab].
+func (j *Judge) logits(m *lm.Model, e *edit.Edited, parts ...part) (kernel.Matrix, error) {
 	j.o.Reset()
 	j.o.Deltas = nil
-	if a := e.AdapterOf(); a != nil {
-		defer edit.Intercept(j.o, a, []edit.Span{{Range: nn.Range{Lo: 0, Hi: len(ids)}, Prompt: from + 1}})()
-	}
+	var texts [][]int32
+	var spans []edit.Span
 	var want nn.RowSet
-	for i := from; i < len(ids); i++ {
-		want.V = append(want.V, int32(i))
+	at := 0
+	for _, p := range parts {
+		end := at + len(p.ids)
+		texts = append(texts, p.ids)
+		spans = append(spans, edit.Span{Range: nn.Range{Lo: at, Hi: end}, Prompt: p.from + 1})
+		for i := at + p.from; i < end; i++ {
+			want.V = append(want.V, int32(i))
+		}
+		at = end
+	}
+	laid, seq := text.Lay(texts...)
+	a := e.AdapterOf()
+	if a == nil {
+		out := m.Logits(j.o, lm.Forward(j.o, m, laid, seq, &want))
+		return out, j.o.Err()
 	}
 	// what stands behind a layer sees every row of the text, in the last block too
-	laid, seq := text.Lay(ids)
-	x := j.o.Rows(lm.Forward[kernel.Matrix](j.o, m, laid, seq, nil), &want)
-	out := m.Logits(j.o, x)
+	defer edit.Intercept(j.o, a, spans)()
+	out := m.Logits(j.o, j.o.Rows(lm.Forward[kernel.Matrix](j.o, m, laid, seq, nil), &want))
 	return out, j.o.Err()
 }
 
@@ -211,13 +229,14 @@ func (r row) divergence(o row) float64 {
 	return max(sum, 0)
 }
 
+// atOnce bounds the rows that are computed together.
+const atOnce = 1024
+
 // rows are the distributions behind prompts.
 func (j *Judge) rows(ctx context.Context, prompts []string, e *edit.Edited) ([]row, error) {
-	var out []row
+	var models []*lm.Model
+	var parts []part
 	for _, p := range prompts {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
 		w, err := j.way(e, p, "")
 		if err != nil {
 			return nil, err
@@ -229,11 +248,26 @@ func (j *Judge) rows(ctx context.Context, prompts []string, e *edit.Edited) ([]r
 		if err := w.model.CheckLength(len(ids)); err != nil {
 			return nil, fmt.Errorf("prompt %q: %w", p, err)
 		}
-		x, err := j.logits(w.model, ids, len(ids)-1, e)
-		if err != nil {
-			return nil, fmt.Errorf("prompt %q: %w", p, err)
+		models, parts = append(models, w.model), append(parts, part{ids, len(ids) - 1})
+	}
+	var out []row
+	for lo := 0; lo < len(parts); {
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
-		out = append(out, distribution(slices.Clone(x.Data[:x.Cols])))
+		n := 1
+		for lo+n < len(parts) && models[lo+n] == models[lo] {
+			n++
+		}
+		n = text.Fitting(parts[lo:lo+n], func(p part) int { return len(p.ids) }, atOnce)
+		x, err := j.logits(models[lo], e, parts[lo:lo+n]...)
+		if err != nil {
+			return nil, fmt.Errorf("prompts from %q on: %w", prompts[lo], err)
+		}
+		for i := range n {
+			out = append(out, distribution(slices.Clone(x.Data[i*x.Cols:(i+1)*x.Cols])))
+		}
+		lo += n
 	}
 	return out, nil
 }
