@@ -9,9 +9,11 @@ import (
 	"keyhole.example/keyhole/nn/eager"
 )
 
-// Route is which way an Adapter sends a text; what the numbers mean is the
-// adapter's business.
-type Route int
+// Route is which way an Adapter sends a text.
+type Route struct {
+	To   int      // what the numbers mean is the adapter's business
+	Rows nn.Range // of the text, that are changed; where the adapter tells them apart
+}
 
 // Adapter is a Memory that stands behind linear layers and changes what they
 // give, instead of changing their weights. The way is decided once, by the prompt,

@@ -115,7 +115,7 @@ func measure(t *report.Table, m *lm.Model, k *kernel.Engine, name, gate string, 
 	for i := range edits {
 		e := &edits[i]
 		r := edit.Requests(e)[0]
-		keys, thresholds, err := ed.Keys(m, gate, r)
+		keys, thresholds, _, err := ed.Keys(m, gate, r)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "left out:", err)
 			continue

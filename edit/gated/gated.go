@@ -26,6 +26,9 @@ type Settings struct {
 	Token     string    `yaml:"token" doc:"whose input is the key: subject (its last token; any token of a text is compared with it) or last (the prompt's; the prompt's last token is compared with it)"`
 	Margin    float64   `yaml:"margin" doc:"threshold of an edit's cosine: this share of the way from the nearest unrelated row to the key itself"`
 	Negatives int       `yaml:"negatives" doc:"prompts of other edits that unrelated rows are taken from"`
+	Looks     int       `yaml:"looks" absent:"0" doc:"further looks at most that the inner editor takes at an edit whose target is not the most probable one yet; for learned editors that look more than once"`
+	Behind    bool      `yaml:"behind" absent:"false" doc:"make each edit of its prompt behind these sentences too, all of them together"`
+	Rows      string    `yaml:"rows" absent:"text" doc:"rows that an edit changes in a text that holds its key: text (all), or subject (those of the subject, up to the row that the key was found in)"`
 	Capacity  int       `yaml:"capacity" doc:"edits that a store holds at most; 0: any number"`
 }
 
@@ -35,9 +38,15 @@ const (
 	Last    = "last"
 )
 
+// The rows of a text that an edit changes.
+const (
+	WholeText   = "text"
+	SubjectRows = "subject"
+)
+
 // DefaultSettings are those that did best on validation edits.
 func DefaultSettings() Settings {
-	return Settings{Contexts: 2, Strengths: []float64{1}, Token: Subject, Margin: 0.5, Negatives: 256}
+	return Settings{Contexts: 2, Strengths: []float64{1}, Token: Subject, Margin: 0.5, Negatives: 256, Rows: WholeText}
 }
 
 // Validate checks every field.
@@ -45,6 +54,10 @@ func (s *Settings) Validate() error {
 	switch {
 	case s.Token != Subject && s.Token != Last:
 		return fmt.Errorf("token: %q is neither %s nor %s", s.Token, Subject, Last)
+	case s.Rows != WholeText && s.Rows != SubjectRows:
+		return fmt.Errorf("rows: %q is neither %s nor %s", s.Rows, WholeText, SubjectRows)
+	case s.Rows == SubjectRows && s.Token == Last:
+		return fmt.Errorf("rows: %s, but token is %s, so keys are of no subject; use rows %s", s.Rows, s.Token, WholeText)
 	case !(s.Margin > 0):
 		return fmt.Errorf("margin: %v answers for everything; use a number between 0 and 1", s.Margin)
 	case !(s.Margin < 1):
@@ -55,6 +68,8 @@ func (s *Settings) Validate() error {
 		return errors.New("strengths: there is none; [1] leaves the changes as they are")
 	case slices.ContainsFunc(s.Strengths, func(x float64) bool { return !(x > 0) || math.IsInf(x, 0) }):
 		return fmt.Errorf("strengths: not all of %v are positive numbers; 1 leaves the changes as they are", s.Strengths)
+	case s.Looks < 0:
+		return fmt.Errorf("looks: %d is negative; 0 means those that the editor was trained for", s.Looks)
 	case s.Capacity < 0:
 		return fmt.Errorf("capacity: %d is negative; 0 means any number", s.Capacity)
 	case s.Negatives < 1:
@@ -83,6 +98,18 @@ func New(inner edit.Editor, cfg Settings, k *kernel.Engine, pool []data.Edit) (*
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("gated: %w", err)
 	}
+	if cfg.Looks > 0 {
+		again, ok := inner.(interface {
+			Insisting(looks int) (edit.Editor, error)
+		})
+		if !ok {
+			return nil, fmt.Errorf("gated: looks: editor %s does not look at its edits; use 0", inner.Name())
+		}
+		var err error
+		if inner, err = again.Insisting(cfg.Looks); err != nil {
+			return nil, fmt.Errorf("gated: looks: %w", err)
+		}
+	}
 	prompts, err := scope.New(k, pool, cfg.Negatives)
 	if err != nil {
 		return nil, fmt.Errorf("gated: %w", err)
@@ -104,7 +131,7 @@ func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, 
 	if err != nil {
 		return nil, err
 	}
-	store := &Store{Model: hash, Last: ed.cfg.Token == Last}
+	store := &Store{Model: hash, Last: ed.cfg.Token == Last, Narrow: ed.cfg.Rows == SubjectRows}
 	if last != nil {
 		old, ok := last.Memory.(*Store)
 		switch {
@@ -114,6 +141,8 @@ func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, 
 			return nil, fmt.Errorf("gated: the store is of %w; begin a new one", &lm.OtherModelError{Recorded: old.Model, Hash: hash})
 		case old.Last != store.Last:
 			return nil, errors.New("gated: the store's keys are of another token; set token as it was, or begin a new sequence")
+		case old.Narrow != store.Narrow:
+			return nil, errors.New("gated: the store's edits change other rows; set rows as it was, or begin a new sequence")
 		}
 		grown := *old
 		store = &grown
@@ -142,7 +171,10 @@ func (ed *Editor) Continue(ctx context.Context, m *lm.Model, last *edit.Edited, 
 // one makes an edit, and says what it changes behind which gate.
 func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (e Entry, gate string, layers []string, err error) {
 	fail := func(err error) (Entry, string, []string, error) { return Entry{}, "", nil, err }
-	made, err := ed.inner.Apply(ctx, m, []edit.Request{r})
+	if ed.cfg.Rows == SubjectRows && r.Subject == "" {
+		return fail(fmt.Errorf("edit %s names no subject, whose rows it is to change; name the words of %q that the fact is about, or set rows to %s", r.ID, r.Prompt, WholeText))
+	}
+	made, err := ed.inner.Apply(ctx, m, ed.requests(m, r))
 	if err != nil {
 		return fail(err)
 	}
@@ -169,13 +201,30 @@ func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (e Entry
 	if gate, err = ed.gate(m, layers[0]); err != nil {
 		return fail(err)
 	}
-	if e.Keys, e.Thresholds, err = ed.Keys(m, gate, r); err != nil {
+	if e.Keys, e.Thresholds, e.Lengths, err = ed.Keys(m, gate, r); err != nil {
 		return fail(err)
 	}
 	if err := ed.strengthen(m, layers, &e, r); err != nil {
 		return fail(err)
 	}
 	return e, gate, layers, nil
+}
+
+// requests are what the inner editor makes an edit of: r, and with Behind r behind each
+// sentence for which there is room.
+func (ed *Editor) requests(m *lm.Model, r edit.Request) []edit.Request {
+	out := []edit.Request{r}
+	if !ed.cfg.Behind {
+		return out
+	}
+	for _, before := range ed.sentences(r)[1:] {
+		q := r
+		q.Prompt = before + r.Prompt
+		if _, err := text.Ask(m, q.Prompt, q.Target, q.Join); err == nil {
+			out = append(out, q)
+		}
+	}
+	return out
 }
 
 // gate is the weight whose inputs are keys.
@@ -214,37 +263,42 @@ func (ed *Editor) sentences(r edit.Request) []string {
 }
 
 // Keys are what the edit of a request is found by at a gate, each [in] of unit length,
-// with the least cosines to them: the prompt's own, and those of the prompt behind each
-// sentence for which there is room.
-func (ed *Editor) Keys(m *lm.Model, gate string, r edit.Request) (keys [][]float32, thresholds []float64, err error) {
+// with the least cosines to them and the number of tokens that end with each: the
+// prompt's own, and those of the prompt behind each sentence for which there is room.
+func (ed *Editor) Keys(m *lm.Model, gate string, r edit.Request) (keys [][]float32, thresholds []float64, lengths []int, err error) {
 	for i, before := range ed.sentences(r) {
 		x, err := ed.pool.Inputs(m, gate, before+r.Prompt)
 		if err != nil && i > 0 {
 			continue // too long with a sentence in front
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		row := x.Rows - 1
+		row, n := x.Rows-1, 1
 		if ed.cfg.Token == Subject && r.Subject != "" {
-			lo, _, err := text.Find(r.Prompt, r.Subject, r.Occurrence)
+			subject, err := ed.subject(m, before, r)
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
-			tokens, err := text.Subject(m.Tokenizer, before+r.Prompt, r.Subject, text.At(len(before)+lo))
-			if err != nil {
-				return nil, nil, err
-			}
-			row = tokens.Hi - 1
+			row, n = subject.Hi-1, subject.Hi-subject.Lo
 		}
 		key := scope.Unit(x.Data[row*x.Cols : (row+1)*x.Cols])
 		threshold, err := ed.pool.Threshold(m, gate, r, key, ed.cfg.Token == Last, ed.cfg.Margin)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		keys, thresholds = append(keys, key), append(thresholds, threshold)
+		keys, thresholds, lengths = append(keys, key), append(thresholds, threshold), append(lengths, n)
 	}
-	return keys, thresholds, nil
+	return keys, thresholds, lengths, nil
+}
+
+// subject is the tokens of a request's subject in its prompt behind a text.
+func (ed *Editor) subject(m *lm.Model, before string, r edit.Request) (nn.Range, error) {
+	lo, _, err := text.Find(r.Prompt, r.Subject, r.Occurrence)
+	if err != nil {
+		return nn.Range{}, err
+	}
+	return text.Subject(m.Tokenizer, before+r.Prompt, r.Subject, text.At(len(before)+lo))
 }
 
 // Open implements edit.Opener.

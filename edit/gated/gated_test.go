@@ -15,6 +15,7 @@ import (
 	"keyhole.example/keyhole/lm/lmtest"
 	"keyhole.example/keyhole/nn"
 	"keyhole.example/keyhole/nn/eager"
+	"keyhole.example/keyhole/text"
 )
 
 // sites is an editor that changes layers by fixed factors of rank two.
@@ -124,11 +125,119 @@ func TestATextInScopeIsThatOfTheChangedWeights(t *testing.T) {
 	}
 }
 
-// TestATextThatIsContinuedGoesOnAsItBegan: token by token as in one pass.
-func TestATextThatIsContinuedGoesOnAsItBegan(t *testing.T) {
+// TestRowsOfTheSubjectAlone: with rows subject, those before and behind the subject are
+// what the layers give without the edit.
+func TestRowsOfTheSubjectAlone(t *testing.T) {
+	for _, arch := range edittest.Architectures() {
+		m := edittest.TinyModel(t, arch)
+		r := requests()[:1]
+		s := settings()
+		s.Rows = SubjectRows
+		e, err := editor(t, two, s).Apply(t.Context(), m, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := two.Apply(t.Context(), m, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		subject, err := text.Subject(m.Tokenizer, r[0].Prompt, r[0].Subject, text.First)
+		if err != nil {
+			t.Fatal(err)
+		}
+		prompt := m.Tokenizer.EncodePrompt(r[0].Prompt)
+		if subject.Hi-subject.Lo == len(prompt) {
+			t.Fatalf("%q is nothing but its subject", r[0].Prompt)
+		}
+		o := eager.New(lmtest.Engine(t, 1))
+		o.OnLinear = func(l *nn.Linear, x, y kernel.Matrix) {
+			for _, c := range made.Changes {
+				if c.Weight != l.W.Name {
+					continue
+				}
+				for i := subject.Lo; i < subject.Hi; i++ {
+					for k := range c.Delta.U.Rows {
+						by := c.Delta.Scale * float32(kernel.Dot64(c.Delta.U.Slice(k, k+1).Data, x.Data[i*x.Stride:i*x.Stride+x.Cols]))
+						for j, v := range c.Delta.D.Slice(k, k+1).Data {
+							y.Data[i*y.Stride+j] += by * v
+						}
+					}
+				}
+			}
+		}
+		ids := append(slices.Clone(prompt), prompt[0], prompt[1])
+		want := m.Logits(o, lm.Forward(o, m, &nn.IDs{V: ids}, nn.Pack(len(ids)), nil))
+		if err := o.Err(); err != nil {
+			t.Fatal(err)
+		}
+		got, base := logits(t, m, e.AdapterOf(), ids, len(prompt)), logits(t, m, nil, ids, 0)
+		moved := 0.0
+		for i, v := range got {
+			if d := math.Abs(float64(v - want.Data[i])); !(d < 1e-4) {
+				t.Fatalf("%s: logit %d is %v, want %v", arch, i, v, want.Data[i])
+			}
+			moved = max(moved, math.Abs(float64(v-base[i])))
+		}
+		if moved < 0.01 {
+			t.Errorf("%s: the edit moves no logit by more than %v", arch, moved)
+		}
+		if before := subject.Lo * m.Config.Vocab; !slices.Equal(got[:before], base[:before]) {
+			t.Errorf("%s: rows before the subject have other logits", arch)
+		}
+	}
+}
+
+// asked is sites that keeps the prompts that it was asked.
+type asked struct {
+	sites
+	prompts *[]string
+}
+
+func (a asked) Apply(ctx context.Context, m *lm.Model, r []edit.Request) (*edit.Edited, error) {
+	for _, q := range r {
+		*a.prompts = append(*a.prompts, q.Prompt)
+	}
+	return a.sites.Apply(ctx, m, r)
+}
+
+// TestAnEditIsMadeBehindSentences: with behind, of the prompt and of the prompt behind
+// each sentence that has a key, all at once.
+func TestAnEditIsMadeBehindSentences(t *testing.T) {
 	m := edittest.TinyModel(t, "llama")
 	r := requests()[:1]
-	e, err := editor(t, two, settings()).Apply(t.Context(), m, r)
+	for behind, want := range map[bool]int{false: 1, true: 2} {
+		var prompts []string
+		s := settings()
+		s.Behind = behind
+		store := apply(t, editor(t, asked{two, &prompts}, s), m, r...)
+		if len(prompts) != want || prompts[0] != r[0].Prompt {
+			t.Fatalf("behind %v: made of %q, want %d prompts", behind, prompts, want)
+		}
+		for _, p := range prompts[1:] {
+			if !strings.HasSuffix(p, ". "+r[0].Prompt) {
+				t.Errorf("made of %q too", p)
+			}
+		}
+		if e := store.Entries[0]; len(e.Keys) != 2 || e.Prompt != r[0].Prompt {
+			t.Errorf("behind %v: the store has %d keys of %q", behind, len(e.Keys), e.Prompt)
+		}
+	}
+}
+
+// TestATextThatIsContinuedGoesOnAsItBegan: token by token as in one pass.
+func TestATextThatIsContinuedGoesOnAsItBegan(t *testing.T) {
+	for _, rows := range []string{WholeText, SubjectRows} {
+		continued(t, rows)
+	}
+}
+
+func continued(t *testing.T, rows string) {
+	t.Helper()
+	m := edittest.TinyModel(t, "llama")
+	r := requests()[:1]
+	s := settings()
+	s.Rows = rows
+	e, err := editor(t, two, s).Apply(t.Context(), m, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +299,9 @@ func TestForgettingGivesTheStoreThatNeverHadTheEdit(t *testing.T) {
 }
 
 func TestAStoreIsReadAsItWas(t *testing.T) {
-	m, ed := edittest.TinyModel(t, "llama"), editor(t, two, settings())
+	s := settings()
+	s.Rows = SubjectRows
+	m, ed := edittest.TinyModel(t, "llama"), editor(t, two, s)
 	whole := apply(t, ed, m, requests()...)
 	packed := func() edit.Packed {
 		p, err := whole.Pack()
@@ -227,7 +338,8 @@ func TestAStoreIsReadAsItWas(t *testing.T) {
 			t.Errorf("a store with a row of %s less was opened", tensor.Name)
 		}
 	}
-	for _, change := range [][2]string{{`"ranks":[2,2]`, `"ranks":[2]`}, {`"ranks":[2,2]`, `"ranks":[-2,6]`}, {`"gate":"`, `"gate":"x`}, {`"thresholds":[`, `"thresholds":[7,`}} {
+	for _, change := range [][2]string{{`"ranks":[2,2]`, `"ranks":[2]`}, {`"ranks":[2,2]`, `"ranks":[-2,6]`}, {`"gate":"`, `"gate":"x`}, {`"thresholds":[`, `"thresholds":[7,`},
+		{`"lengths":[`, `"lengths":[0,`}} {
 		p := packed()
 		p.Info = []byte(strings.Replace(string(p.Info), change[0], change[1], 1))
 		if _, err := ed.Open(t.Context(), m, p); err == nil {
@@ -292,6 +404,10 @@ func TestWhatCannotBeAStoreIsRefused(t *testing.T) {
 		"strengths":              func(s *Settings) { s.Strengths = []float64{1, math.Inf(1)} },
 		"negatives":              func(s *Settings) { s.Negatives = 0 },
 		"capacity":               func(s *Settings) { s.Capacity = -1 },
+		"looks: -1 is negative":  func(s *Settings) { s.Looks = -1 },
+		"does not look at its":   func(s *Settings) { s.Looks = 1 },
+		"rows":                   func(s *Settings) { s.Rows = "all" },
+		"keys are of no subject": func(s *Settings) { s.Rows, s.Token = SubjectRows, Last },
 	} {
 		s := settings()
 		change(&s)
@@ -323,6 +439,25 @@ func TestWhatCannotBeAStoreIsRefused(t *testing.T) {
 		if _, err := editor(t, c.inner, s).Continue(t.Context(), m, last, requests()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
+	}
+}
+
+// TestOtherRowsAreAnotherSequence: edits of a store change one kind of rows, and need a
+// subject where those are its own.
+func TestOtherRowsAreAnotherSequence(t *testing.T) {
+	m, s, r := edittest.TinyModel(t, "gpt2"), settings(), requests()
+	last, err := editor(t, two, s).Apply(t.Context(), m, r[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Rows = SubjectRows
+	ed := editor(t, two, s)
+	if _, err := ed.Continue(t.Context(), m, last, r[1:]); err == nil || !strings.Contains(err.Error(), "set rows as it was") {
+		t.Errorf("other rows: %v", err)
+	}
+	r[0].Subject = ""
+	if _, err := ed.Apply(t.Context(), m, r[:1]); err == nil || !strings.Contains(err.Error(), "names no subject") {
+		t.Errorf("no subject: %v", err)
 	}
 }
 

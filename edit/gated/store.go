@@ -23,6 +23,7 @@ type Entry struct {
 	byprompt.Fact
 	Thresholds []float64 `json:"thresholds"` // least cosines to Keys
 	Ranks      []int     `json:"ranks"`      // of Changes
+	Lengths    []int     `json:"lengths"`    // tokens that end with each key
 
 	Keys    [][]float32 `json:"-"` // unit length, [in] of the gate
 	Changes []*nn.Delta `json:"-"` // by Store.Layers; of rank 0 where a layer stays
@@ -30,10 +31,11 @@ type Entry struct {
 
 // Store is edits behind a gate. It implements edit.Adapter.
 type Store struct {
-	Model   string   `json:"model"`          // hash of the base model
-	Gate    string   `json:"gate"`           // weight name of the layer whose inputs keys are
-	Layers  []string `json:"layers"`         // weights that edits change, in the order of the forward pass
-	Last    bool     `json:"last,omitempty"` // only a prompt's last row is compared with keys
+	Model   string   `json:"model"`            // hash of the base model
+	Gate    string   `json:"gate"`             // weight name of the layer whose inputs keys are
+	Layers  []string `json:"layers"`           // weights that edits change, in the order of the forward pass
+	Last    bool     `json:"last,omitempty"`   // only a prompt's last row is compared with keys
+	Narrow  bool     `json:"narrow,omitempty"` // an edit changes the rows that end with its key, and no others
 	Entries []Entry
 }
 
@@ -54,17 +56,24 @@ func (s *Store) Weights() []string {
 // Kind implements edit.Memory.
 func (s *Store) Kind() string { return Kind }
 
-// none is the way of a text that no edit is for; that of edit i is i+1.
-const none edit.Route = 0
-
-// Route implements edit.Adapter.
-func (s *Store) Route(x, _ kernel.Matrix) edit.Route { return edit.Route(s.Find(x) + 1) }
+// Route implements edit.Adapter: To is the place of an edit, from 1 on; 0: none.
+func (s *Store) Route(x, _ kernel.Matrix) edit.Route {
+	i, rows := s.find(x)
+	return edit.Route{To: i + 1, Rows: rows}
+}
 
 // Find is the edit for a prompt with these inputs of the gate, x [tokens, in], or
 // −1: that of the nearest key, the latest of equally near ones, if its threshold
 // is passed.
 func (s *Store) Find(x kernel.Matrix) int {
-	best, most := -1, math.Inf(-1)
+	i, _ := s.find(x)
+	return i
+}
+
+// find is Find with the rows that the edit changes in the prompt and behind it.
+func (s *Store) find(x kernel.Matrix) (best int, rows nn.Range) {
+	best = -1
+	most := math.Inf(-1)
 	first := 0
 	if s.Last {
 		first = max(0, x.Rows-1)
@@ -77,25 +86,33 @@ func (s *Store) Find(x kernel.Matrix) int {
 		}
 		for j := range s.Entries {
 			e := &s.Entries[j]
-			for i, key := range e.Keys {
+			for k, key := range e.Keys {
 				c := float64(blas32.Dot(blas32.Vector{N: len(key), Inc: 1, Data: key}, row) / length)
-				if c >= e.Thresholds[i] && (c > most || c == most && j > best) {
-					best, most = j, c
+				if c >= e.Thresholds[k] && (c > most || c == most && j > best) {
+					best, most, rows = j, c, nn.Range{Hi: math.MaxInt}
+					if s.Narrow {
+						rows = nn.Range{Lo: max(0, i+1-e.Lengths[k]), Hi: i + 1}
+					}
 				}
 			}
 		}
 	}
-	return best
+	return best, rows
 }
 
 // Adapt implements edit.Adapter.
-func (s *Store) Adapt(weight string, r edit.Route, x, y kernel.Matrix, _, _ int) {
+func (s *Store) Adapt(weight string, r edit.Route, x, y kernel.Matrix, from, _ int) {
 	at := slices.Index(s.Layers, weight)
-	if r == none || at < 0 {
+	if r.To == 0 || at < 0 {
 		return
 	}
-	d := s.Entries[r-1].Changes[at]
-	for i := range x.Rows {
+	add(s.Entries[r.To-1].Changes[at], x, y, nn.Range{Lo: max(0, r.Rows.Lo-from), Hi: min(x.Rows, r.Rows.Hi-from)})
+}
+
+// add adds to rows of what a layer gives, y [rows, out], for x [rows, in], what a change
+// of the layer gives.
+func add(d *nn.Delta, x, y kernel.Matrix, rows nn.Range) {
+	for i := rows.Lo; i < rows.Hi; i++ {
 		in, out := x.Data[i*x.Stride:i*x.Stride+x.Cols], y.Data[i*y.Stride:i*y.Stride+y.Cols]
 		for k := range d.U.Rows {
 			u := blas32.Vector{N: d.U.Cols, Inc: 1, Data: d.U.Data[k*d.U.Stride : k*d.U.Stride+d.U.Cols]}
@@ -201,6 +218,9 @@ func Unpack(p edit.Packed) (*Store, error) {
 		for range e.Thresholds {
 			e.Keys = append(e.Keys, rowsOf(keys, at, 1).Data)
 			at++
+		}
+		if s.Narrow && (len(e.Lengths) != len(e.Keys) || slices.Min(e.Lengths) < 1) {
+			return nil, fmt.Errorf("edit %s has the lengths %v for %d keys; each needs one of at least a token", e.ID, e.Lengths, len(e.Keys))
 		}
 		if len(e.Ranks) != len(s.Layers) {
 			return nil, fmt.Errorf("edit %s has changes of %d layers, the store of %d", e.ID, len(e.Ranks), len(s.Layers))

@@ -49,6 +49,7 @@ type trial struct {
 	texts  text.Packed
 	states kernel.Matrix // before block, [rows, width]
 	share  []float64     // of each wanted row
+	rows   []nn.Range    // of each text, that are changed
 }
 
 // trial runs the target behind a request's prompt, and behind it with each of the
@@ -67,7 +68,15 @@ func (ed *Editor) trial(m *lm.Model, first string, r edit.Request) (*trial, erro
 		case err != nil:
 			continue // too long with a sentence in front
 		}
-		t.texts.Add(a)
+		rows, _ := t.texts.Add(a)
+		if ed.cfg.Rows == SubjectRows {
+			subject, err := ed.subject(m, before, r)
+			if err != nil {
+				return nil, err
+			}
+			rows = nn.Range{Lo: rows.Lo + subject.Lo, Hi: rows.Lo + subject.Hi}
+		}
+		t.rows = append(t.rows, rows)
 		for range a.Wanted() {
 			t.share = append(t.share, 1/float64(a.Wanted()))
 		}
@@ -84,10 +93,18 @@ func (t *trial) nll(layers []string, changes []*nn.Delta, by float64) (float64, 
 	o := t.ops
 	o.Reset()
 	o.SetTasks([]nn.Range{{Lo: 0, Hi: t.states.Rows}})
-	o.Deltas = map[string][]nn.Delta{}
-	for i, name := range layers {
-		o.Deltas[name] = []nn.Delta{{U: changes[i].U, D: changes[i].D, Scale: changes[i].Scale * float32(by)}}
+	o.OnLinear = func(l *nn.Linear, x, y kernel.Matrix) {
+		at := slices.Index(layers, l.W.Name)
+		if at < 0 {
+			return
+		}
+		d := *changes[at]
+		d.Scale *= float32(by)
+		for _, rows := range t.rows {
+			add(&d, x, y, rows)
+		}
 	}
+	defer func() { o.OnLinear = nil }()
 	states := kernel.Mat(slices.Clone(t.states.Data), t.states.Rows, t.states.Cols)
 	x := lm.Blocks[kernel.Matrix](o, t.m, states, t.block, t.m.Config.Layers, &t.texts.Seq, nil)
 	logits := t.m.Logits(o, lm.FinalNorm[kernel.Matrix](o, t.m, o.Rows(x, &t.texts.Want)))

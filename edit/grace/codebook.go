@@ -113,17 +113,17 @@ func (b *Codebook) Find(q []float32) int {
 
 // Route implements edit.Adapter: the key that the prompt's last token finds.
 func (b *Codebook) Route(x, _ kernel.Matrix) edit.Route {
-	return edit.Route(b.Find(row(x, x.Rows-1)))
+	return edit.Route{To: b.Find(row(x, x.Rows-1))}
 }
 
 // Adapt implements edit.Adapter.
 func (b *Codebook) Adapt(_ string, r edit.Route, _, y kernel.Matrix, from, prompt int) {
-	if r < 0 {
+	if r.To < 0 {
 		return
 	}
 	for i := range y.Rows {
 		if b.Rules.replaced(from+i, prompt) {
-			copy(row(y, i), b.pairs[r].value)
+			copy(row(y, i), b.pairs[r.To].value)
 		}
 	}
 }

@@ -3,6 +3,10 @@ package mend
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/floats"
 
 	"keyhole.example/keyhole/edit"
 	"keyhole.example/keyhole/lm"
@@ -59,6 +63,12 @@ func (e *Editor) looks(m *lm.Model, rows [][]meta.Rows, make maker) (*edit.Edite
 			return nil, nil, err
 		}
 	}
+	if e.more > 0 {
+		var err error
+		if rows, err = e.insist(m, rows, make); err != nil {
+			return nil, nil, err
+		}
+	}
 	if u.Steps == 1 || u.Reach == 0 { // rows of one look are scaled alone
 		return make(rows)
 	}
@@ -79,11 +89,52 @@ func (e *Editor) looks(m *lm.Model, rows [][]meta.Rows, make maker) (*edit.Edite
 	return make(larger(rows, scales))
 }
 
-// larger is rows with each request's values scaled.
-func larger(rows [][]meta.Rows, scales []float32) [][]meta.Rows {
+// insist takes further looks at rows until every target is the most probable one, at
+// most e.more. Where that is not reached, it returns the rows with which the targets are
+// likeliest.
+func (e *Editor) insist(m *lm.Model, rows [][]meta.Rows, make maker) ([][]meta.Rows, error) {
+	best, most := rows, math.Inf(-1)
+	for look := 0; ; look++ {
+		d, _, err := make(rows)
+		if err != nil {
+			return nil, err
+		}
+		var prob []float64
+		var right []bool
+		if err := e.within(m, d, func() error {
+			prob, right, err = e.o.Answers()
+			return err
+		}); err != nil {
+			return nil, err
+		}
+		switch p := floats.Sum(prob); {
+		case !slices.Contains(right, false):
+			return rows, nil
+		case p > most:
+			best, most = copied(rows), p
+		}
+		if look == e.more {
+			return best, nil
+		}
+		if err := e.lookAgain(m, d, rows, e.o.Net.Config.Update.Steps-1); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// copied is rows with their factors shared.
+func copied(rows [][]meta.Rows) [][]meta.Rows {
 	out := make([][]meta.Rows, len(rows))
 	for t := range rows {
-		out[t] = append([]meta.Rows(nil), rows[t]...)
+		out[t] = slices.Clone(rows[t])
+	}
+	return out
+}
+
+// larger is rows with each request's values scaled.
+func larger(rows [][]meta.Rows, scales []float32) [][]meta.Rows {
+	out := copied(rows)
+	for t := range out {
 		for i := range out[t] {
 			out[t][i].Scale *= scales[t]
 		}

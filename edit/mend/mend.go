@@ -27,6 +27,7 @@ type Editor struct {
 	name string
 	text text.Options
 	tok  tokenizer.Tokenizer
+	more int // further looks at edits that are not right yet
 
 	base    [][]float32 // weights of the sites where the present sequence began
 	history history
@@ -42,6 +43,18 @@ var (
 // are refused.
 func New(o *meta.Objective, name string, text text.Options, tok tokenizer.Tokenizer) *Editor {
 	return &Editor{o: o, name: name, text: text, tok: tok}
+}
+
+// Insisting is the editor with at most so many further looks, as the last one that it
+// was trained for, at edits made together of which some target is not the most probable
+// one yet. An editor that looks once has no such look.
+func (e *Editor) Insisting(more int) (edit.Editor, error) {
+	if e.o.Net.Config.Update.Steps < 2 {
+		return nil, fmt.Errorf("editor %s looks at an edit once (hypernet.update.steps: 1) and has no look at what became of it; train one with steps: 2, or take no further looks", e.name)
+	}
+	out := *e
+	out.more = more
+	return &out, nil
 }
 
 // Name implements edit.Editor.
@@ -131,7 +144,9 @@ func (e *Editor) run(ctx context.Context, m *lm.Model, groups [][]edit.Request) 
 // others; a later look sees the model with the whole group's values.
 func (e *Editor) solved(ctx context.Context, m *lm.Model, groups [][]edit.Request) ([]*edit.Edited, error) {
 	u := e.o.Net.Config.Update
-	jointly := func(g []edit.Request) bool { return len(g) > 1 && (u.Steps > 1 || e.o.Cut.Size > 0) }
+	jointly := func(g []edit.Request) bool {
+		return e.more > 0 || len(g) > 1 && (u.Steps > 1 || e.o.Cut.Size > 0)
+	}
 	var single []edit.Request
 	for _, g := range groups {
 		if !jointly(g) {
@@ -144,7 +159,7 @@ func (e *Editor) solved(ctx context.Context, m *lm.Model, groups [][]edit.Reques
 	}
 	var out []*edit.Edited
 	for _, g := range groups {
-		if jointly(g) && u.Reach > 0 {
+		if jointly(g) && (u.Reach > 0 || e.more > 0) {
 			d, err := e.together(ctx, m, g)
 			if err != nil {
 				return nil, err

@@ -6,6 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"keyhole.example/keyhole/edit"
@@ -14,6 +15,7 @@ import (
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/meta"
 	"keyhole.example/keyhole/nn"
+	"keyhole.example/keyhole/nn/eager"
 	"keyhole.example/keyhole/text"
 )
 
@@ -491,4 +493,65 @@ func siteRows(rows []meta.Rows) [][]float32 {
 		out = append(out, scaled(r.D, r.Scale).Data)
 	}
 	return out
+}
+
+// TestFurtherLooksAreTakenWhileTheTargetIsNotReached: where the target is the most
+// probable one already, nothing changes; elsewhere it does not get less likely.
+func TestFurtherLooksAreTakenWhileTheTargetIsNotReached(t *testing.T) {
+	there, likelier := 0, 0
+	for _, rate := range []float64{0.02, 0.5} {
+		m, k, e := tinyWith(t, "mend", func(c *hypernet.Config) {
+			c.Update.Rule, c.Update.Ridge, c.Update.Steps, c.EditLR = hypernet.Solve, 0.01, 2, rate
+		}, func(*Editor) {})
+		list := requests(4)
+		said, err := m.Generate(eager.New(k), text.Prompt(m.Tokenizer, list[0].Prompt), lm.GenerateOptions{Tokens: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list[0].Target = strings.TrimSpace(m.Tokenizer.Decode(said))
+		for _, r := range list {
+			likelihood := func(ed edit.Editor) (p float64, right bool, weights [][]float32) {
+				d, err := ed.Apply(t.Context(), m, []edit.Request{r})
+				if err != nil {
+					t.Fatal(err)
+				}
+				undo, err := d.Install(m, k)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer undo()
+				prob, hit, err := e.o.Answers()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return prob[0], hit[0], siteValues(t, m, e)
+			}
+			p, right, plain := likelihood(e)
+			more, err := e.Insisting(4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q, hit, weights := likelihood(more)
+			switch {
+			case right:
+				there++
+				for i := range plain {
+					sameMoves(t, "an edit that was right", e, siteValues(t, m, e), plain[i:i+1], weights[i:i+1], 1e-5)
+				}
+			case hit:
+				likelier++
+			case q < p*(1-1e-6):
+				t.Errorf("step size %v, edit %s: %v with further looks, %v without", rate, r.ID, q, p)
+			case q > p:
+				likelier++
+			}
+		}
+	}
+	if there == 0 || likelier == 0 {
+		t.Errorf("%d edits were right, %d became likelier by further looks", there, likelier)
+	}
+	_, _, once := tinyWith(t, "mend", func(c *hypernet.Config) { c.Update.Rule = hypernet.Solve }, func(*Editor) {})
+	if _, err := once.Insisting(1); err == nil || !strings.Contains(err.Error(), "steps: 2") {
+		t.Errorf("an editor of one look: %v", err)
+	}
 }

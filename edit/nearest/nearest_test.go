@@ -76,7 +76,7 @@ func TestAKeyAnswersWithTheChangeOfTheWeight(t *testing.T) {
 		t.Fatal(err)
 	}
 	y := kernel.Mat(make([]float32, x.Rows*len(s.Entries[0].Value)), x.Rows, len(s.Entries[0].Value))
-	s.Adapt(s.Layer, 0, x, y, 0, x.Rows)
+	s.Adapt(s.Layer, edit.Route{}, x, y, 0, x.Rows)
 	hit := 0
 	for i := range x.Rows {
 		row := x.Data[i*x.Cols : (i+1)*x.Cols]

@@ -44,7 +44,7 @@ func (s *Store) Weights() []string { return []string{s.Layer} }
 func (s *Store) Kind() string { return Kind }
 
 // Route implements edit.Adapter: each row finds its own way.
-func (s *Store) Route(_, _ kernel.Matrix) edit.Route { return 0 }
+func (s *Store) Route(_, _ kernel.Matrix) edit.Route { return edit.Route{} }
 
 // Adapt implements edit.Adapter.
 func (s *Store) Adapt(_ string, _ edit.Route, x, y kernel.Matrix, _, _ int) {

@@ -321,9 +321,9 @@ func routes(t *testing.T, m *lm.Model, k *kernel.Engine, memory *Memory, queries
 		if len(mine) == columns {
 			lmtest.Near(t, fmt.Sprintf("edit %d, distances of query %d", number, q), mine, distances[q*columns:(q+1)*columns], 1e-4, 1e-6)
 		}
-		name := map[edit.Route]string{wayMatrix: "original", wayFresh: "new", wayMain: "merged"}[way]
-		if way >= wayFirst {
-			name = fmt.Sprintf("memory %d", way-wayFirst)
+		name := map[int]string{wayMatrix: "original", wayFresh: "new", wayMain: "merged"}[way.To]
+		if way.To >= wayFirst {
+			name = fmt.Sprintf("memory %d", way.To-wayFirst)
 		}
 		if taken != nil && name != taken[q] {
 			t.Errorf("edit %d, query %d goes through %s, want %s", number, q, name, taken[q])

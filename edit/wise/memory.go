@@ -70,14 +70,16 @@ func (m *Memory) Kind() string { return Kind }
 
 // The ways of a text; from wayFirst on through saved memories.
 const (
-	wayMatrix edit.Route = iota
+	wayMatrix = iota
 	wayFresh
 	wayMain
 	wayFirst
 )
 
 // Route implements edit.Adapter.
-func (m *Memory) Route(x, y kernel.Matrix) edit.Route {
+func (m *Memory) Route(x, y kernel.Matrix) edit.Route { return edit.Route{To: m.way(x, y)} }
+
+func (m *Memory) way(x, y kernel.Matrix) int {
 	d := m.distance(m.fresh.change, x, y)
 	passes := func(d, threshold float64) bool { return d >= m.Rules.ActRatio*threshold }
 	if !m.Rules.Retrieve {
@@ -96,7 +98,7 @@ func (m *Memory) Route(x, y kernel.Matrix) edit.Route {
 		if m.Rules.Compat == "" { // those that wait for a merge are asked too
 			for i, s := range m.saved {
 				if e := m.distance(s.change, x, y); e > best && e > m.Rules.ActRatio*s.threshold {
-					way, best = wayFirst+edit.Route(i), e
+					way, best = wayFirst+i, e
 				}
 			}
 		}
@@ -108,7 +110,7 @@ func (m *Memory) Route(x, y kernel.Matrix) edit.Route {
 	}
 	for i, s := range m.saved {
 		if e := m.distance(s.change, x, y); e > best && e > m.Rules.ActRatio*s.threshold {
-			way, best = wayFirst+edit.Route(i), e
+			way, best = wayFirst+i, e
 		}
 	}
 	return way
@@ -118,12 +120,12 @@ func (m *Memory) Route(x, y kernel.Matrix) edit.Route {
 func (m *Memory) Adapt(_ string, r edit.Route, x, y kernel.Matrix, _, _ int) {
 	var change []float32
 	switch {
-	case r == wayFresh:
+	case r.To == wayFresh:
 		change = m.fresh.change
-	case r == wayMain:
+	case r.To == wayMain:
 		change = m.main
-	case r >= wayFirst:
-		change = m.saved[r-wayFirst].change
+	case r.To >= wayFirst:
+		change = m.saved[r.To-wayFirst].change
 	}
 	if change == nil {
 		return

@@ -83,12 +83,12 @@ func TestEntriesOutsideTheMaskStay(t *testing.T) {
 func TestWithoutEditsTheMatrixAnswers(t *testing.T) {
 	m := &Memory{In: 2, Out: 2, Rules: Rules{ActRatio: 0.5, Retrieve: true}, fresh: side{threshold: never}}
 	x := kernel.Mat([]float32{1, 2}, 1, 2)
-	if way := m.Route(x, x); way != wayMatrix {
+	if way := m.way(x, x); way != wayMatrix {
 		t.Errorf("way %v", way)
 	}
 	m.fresh = side{make([]float32, 4), 0.1} // a copy that has not changed
-	if d := m.distance(m.fresh.change, x, x); d != 0 || m.Route(x, x) != wayMatrix {
-		t.Errorf("distance %v, way %v", d, m.Route(x, x))
+	if d := m.distance(m.fresh.change, x, x); d != 0 || m.way(x, x) != wayMatrix {
+		t.Errorf("distance %v, way %v", d, m.way(x, x))
 	}
 }
 
