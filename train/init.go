@@ -69,9 +69,14 @@ func (s *state) steps() int {
 	return s.Step + s.Init.Moments
 }
 
-// makesEditor tells the config keys that decide what an editor's parameters are.
-func makesEditor(key string) bool {
-	return strings.HasPrefix(key, "hypernet.") || strings.HasPrefix(key, "serac.") || slices.Contains([]string{"compat", "learner", "model.sites", "model.blocks"}, key)
+// makesEditor tells the config keys that decide what the parameters of a learner's
+// editor are; those of the other learner do not.
+func makesEditor(key, learner string) bool {
+	own := "hypernet."
+	if learner == LearnSERAC {
+		own = "serac."
+	}
+	return strings.HasPrefix(key, own) || slices.Contains([]string{"compat", "learner", "model.sites", "model.blocks"}, key)
 }
 
 // checkEditor refuses a checkpoint whose editor is not of the run's own kind.
@@ -82,7 +87,7 @@ func (l *Loop) checkEditor(c *checkpoints.Checkpoint) error {
 	}
 	var differ []string
 	for _, d := range configs.Diff(l.resolved, then) {
-		if makesEditor(d.Key) {
+		if makesEditor(d.Key, l.Config.Learner) {
 			differ = append(differ, "\n  "+d.String())
 		}
 	}

@@ -90,6 +90,17 @@ func TestARunFromAnotherEditorResumes(t *testing.T) {
 	}
 }
 
+// TestKeysOfTheOtherLearnerDoNotMatter: a network goes on from one whose run had other
+// values for SERAC.
+func TestKeysOfTheOtherLearnerDoNotMatter(t *testing.T) {
+	c := small()
+	c.Train.Steps, c.Train.ValEvery, c.Train.SaveEvery = 1, 0, 1
+	first := filepath.Join(t.TempDir(), "first")
+	none(t, c, first)
+	c.Train.Init, c.SERAC.Beginnings = first, !c.SERAC.Beginnings
+	none(t, c, filepath.Join(t.TempDir(), "second"))
+}
+
 func TestAnEditorOfAnotherKindIsRefused(t *testing.T) {
 	c := small()
 	c.Train.Steps, c.Train.ValEvery, c.Train.SaveEvery = 1, 0, 1
