@@ -77,6 +77,22 @@ func explainElements(key string, t reflect.Type, depth int) ([]Row, error) {
 	return rows, nil
 }
 
+// Keys are the keys of the configuration that into, a pointer to its defaults, can take,
+// as an override names them.
+func Keys(into any) ([]string, error) {
+	rows, err := Explain(into)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, r := range rows {
+		if !strings.ContainsAny(r.Key, "[{") { // those within elements are set with their list
+			out = append(out, r.Key)
+		}
+	}
+	return slices.Compact(out), nil
+}
+
 // Pick keeps the keys and sections named, or all if none is.
 func Pick(rows []Row, names []string) []Row {
 	var out []Row

@@ -93,6 +93,15 @@ func Families() [][2]string {
 	return out
 }
 
+// FamilyNames are the names of the metric families, as Options.Metrics has them.
+func FamilyNames() []string {
+	var out []string
+	for _, f := range families() {
+		out = append(out, f.name)
+	}
+	return out
+}
+
 // baseOf is a figure's name without its kind.
 func baseOf(name string) string {
 	base, _, _ := strings.Cut(name, ".")
@@ -112,10 +121,7 @@ func metricNamed(name string) (Metric, bool) {
 
 // CheckFamilies fails for a name that is none of Families.
 func CheckFamilies(names []string) error {
-	var have []string
-	for _, f := range families() {
-		have = append(have, f.name)
-	}
+	have := FamilyNames()
 	for _, n := range names {
 		if !slices.Contains(have, n) {
 			return fmt.Errorf("metrics: there is no family %q; use %s", n, strings.Join(have, ", "))

@@ -3,6 +3,7 @@ package hub
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"keyhole.example/keyhole/report"
 )
@@ -66,6 +67,38 @@ func (c *Client) listed(kind Kind) (*Listing, error) {
 		l.Cached = append(l.Cached, CachedRepo{r.Name, r.Path, r.Bytes, r.Parts, append([]string{}, r.Files...)})
 	}
 	return l, nil
+}
+
+// Offered are the names of a kind that can be told without the network, as far as they
+// can be read: data sets with short names, then what is whole in the cache of FromEnv,
+// with GGUF files one by one.
+func Offered(getenv func(string) string, kind Kind) []string {
+	var out []string
+	if kind == DatasetKind {
+		for _, d := range Datasets() {
+			out = append(out, d.Name)
+		}
+	}
+	c, err := FromEnv(getenv)
+	if err != nil {
+		return out
+	}
+	repos, err := c.List(kind)
+	if err != nil {
+		return out
+	}
+	for _, r := range repos {
+		if r.Path == "" {
+			continue
+		}
+		out = append(out, r.Name)
+		for _, f := range r.Files {
+			if strings.HasSuffix(f, ".gguf") {
+				out = append(out, r.Name+":"+f)
+			}
+		}
+	}
+	return out
 }
 
 // Print writes two tables for people.

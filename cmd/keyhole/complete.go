@@ -23,7 +23,7 @@ type proposals func(c *cobra.Command, args []string, part string) []string
 // editors, protocols, metrics, config keys, cached models and data sets.
 func completing(c *cobra.Command) {
 	for flag, offer := range map[string]proposals{
-		"editor": fixed(catalog.Names()), "protocol": fixed(eval.ProtocolNames()), "metrics": fixed(families()),
+		"editor": fixed(catalog.Names()), "protocol": fixed(eval.ProtocolNames()), "metrics": fixed(eval.FamilyNames()),
 		"model": models, "set": settings,
 		"data": datasets, "edits": datasets, "demos": datasets, "corpus": datasets, "locality": datasets, "neighbors": datasets, "exclude": datasets,
 	} {
@@ -78,63 +78,27 @@ func first(p proposals) proposals {
 	}
 }
 
-func families() []string {
-	var out []string
-	for _, f := range eval.Families() {
-		out = append(out, f[0])
-	}
-	return out
-}
-
 // models are the embedded one and those in the cache.
 func models(*cobra.Command, []string, string) []string {
-	return append([]string{workbench.Embedded}, cached(hub.ModelKind)...)
+	return append([]string{workbench.Embedded}, offered(hub.ModelKind)...)
 }
 
-// datasets are the embedded edits, those with short names, and those in the
-// cache.
+// datasets are the embedded edits, those with short names, and those in the cache.
 func datasets(*cobra.Command, []string, string) []string {
-	out := []string{workbench.Embedded}
-	for _, d := range hub.Datasets() {
-		out = append(out, d.Name)
-	}
-	return append(out, cached(hub.DatasetKind)...)
+	return append([]string{workbench.Embedded}, offered(hub.DatasetKind)...)
 }
 
 // names are what pull may be asked for.
-func names(c *cobra.Command, args []string, part string) []string {
+func names(*cobra.Command, []string, string) []string {
 	var out []string
 	for _, m := range hub.Models() {
 		out = append(out, m.Name)
 	}
-	return append(append(out, cached(hub.ModelKind)...), datasets(c, args, part)[1:]...)
+	return slices.Concat(out, offered(hub.ModelKind), offered(hub.DatasetKind))
 }
 
-// cached are the names of what the hub's cache holds; nothing where it cannot be
-// read, for a shell is no place for errors.
-func cached(kind hub.Kind) []string {
-	client, err := hub.FromEnv(os.Getenv)
-	if err != nil {
-		return nil
-	}
-	list, err := client.List(kind)
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, r := range list {
-		if r.Path == "" {
-			continue
-		}
-		out = append(out, r.Name)
-		for _, f := range r.Files {
-			if strings.HasSuffix(f, ".gguf") {
-				out = append(out, r.Name+":"+f)
-			}
-		}
-	}
-	return out
-}
+// offered is what the hub's table and cache have; a shell is no place for errors.
+func offered(kind hub.Kind) []string { return hub.Offered(os.Getenv, kind) }
 
 // settings are the keys that --set may name: those of the command's config, or of
 // the editor that --editor names.
@@ -156,29 +120,20 @@ func settings(c *cobra.Command, args []string, _ string) []string {
 		d := train.Default()
 		into = &d
 	}
-	return keysOf(into, "=")
+	list, _ := configs.Keys(into)
+	for i := range list {
+		list[i] += "="
+	}
+	return list
 }
 
 // keys are those of the config that --kind names.
 func keys(c *cobra.Command, _ []string, _ string) []string {
 	kind, _ := c.Flags().GetString("kind") // a flag of this command
-	k, err := kindOf(kind, "")
+	k, err := presets.Find(kind)
 	if err != nil {
 		return nil
 	}
-	return keysOf(k.Fresh(), "")
-}
-
-func keysOf(into any, end string) []string {
-	rows, err := configs.Explain(into)
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, r := range rows {
-		if !strings.ContainsAny(r.Key, "[{") {
-			out = append(out, r.Key+end)
-		}
-	}
-	return slices.Compact(out)
+	list, _ := configs.Keys(k.Fresh())
+	return list
 }
