@@ -2,9 +2,12 @@ package configs
 
 import (
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
+
+	"keyhole.example/keyhole/report"
 )
 
 // Row explains one key.
@@ -91,6 +94,15 @@ func Keys(into any) ([]string, error) {
 		}
 	}
 	return slices.Compact(out), nil
+}
+
+// PrintRows writes rows for people.
+func PrintRows(w io.Writer, rows []Row) error {
+	p := report.To(w)
+	for _, r := range rows {
+		p.Say("%s: %s (%s)\n    %s", r.Key, r.Default, r.Type, r.Doc)
+	}
+	return p.Err()
 }
 
 // Pick keeps the keys and sections named, or all if none is.

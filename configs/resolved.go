@@ -40,6 +40,25 @@ func resolve(s *schema, c reflect.Value, origins map[string]Origin) *Resolved {
 // Values lists all values in the order of the struct.
 func (r *Resolved) Values() []Value { return slices.Clone(r.values) }
 
+// Told is a value as it is told to machines.
+type Told struct {
+	Value  any    `json:"value"`  // a string, a number, a list …, as YAML reads it
+	Origin string `json:"origin"` // in words
+}
+
+// Told are all values by their keys.
+func (r *Resolved) Told() (map[string]Told, error) {
+	out := map[string]Told{}
+	for _, v := range r.values {
+		var x any
+		if err := yaml.Unmarshal([]byte(v.Text), &x); err != nil {
+			return nil, fmt.Errorf("%s: %w", v.Key, err)
+		}
+		out[v.Key] = Told{x, v.Origin.String()}
+	}
+	return out, nil
+}
+
 // Bytes writes the configuration as canonical YAML, values on one line each,
 // with the origin of each value that is not the default as a comment.
 func (r *Resolved) Bytes() []byte { return r.yaml(true) }

@@ -6,11 +6,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/presets"
-	"keyhole.example/keyhole/report"
 )
 
 func configCommand(o *options) *cobra.Command {
@@ -62,7 +60,7 @@ func configShowCommand(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return showConfig(c.OutOrStdout(), o.json, r)
+			return showConfig(c, o, r)
 		},
 	}
 	f.add(c)
@@ -70,24 +68,12 @@ func configShowCommand(o *options) *cobra.Command {
 }
 
 // showConfig prints every value with where it comes from.
-func showConfig(w io.Writer, asJSON bool, r *configs.Resolved) error {
-	if !asJSON {
-		_, err := w.Write(r.Bytes())
+func showConfig(c *cobra.Command, o *options, r *configs.Resolved) error {
+	values, err := r.Told()
+	if err != nil {
 		return err
 	}
-	type value struct {
-		Value  any    `json:"value"`
-		Origin string `json:"origin"`
-	}
-	all := map[string]value{}
-	for _, v := range r.Values() {
-		var x any
-		if err := yaml.Unmarshal([]byte(v.Text), &x); err != nil {
-			return fmt.Errorf("%s: %w", v.Key, err)
-		}
-		all[v.Key] = value{x, v.Origin.String()}
-	}
-	return printJSON(w, all)
+	return o.show(c, values, saying("%s", r.Bytes()))
 }
 
 func configCheckCommand(o *options) *cobra.Command {
@@ -129,7 +115,7 @@ func configExplainCommand(o *options) *cobra.Command {
 			if len(picked) == 0 {
 				return fmt.Errorf("a %s configuration has no key %s; keyhole config explain --kind %s lists them all", k.Name, strings.Join(args, ", "), k.Name)
 			}
-			return o.show(c, explained(picked), func(w io.Writer) error { return printRows(w, picked) })
+			return o.show(c, explained(picked), func(w io.Writer) error { return configs.PrintRows(w, picked) })
 		},
 	}
 	c.Flags().StringVar(&kind, "kind", kind, "train, pretrain or compare")
@@ -170,12 +156,4 @@ func explained(rows []configs.Row) []map[string]string {
 		out = append(out, map[string]string{"key": r.Key, "type": r.Type, "default": r.Default, "env": r.Env, "doc": r.Doc})
 	}
 	return out
-}
-
-func printRows(w io.Writer, rows []configs.Row) error {
-	p := report.To(w)
-	for _, r := range rows {
-		p.Say("%s: %s (%s)\n    %s", r.Key, r.Default, r.Type, r.Doc)
-	}
-	return p.Err()
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,7 +9,6 @@ import (
 	"keyhole.example/keyhole/edit/catalog"
 	"keyhole.example/keyhole/edit/family"
 	"keyhole.example/keyhole/lm"
-	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -51,7 +49,7 @@ overrides. Without a name: the editors there are.`,
 			if r == nil {
 				return fmt.Errorf("editor %s has nothing to be set", e.Name)
 			}
-			if err := showConfig(c.OutOrStdout(), o.json, r); err != nil || o.json {
+			if err := showConfig(c, o, r); err != nil || o.json {
 				return err
 			}
 			known, err := family.Of(m)
@@ -73,19 +71,9 @@ overrides. Without a name: the editors there are.`,
 }
 
 func listEditors(c *cobra.Command, o *options) error {
-	type entry struct {
-		Name  string `json:"name"`
-		About string `json:"about"`
-	}
-	var list []entry
+	var list []named
 	for _, e := range catalog.Entries() {
-		list = append(list, entry{e.Name, e.About})
+		list = append(list, named{e.Name, e.About})
 	}
-	return o.show(c, list, func(w io.Writer) error {
-		p := report.To(w)
-		for _, e := range list {
-			p.Say("%-14s %s", e.Name, e.About)
-		}
-		return p.Err()
-	})
+	return o.showNamed(c, list, 14)
 }

@@ -2,12 +2,10 @@ package main
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/data"
-	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/workbench"
 )
 
@@ -101,27 +99,17 @@ there is a bad record.`,
 }
 
 func dataFormatsCommand(o *options) *cobra.Command {
-	type format struct {
-		Name  string `json:"name"`
-		About string `json:"about"`
-	}
 	return &cobra.Command{
 		Use:     "formats",
 		Short:   "List the formats that can be read",
 		Example: "  keyhole data formats",
 		Args:    nothing,
 		RunE: func(c *cobra.Command, _ []string) error {
-			var list []format
+			var list []named
 			for _, f := range data.Formats() {
-				list = append(list, format{f.Name, f.About})
+				list = append(list, named{f.Name, f.About})
 			}
-			return o.show(c, list, func(w io.Writer) error {
-				p := report.To(w)
-				for _, f := range list {
-					p.Say("%-22s %s", f.Name, f.About)
-				}
-				return p.Err()
-			})
+			return o.showNamed(c, list, 22)
 		},
 	}
 }

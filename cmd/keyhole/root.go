@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/internal/console"
+	"keyhole.example/keyhole/report"
 )
 
 // options are the flags that every command has.
@@ -143,6 +144,23 @@ func (o *options) show(c *cobra.Command, v any, print func(io.Writer) error) err
 		return printJSON(c.OutOrStdout(), v)
 	}
 	return print(c.OutOrStdout())
+}
+
+// named is what there is by a name, with what it is.
+type named struct {
+	Name  string `json:"name"`
+	About string `json:"about"`
+}
+
+// showNamed lists what there is, names in so many columns.
+func (o *options) showNamed(c *cobra.Command, list []named, columns int) error {
+	return o.show(c, list, func(w io.Writer) error {
+		p := report.To(w)
+		for _, x := range list {
+			p.Say("%-*s %s", columns, x.Name, x.About)
+		}
+		return p.Err()
+	})
 }
 
 // saying prints one text.
