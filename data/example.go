@@ -5,7 +5,12 @@ import (
 	_ "embed" // for the example
 	"encoding/csv"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -30,6 +35,29 @@ func Example(ext string) ([]byte, error) {
 		err = writeFacts(&b, set.Edits, ext == ".json")
 	}
 	return b.Bytes(), err
+}
+
+// WriteExample writes Example into a new file, in the notation that the file's name ends
+// in. It is n bytes long. A file that is there is not overwritten.
+func WriteExample(path string) (n int, err error) {
+	text, err := Example(filepath.Ext(path))
+	if err != nil {
+		return 0, err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if errors.Is(err, fs.ErrExist) {
+		return 0, fmt.Errorf("%s is there already; choose another name", path)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if _, err = f.Write(text); err != nil {
+		return 0, errors.Join(err, f.Close(), os.Remove(path))
+	}
+	if err = f.Close(); err != nil {
+		return 0, errors.Join(err, os.Remove(path))
+	}
+	return len(text), nil
 }
 
 // writtenFact is a fact as a person writes it in JSON.

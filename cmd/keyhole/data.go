@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +38,27 @@ func addJoin(c *cobra.Command, to *string) {
 // addOccurrence adds --occurrence.
 func addOccurrence(c *cobra.Command, to *string) {
 	c.Flags().StringVar(to, "occurrence", "", "which one is meant where the subject stands in the prompt more than once: first or last")
+}
+
+func dataNewCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "new FILE",
+		Short: "Write an example of a file of facts, to be changed",
+		Long: `Write a file with five facts, to be changed into your own. A name that ends in
+.csv gives a table, .json or .jsonl the facts as JSON, any other YAML with comments
+that explain every key. A file that is there is not overwritten.`,
+		Example: "  keyhole data new facts.yaml\n  keyhole data new facts.csv",
+		Args:    exactly(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			n, err := data.WriteExample(args[0])
+			if err != nil {
+				return err
+			}
+			return o.show(c, map[string]any{"file": args[0], "bytes": n}, func(io.Writer) error {
+				return saying("wrote %s; change it, then: keyhole data check %s\n", args[0], shell(args[0]))(hinted(c))
+			})
+		},
+	}
 }
 
 func dataInfoCommand(o *options) *cobra.Command {
