@@ -3,12 +3,10 @@ package trace
 import (
 	"fmt"
 	"image/color"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"keyhole.example/keyhole/internal/atomicfile"
 	"keyhole.example/keyhole/report"
 )
 
@@ -116,11 +114,5 @@ func writeFigure(path string, f *report.Figure, err error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".png":
-		return atomicfile.Write(path, f.WritePNG)
-	case ".svg":
-		return atomicfile.Write(path, f.WriteSVG)
-	}
-	return fmt.Errorf("heat map %s: the ending is neither .png nor .svg", path)
+	return f.WriteFile(path)
 }

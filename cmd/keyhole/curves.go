@@ -1,15 +1,10 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"path/filepath"
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/compare"
-	"keyhole.example/keyhole/internal/atomicfile"
+	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/train"
 )
 
@@ -35,30 +30,13 @@ unrelated predictions that stay (stability); all against the edits seen.`,
 				names = append(names, r.Name)
 			}
 			f := train.Plot("Learning curves", runs, compare.Palette(names...))
-			draw := f.WritePNG
-			switch ext := strings.ToLower(filepath.Ext(out)); ext {
-			case ".png":
-			case ".svg":
-				draw = f.WriteSVG
-			default:
-				return &usageError{fmt.Errorf("--out %s: want a name that ends in .png or .svg", out)}
+			if err := report.CheckFigureFile(out); err != nil {
+				return wrongUse("--out %v", err)
 			}
-			if err := atomicfile.Writable(out); err != nil {
+			if err := f.WriteFile(out); err != nil {
 				return err
 			}
-			forget, err := atomicfile.MakeParent(out)
-			if err != nil {
-				return err
-			}
-			if err := atomicfile.Write(out, func(w io.Writer) error { return draw(w) }); err != nil {
-				forget()
-				return err
-			}
-			if o.json {
-				return printJSON(c.OutOrStdout(), map[string]any{"file": out, "entries": entries})
-			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "wrote %s\n", out)
-			return err
+			return o.show(c, map[string]any{"file": out, "entries": entries}, saying("wrote %s\n", out))
 		},
 	}
 	c.Flags().StringVar(&out, "out", "curves.png", "`file` to write, .png or .svg")
