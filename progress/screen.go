@@ -8,16 +8,18 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"time"
 
 	"keyhole.example/keyhole/edit/stats"
 	"keyhole.example/keyhole/eval"
 	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/train"
+	"keyhole.example/keyhole/train/sites"
 )
 
 // Screen shows training, evaluations and the collection of statistics, one at a time.
-// It is a train.Observer, a workbench.Watcher and a compare.Watcher.
+// It is a train.Observer, a sites.Observer, a workbench.Watcher and a compare.Watcher.
 type Screen struct {
 	Kept string // where an evaluation's lines are kept as they come; "": nowhere
 
@@ -83,6 +85,22 @@ func (p *Screen) Saved(dir string) {
 	if !p.c.Bold() {
 		p.say("saved %s", dir)
 	}
+}
+
+// Traced implements sites.Observer.
+func (p *Screen) Traced(known, facts int) {
+	if p.task == nil {
+		p.task = p.c.Begin("trace", 0, facts)
+	}
+	if p.task.Set(known); known == facts {
+		p.Finish()
+	}
+}
+
+// Trying implements sites.Observer.
+func (p *Screen) Trying(c sites.Candidate, i, n int) {
+	p.Finish()
+	p.Comparing(strings.Join(c.Sites, " "), i, n)
 }
 
 // Skipped implements train.Observer.

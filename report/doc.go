@@ -6,7 +6,7 @@
 // a column), text.go (a table cut to a terminal's width), latex.go; then scene.go
 // (a drawing as a list of marks), axis.go (round ticks), figure.go with scatter.go,
 // bars.go, lines.go and heat.go, svg.go and png.go (the two ways to write a
-// drawing), font.go (where characters' pictures come from); page.go and html.go.
+// drawing), figurefile.go (by the name of a file), font.go (where characters' pictures come from); page.go and html.go.
 //
 // Promises: equal input gives equal bytes; texts from data are escaped in HTML,
 // Markdown and LaTeX; numbers that are not finite are shown as what they are and

@@ -25,15 +25,7 @@ func (f *Figure) WriteFile(path string) error {
 	if err := atomicfile.Writable(path); err != nil {
 		return err
 	}
-	forget, err := atomicfile.MakeParent(path)
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.Write(path, draw); err != nil {
-		forget()
-		return err
-	}
-	return nil
+	return atomicfile.WriteBelow(path, draw)
 }
 
 // drawing writes the figure as a file's name asks for.

@@ -153,6 +153,11 @@ type Summary struct {
 	Suggested int `json:"suggested_block"`
 }
 
+// Origin says where the suggestion comes from; facts names what was traced.
+func (s *Summary) Origin(facts string) string {
+	return fmt.Sprintf("traced: %s restored over %d facts of %s, total effect %.4f; most at the last subject token in block %d", s.Restore, s.Facts, facts, s.Total.Mean, s.Suggested)
+}
+
 // BucketEffects are the effects of one kind of token, by block.
 type BucketEffects struct {
 	Tokens string `json:"tokens"`

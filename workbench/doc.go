@@ -4,6 +4,6 @@
 //
 // The central type is Bench. Read bench.go, then make.go (edits and their
 // verdict), behind.go (edits of files), generate.go (what a model with them says),
-// ingredients.go (statistics and demonstrations), trained.go (a run's editor),
+// ingredients.go (statistics and demonstrations), trace.go, trained.go (a run's editor),
 // train.go (training one) and source.go (what the binary carries).
 package workbench

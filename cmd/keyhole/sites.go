@@ -1,21 +1,14 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
-	"io"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"keyhole.example/keyhole/configs"
 	"keyhole.example/keyhole/edit/family"
-	"keyhole.example/keyhole/internal/atomicfile"
-	"keyhole.example/keyhole/internal/console"
-	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/progress"
-	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/train/sites"
 	"keyhole.example/keyhole/workbench"
@@ -23,12 +16,10 @@ import (
 
 // sitesFlags say what is traced and tried.
 type sitesFlags struct {
-	edits, split       string
-	candidates, blocks int
-	steps, facts       int
-	defaults           string
-	set                []string
-	chosen             sites.Options
+	sites.Options
+	edits, split string
+	steps        int
+	set          []string
 }
 
 func sitesCommand(o *options) *cobra.Command {
@@ -53,31 +44,24 @@ blocks takes them from then on. --write-defaults writes them into another file.`
 			if err != nil {
 				return err
 			}
-			found, err := sites.Find(c.Context(), cfg, f.chosen, workbench.Sources(), &placing{Screen: progress.On(c.ErrOrStderr()), c: console.Of(c.ErrOrStderr())})
+			found, err := sites.Find(c.Context(), cfg, f.Options, workbench.Sources(), progress.On(c.ErrOrStderr()))
 			if stop := stopped(c); stop != nil {
 				return stop
 			}
 			if err != nil {
 				return err
 			}
-			if err := atomicfile.Write(f.defaults, func(w io.Writer) error {
-				_, err := w.Write(found.Defaults(filepath.Base(f.edits)))
-				return err
-			}); err != nil {
-				return err
-			}
-			found.File = f.defaults
-			return o.show(c, found, func(w io.Writer) error { return printSites(w, found) })
+			return o.show(c, found, found.Print)
 		},
 	}
 	fs := c.Flags()
 	fs.StringVar(&f.edits, "data", "", "`file` of edits with subjects and old answers, or a data set's name")
 	fs.StringVar(&f.split, "split", "", "`split` of the file, where it has splits")
-	fs.IntVar(&f.candidates, "candidates", 4, "places that are tried")
-	fs.IntVar(&f.blocks, "blocks", 4, "blocks of a place")
+	fs.IntVar(&f.Candidates, "candidates", 4, "places that are tried")
+	fs.IntVar(&f.Blocks, "blocks", 4, "blocks of a place")
 	fs.IntVar(&f.steps, "steps", sites.Default().Train.Steps, "optimiser steps at each place, of ten edits each")
-	fs.IntVar(&f.facts, "facts", 40, "known facts that are traced")
-	fs.StringVar(&f.defaults, "write-defaults", "", "YAML `file` for the settings (default: one of the model's shape in keyhole's folder of families)")
+	fs.IntVar(&f.Facts, "facts", 40, "known facts that are traced")
+	fs.StringVar(&f.File, "write-defaults", "", "YAML `file` for the settings (default: one of the model's shape in keyhole's folder of families)")
 	fs.StringArrayVar(&f.set, "set", nil, "override a key of the trials' config: `key=value` (keyhole config explain train)")
 	return c
 }
@@ -88,10 +72,12 @@ func (f *sitesFlags) config(c *cobra.Command, o *options, model string) (train.C
 	switch {
 	case f.edits == "":
 		return cfg, wrongUse("--data is missing: name a file of edits")
-	case f.candidates < 1 || f.blocks < 1 || f.steps < 1 || f.facts < 1:
-		return cfg, wrongUse("--candidates, --blocks, --steps and --facts: %d, %d, %d and %d must be at least 1", f.candidates, f.blocks, f.steps, f.facts)
-	case f.defaults != "" && filepath.Ext(f.defaults) != ".yaml":
-		return cfg, wrongUse("--write-defaults %s: the name of a file of settings ends in .yaml", f.defaults)
+	case f.Candidates < 1 || f.Blocks < 1 || f.steps < 1 || f.Facts < 1:
+		return cfg, wrongUse("--candidates, --blocks, --steps and --facts: %d, %d, %d and %d must be at least 1", f.Candidates, f.Blocks, f.steps, f.Facts)
+	case f.File != "" && filepath.Ext(f.File) != ".yaml":
+		return cfg, wrongUse("--write-defaults %s: the name of a file of settings ends in .yaml", f.File)
+	case f.File == "" && family.UserFolder() == "":
+		return cfg, wrongUse("--write-defaults is missing, and this system has no folder for settings: name a file")
 	}
 	set := append([]string{"model.path=" + model, "data.train=" + f.edits, "data.split=" + f.split, fmt.Sprintf("train.steps=%d", f.steps)}, f.set...)
 	if _, err := configs.Read("sites", nil, &cfg, configs.Options{Set: set}); err != nil {
@@ -100,83 +86,6 @@ func (f *sitesFlags) config(c *cobra.Command, o *options, model string) (train.C
 	if err := findConfig(c, &cfg); err != nil {
 		return cfg, err
 	}
-	cfg.Threads = o.threadsFor(cfg.Threads)
-	f.chosen = sites.Options{Candidates: f.candidates, Blocks: f.blocks, Facts: f.facts}
-	if f.defaults == "" {
-		var err error
-		if f.defaults, err = defaultsOf(cfg); err != nil {
-			return cfg, err
-		}
-	}
-	if err := isFree(f.defaults); err != nil {
-		return cfg, err
-	}
-	return cfg, atomicfile.Writable(f.defaults)
-}
-
-// defaultsOf is the file for the settings of a config's model.
-func defaultsOf(cfg train.Config) (string, error) {
-	folder := family.UserFolder()
-	if folder == "" {
-		return "", wrongUse("--write-defaults is missing, and this system has no folder for settings: name a file")
-	}
-	m, err := workbench.LoadModel(cmp.Or(cfg.Model.Path, workbench.Embedded), lm.LoadOptions{Pre: cfg.Model.Pre})
-	if err != nil {
-		return "", err
-	}
-	defer m.Close()
-	x := m.Config
-	return filepath.Join(folder, fmt.Sprintf("%s-%dx%d.yaml", x.ModelType, x.Layers, x.Width)), nil
-}
-
-// placing shows the trials one after the other.
-type placing struct {
-	*progress.Screen
-	c    *console.Console
-	task *console.Task
-}
-
-// Traced implements sites.Observer.
-func (p *placing) Traced(known, facts int) {
-	if p.task == nil {
-		p.task = p.c.Begin("trace", 0, facts)
-	}
-	if p.task.Set(known); known == facts {
-		p.task.End()
-	}
-}
-
-// Trying implements sites.Observer.
-func (p *placing) Trying(c sites.Candidate, i, n int) { p.Comparing(strings.Join(c.Sites, " "), i, n) }
-
-// places are what is known of where a new run's model is best edited, as overrides of
-// its config.
-func places(c *cobra.Command, cfg train.Config, r *configs.Resolved) ([]string, error) {
-	if err := findConfig(c, &cfg); err != nil {
-		return nil, err
-	}
-	set, from, err := workbench.Places(cfg, r)
-	if len(set) > 0 {
-		fmt.Fprintf(c.ErrOrStderr(), "%s (%s)\n", strings.Join(set, " "), from)
-	}
-	return set, err
-}
-
-func printSites(w io.Writer, f *sites.Found) error {
-	t := &report.Table{Columns: []report.Column{{Name: "sites"}, {Name: "rows"}, {Name: "loss", Right: true}, {Name: "right", Right: true}, {Name: "stays", Right: true}, {Name: "seconds", Right: true}, {Name: "why"}}}
-	for i, x := range f.Trials {
-		name := strings.Join(x.Sites, " ")
-		if i == f.Best {
-			name += " *"
-		}
-		t.Row(name, x.Rows, fmt.Sprintf("%.3f", x.Loss), fmt.Sprintf("%.3f", x.Right), fmt.Sprintf("%.3f", x.Stability), fmt.Sprintf("%.0f", x.Seconds), x.Why)
-	}
-	p := report.To(w)
-	p.Say("%d facts traced: block %d carries them at the subject\n", f.Facts, f.Block)
-	p.Table(t)
-	p.Say("\n* is the best, after %d steps; written: %s", f.Steps, f.File)
-	if filepath.Dir(f.File) != family.UserFolder() {
-		p.Say("to use it for this model from now on, put it into %s", family.UserFolder())
-	}
-	return p.Err()
+	cfg.Threads, f.Name = o.threadsFor(cfg.Threads), filepath.Base(f.edits)
+	return cfg, nil
 }

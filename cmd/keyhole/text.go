@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-
-	"keyhole.example/keyhole/internal/atomicfile"
 )
 
 // stopped is what ended the command's context, or nil.
@@ -23,6 +21,3 @@ func errorAfter(err, last error) error {
 	}
 	return last
 }
-
-// isFree refuses a path where something is.
-func isFree(path string) error { return atomicfile.Free(path) }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -17,7 +16,6 @@ import (
 	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/trace"
 	"keyhole.example/keyhole/trace/survey"
-	"keyhole.example/keyhole/workbench"
 )
 
 // traceFlags say what is traced.
@@ -62,14 +60,15 @@ The folder of --out gets a JSON file, a table, and a heat map (PNG and SVG) for 
 				return err
 			}
 			model, err := findModel(c, args[0])
-			if err != nil {
+			if err := errorAfter(err, findData(c, &f.File)); err != nil {
 				return err
 			}
 			b, err := load.open(c, model, o.threadsFor(0))
 			if err != nil {
 				return err
 			}
-			t, err := f.run(c, b, cfg)
+			f.Notes = c.ErrOrStderr()
+			t, err := b.Trace(c.Context(), &f.Survey, cfg, f.defaults)
 			if err := errorAfter(err, b.Close()); err != nil || !mpi.Leads(f.Team) {
 				return err
 			}
@@ -143,35 +142,4 @@ func (f *traceFlags) check() (trace.Config, error) {
 		return cfg, nil
 	}
 	return cfg, atomicfile.Writable(filepath.Join(f.Out, f.Restores[0]+".json"))
-}
-
-// run reads what is to be traced, and traces it.
-func (f *traceFlags) run(c *cobra.Command, b *workbench.Bench, cfg trace.Config) (*survey.Found, error) {
-	if f.defaults != "" && mpi.Leads(f.Team) {
-		if err := atomicfile.Free(f.defaults); err != nil {
-			return nil, err
-		}
-	}
-	if f.File != "" {
-		if err := findData(c, &f.File); err != nil {
-			return nil, err
-		}
-		var err error
-		if f.Facts, err = data.LoadFacts(f.File, data.Options{}); err != nil {
-			return nil, err
-		}
-	}
-	f.Notes = c.ErrOrStderr()
-	out, err := f.Run(c.Context(), b.Model, b.Engine, cfg)
-	if err != nil || f.defaults == "" || !mpi.Leads(f.Team) {
-		return out, err
-	}
-	best := out.Best()
-	from := fmt.Sprintf("traced: %s restored over %d facts of %s, total effect %.4f; most at the last subject token in block %d",
-		best.Restore, best.Facts, filepath.Base(f.File), best.Total.Mean, best.Suggested)
-	out.Files = append(out.Files, f.defaults)
-	return out, atomicfile.Write(f.defaults, func(w io.Writer) error {
-		_, err := w.Write(family.Traced(b.Model, best.Suggested, from, nil))
-		return err
-	})
 }

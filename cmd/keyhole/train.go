@@ -167,6 +167,19 @@ func stepsKey(c *cobra.Command, steps int) ([]string, error) {
 	return []string{fmt.Sprintf("train.steps=%d", steps)}, nil
 }
 
+// places are what is known of where a new run's model is best edited, as overrides of
+// its config.
+func places(c *cobra.Command, cfg train.Config, r *configs.Resolved) ([]string, error) {
+	if err := findConfig(c, &cfg); err != nil {
+		return nil, err
+	}
+	set, from, err := workbench.Places(cfg, r)
+	if len(set) > 0 {
+		fmt.Fprintf(c.ErrOrStderr(), "%s (%s)\n", strings.Join(set, " "), from)
+	}
+	return set, err
+}
+
 // runLoop trains, showing progress, and prints what came of it.
 func runLoop(c *cobra.Command, o *options, cfg train.Config, r *configs.Resolved, dir string, resume bool) error {
 	gone := train.Gone(dir)

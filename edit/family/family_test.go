@@ -1,6 +1,7 @@
 package family_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,13 +67,17 @@ func TestAUsersFileGoesBeforeTheShippedOne(t *testing.T) {
 	if err != nil || f.Name != "gpt2-xl" {
 		t.Fatalf("family %v, %v", f, err)
 	}
-	dir := family.UserFolder()
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	path := filepath.Join(family.UserFolder(), "mine.yaml") // in a folder that is not there yet
+	write := func() error {
+		return family.Write(path, m, 3, `traced: "a" over 7 facts`, &family.Places{From: "tried", Sites: []string{"mlp.down@2", "mlp.down@3"}, Rows: "answer"})
+	}
+	if err := errors.Join(family.Free(path), write()); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "mine.yaml")
-	if err := os.WriteFile(path, family.Traced(m, 3, `traced: "a" over 7 facts`, &family.Places{From: "tried", Sites: []string{"mlp.down@2", "mlp.down@3"}, Rows: "answer"}), 0o666); err != nil {
-		t.Fatal(err)
+	for _, err := range []error{family.Free(path), write()} {
+		if err == nil || !strings.Contains(err.Error(), path+" is there already") {
+			t.Errorf("a second file of that name: %v", err)
+		}
 	}
 	if f, err = family.Of(m); err != nil || f.Name != "mine" {
 		t.Fatalf("family %+v, %v", f, err)

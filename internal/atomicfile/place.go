@@ -3,6 +3,7 @@ package atomicfile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +13,20 @@ import (
 // made, as far as it is empty.
 func MakeParent(path string) (forget func(), err error) {
 	return MakeDir(filepath.Dir(filepath.Clean(path)))
+}
+
+// WriteBelow is Write into a folder that is made if it is not there, and goes again if
+// nothing could be written.
+func WriteBelow(path string, fill func(w io.Writer) error) error {
+	forget, err := MakeParent(path)
+	if err != nil {
+		return err
+	}
+	if err := Write(path, fill); err != nil {
+		forget()
+		return err
+	}
+	return nil
 }
 
 // Writable fails if nothing new can be made at path. It leaves nothing behind.

@@ -3,7 +3,7 @@
 // say at which of them a network learns.
 //
 // Read candidates.go (the places that a trace suggests), facts.go (what is traced),
-// trial.go (the trainings). The embedded model's facts, for example, are at the last
+// trial.go (the trainings), find.go (all of it, and the settings that come of it). The embedded model's facts, for example, are at the last
 // token, CounterFact's in SmolLM2 at the subject's: the rows that change weights are a
 // part of a place.
 //

@@ -3,11 +3,13 @@ package sites
 import (
 	"context"
 	"fmt"
+	"io"
+	"path/filepath"
 	"strings"
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit/family"
-	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/report"
 	"keyhole.example/keyhole/trace"
 	"keyhole.example/keyhole/train"
 )
@@ -17,6 +19,9 @@ type Options struct {
 	Candidates int // places that are tried
 	Blocks     int // blocks of a place
 	Facts      int // known facts that are traced
+
+	Name string // of the edits, as the settings name them
+	File string // for the settings, which must not be there; "": family.UserFile
 }
 
 // Found is what tracing and trials came to.
@@ -27,9 +32,7 @@ type Found struct {
 	Steps  int     `json:"steps"` // of a trial
 	Trials []Trial `json:"trials"`
 	Best   int     `json:"best"` // of trials
-	File   string  `json:"file,omitempty"`
-
-	model *lm.Model
+	File   string  `json:"file,omitempty"` // with the settings
 }
 
 // Observer is told how far it is.
@@ -39,13 +42,22 @@ type Observer interface {
 	Trying(c Candidate, i, n int) // candidate i of n, from 1 on
 }
 
-// Find traces the training edits of cfg and tries the places that come of it.
+// Find traces the training edits of cfg, tries the places that come of it, and writes
+// the settings of the best.
 func Find(ctx context.Context, cfg train.Config, opt Options, src train.Sources, o Observer) (*Found, error) {
 	e, err := train.NewEditor(cfg, src)
 	if err != nil {
 		return nil, err
 	}
 	defer e.Close()
+	if opt.File == "" {
+		if opt.File, err = family.UserFile(e.Model); err != nil {
+			return nil, err
+		}
+	}
+	if err := family.Free(opt.File); err != nil {
+		return nil, err
+	}
 	set, err := src.TrainingEdits(cfg)
 	if err != nil {
 		return nil, err
@@ -58,7 +70,7 @@ func Find(ctx context.Context, cfg train.Config, opt Options, src train.Sources,
 	if err != nil {
 		return nil, err
 	}
-	f := &Found{Facts: s.Facts, Block: s.Suggested, Effect: s.Total.Mean, Steps: cfg.Train.Steps, model: e.Model}
+	f := &Found{Facts: s.Facts, Block: s.Suggested, Effect: s.Total.Mean, Steps: cfg.Train.Steps, File: opt.File}
 	for i, c := range list {
 		o.Trying(c, i+1, len(list))
 		t, err := Try(ctx, cfg, c, src, o)
@@ -68,7 +80,9 @@ func Find(ctx context.Context, cfg train.Config, opt Options, src train.Sources,
 		f.Trials = append(f.Trials, t)
 	}
 	f.Best = Best(f.Trials)
-	return f, nil
+	best := f.Trials[f.Best]
+	tried := fmt.Sprintf("keyhole sites on %s: the best of %d places after %d steps, loss %.3f", opt.Name, len(f.Trials), f.Steps, best.Loss)
+	return f, family.Write(f.File, e.Model, f.Block, s.Origin(opt.Name), &family.Places{From: tried, Sites: best.Sites, Rows: best.Rows})
 }
 
 // inOrder are the edits in an order that the seed gives, so that a file that stands
@@ -81,10 +95,22 @@ func inOrder(seed uint64, edits []data.Edit) []data.Edit {
 	return out
 }
 
-// Defaults is the file of settings of the model; edits names what was traced.
-func (f *Found) Defaults(edits string) []byte {
-	b := f.Trials[f.Best]
-	from := fmt.Sprintf("traced: mlp restored over %d facts of %s, total effect %.4f; most at the last subject token in block %d", f.Facts, edits, f.Effect, f.Block)
-	tried := fmt.Sprintf("keyhole sites on %s: the best of %d places after %d steps, loss %.3f", edits, len(f.Trials), f.Steps, b.Loss)
-	return family.Traced(f.model, f.Block, from, &family.Places{From: tried, Sites: b.Sites, Rows: b.Rows})
+// Print writes it for people.
+func (f *Found) Print(w io.Writer) error {
+	t := &report.Table{Columns: []report.Column{{Name: "sites"}, {Name: "rows"}, {Name: "loss", Right: true}, {Name: "right", Right: true}, {Name: "stays", Right: true}, {Name: "seconds", Right: true}, {Name: "why"}}}
+	for i, x := range f.Trials {
+		name := strings.Join(x.Sites, " ")
+		if i == f.Best {
+			name += " *"
+		}
+		t.Row(name, x.Rows, fmt.Sprintf("%.3f", x.Loss), fmt.Sprintf("%.3f", x.Right), fmt.Sprintf("%.3f", x.Stability), fmt.Sprintf("%.0f", x.Seconds), x.Why)
+	}
+	p := report.To(w)
+	p.Say("%d facts traced: block %d carries them at the subject\n", f.Facts, f.Block)
+	p.Table(t)
+	p.Say("\n* is the best, after %d steps; written: %s", f.Steps, f.File)
+	if filepath.Dir(f.File) != family.UserFolder() {
+		p.Say("to use it for this model from now on, put it into %s", family.UserFolder())
+	}
+	return p.Err()
 }
