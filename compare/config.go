@@ -141,12 +141,7 @@ func (c *Config) Locate(model, data func(name string) (string, error)) error {
 	if c.Model, err = model(c.Model); err != nil {
 		return err
 	}
-	c.Demos.Exclude = slices.Clone(c.Demos.Exclude)
-	names := []*string{&c.Data.Path, &c.Data.Neighbors, &c.Data.Locality, &c.Corpus, &c.Ability, &c.Demos.Path, &c.Demos.Neighbors}
-	for i := range c.Demos.Exclude {
-		names = append(names, &c.Demos.Exclude[i])
-	}
-	for _, n := range names {
+	for _, n := range append(c.Demos.Files(), &c.Data.Path, &c.Data.Neighbors, &c.Data.Locality, &c.Corpus, &c.Ability) {
 		if *n, err = data(*n); err != nil {
 			return err
 		}

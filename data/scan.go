@@ -38,6 +38,17 @@ type Options struct {
 	MaxRecord int
 }
 
+// Companions are the names of the files that are read beside edits, to be replaced by
+// where they are. The list of those whose subjects are left out becomes o's own.
+func (o *Options) Companions() []*string {
+	o.Exclude = slices.Clone(o.Exclude)
+	names := []*string{&o.Neighbors, &o.Locality}
+	for i := range o.Exclude {
+		names = append(names, &o.Exclude[i])
+	}
+	return names
+}
+
 // companion are the options for files that are read beside the one asked for.
 func (o Options) companion() Options {
 	return Options{SkipBad: o.SkipBad, SkipBadBy: o.SkipBadBy, MaxRecord: o.MaxRecord}

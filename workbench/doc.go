@@ -5,5 +5,6 @@
 // The central type is Bench. Read bench.go, then make.go (edits and their
 // verdict), behind.go (edits of files), generate.go (what a model with them says),
 // ingredients.go (statistics and demonstrations), trace.go, trained.go (a run's editor),
-// train.go (training one) and source.go (what the binary carries).
+// train.go (training one), source.go (what the binary carries), and finder.go (where
+what has a name lies).
 package workbench

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit/stats"
@@ -23,6 +24,17 @@ type Demos struct {
 
 // Named reports whether edits other than the embedded training edits are meant.
 func (d Demos) Named() bool { return d.Path != "" || d.Split != "" }
+
+// Files are the names in d, to be replaced by where they are. The list of files about
+// whose subjects nothing is shown becomes d's own.
+func (d *Demos) Files() []*string {
+	d.Exclude = slices.Clone(d.Exclude)
+	names := []*string{&d.Path, &d.Neighbors}
+	for i := range d.Exclude {
+		names = append(names, &d.Exclude[i])
+	}
+	return names
+}
 
 // Load reads them.
 func (d Demos) Load() (*data.Set, error) {

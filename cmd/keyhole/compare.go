@@ -40,11 +40,7 @@ that were measured differently are refused.`,
 			if _, err := presets.Read(args[0], &cfg, set); err != nil {
 				return err
 			}
-			f, err := newFinder(c)
-			if err != nil {
-				return err
-			}
-			if err := cfg.Locate(f.model, f.data); err != nil {
+			if err := findConfig(c, &cfg); err != nil {
 				return err
 			}
 			if out == "" {

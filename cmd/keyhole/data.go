@@ -73,7 +73,7 @@ Bad records are counted, not fatal. FILE may be "embedded".`,
 		RunE: func(c *cobra.Command, args []string) error {
 			opts.SkipBad = true
 			path := args[0]
-			if err := errorAfter(findData(c, &path), findCompanions(c, opts)); err != nil {
+			if err := findData(c, append(opts.Companions(), &path)...); err != nil {
 				return err
 			}
 			set, err := workbench.LoadEdits(path, *opts)
@@ -100,7 +100,7 @@ there is a bad record.`,
 		Args:    exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			path := args[0]
-			if err := errorAfter(findData(c, &path), findCompanions(c, opts)); err != nil {
+			if err := findData(c, append(opts.Companions(), &path)...); err != nil {
 				return err
 			}
 			r, err := workbench.CheckEdits(path, *opts)

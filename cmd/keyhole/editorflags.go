@@ -119,15 +119,17 @@ func (f *editorFlags) keeps(c *cobra.Command, run string) error {
 
 // find replaces the names of models and data by paths.
 func (f *editorFlags) find(c *cobra.Command) error {
-	var err error
-	if f.model, err = findModel(c, f.model); err != nil {
+	at, err := newFinder(c)
+	if err != nil {
 		return err
 	}
-	if f.set, err = findSettings(c, f.set); err != nil {
+	if f.model, err = at.Model(c.Context(), f.model); err != nil {
 		return err
 	}
-	f.demos.Exclude = slices.Clone(f.demos.Exclude)
-	return findData(c, append(each(f.demos.Exclude), &f.corpus, &f.demos.Path, &f.demos.Neighbors)...)
+	if f.set, err = at.Settings(c.Context(), f.set); err != nil {
+		return err
+	}
+	return at.Data(c.Context(), append(f.demos.Files(), &f.corpus)...)
 }
 
 // exists refuses names and overrides that fit no editor, before a model is

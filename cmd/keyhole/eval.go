@@ -123,7 +123,7 @@ func (f *evalFlags) run(c *cobra.Command, o *options, who *editorFlags, args []s
 		return nil, wrongUse("--rounds and --ability are for sequential protocols, not for --protocol %s", f.protocol)
 	}
 	var err error
-	if err = errorAfter(findData(c, &f.file, &f.ability), findCompanions(c, f.data)); err != nil {
+	if err = findData(c, append(f.data.Companions(), &f.file, &f.ability)...); err != nil {
 		return nil, err
 	}
 	if f.opts.Ability, err = workbench.AbilityText(f.ability); err != nil {

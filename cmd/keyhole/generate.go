@@ -59,10 +59,14 @@ is that of the model with this edit.`,
 			}
 			defer b.Close()
 			if q.Store != "" {
-				if err := findData(c, &demos.Path); err != nil {
+				at, err := newFinder(c)
+				if err != nil {
 					return err
 				}
-				if q.Set, err = findSettings(c, q.Set); err != nil {
+				if q.Set, err = at.Settings(c.Context(), q.Set); err != nil {
+					return err
+				}
+				if err := at.Data(c.Context(), &demos.Path); err != nil {
 					return err
 				}
 				b.Demos, b.Watcher = demos, progress.On(c.ErrOrStderr())

@@ -35,8 +35,8 @@ fetch what is missing; pull also asks for what is new.`,
 			if err != nil {
 				return err
 			}
-			p, err := f.client.Pull(c.Context(), args[0])
-			f.shown.Finish()
+			p, err := f.Hub.Pull(c.Context(), args[0])
+			f.Done()
 			if err != nil {
 				return err
 			}
@@ -78,7 +78,7 @@ func showListing(c *cobra.Command, o *options, list func(*hub.Client) (*hub.List
 	if err != nil {
 		return err
 	}
-	l, err := list(f.client)
+	l, err := list(f.Hub)
 	if err != nil {
 		return err
 	}
