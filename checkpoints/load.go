@@ -47,6 +47,25 @@ func (s *Store) Load(ref string) (*Checkpoint, error) {
 	return c, err
 }
 
+// Verify checks every byte of the checkpoints in a folder and counts them.
+func Verify(dir string) (n int, err error) {
+	s, err := View(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer s.Close()
+	names, err := s.List()
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		if _, err := s.Load(name); err != nil {
+			return 0, err
+		}
+	}
+	return len(names), nil
+}
+
 // LoadFolder is [Store.Load] for the path of a step folder.
 func LoadFolder(dir string) (*Checkpoint, error) {
 	dir, err := filepath.Abs(dir)

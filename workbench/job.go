@@ -35,6 +35,19 @@ type Job struct {
 	Keep string       // where the edit is kept, as kept.Write has it; "": nowhere
 }
 
+// Shown is a job that shows what the edit of a record comes to: it asks one of its
+// paraphrases, and a neighbour of each kind.
+func Shown(record *data.Edit) Job {
+	j := Job{Requests: edit.Requests(record), Unnamed: true, Tokens: 4, Force: true, MaxDrift: verdict.MaxDrift}
+	j.Paraphrases = slices.Clone(record.Paraphrases[:min(1, len(record.Paraphrases))])
+	for _, kind := range []string{data.Unrelated, data.Neighborhood} {
+		if p := record.Locality[kind]; len(p) > 0 {
+			j.Neighbors = append(j.Neighbors, p[0].Prompt)
+		}
+	}
+	return j
+}
+
 // UnmetError says that an edit did not do what was asked for, and was not written.
 type UnmetError struct{ err error }
 

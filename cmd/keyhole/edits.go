@@ -16,7 +16,6 @@ import (
 	"keyhole.example/keyhole/edit/saved"
 	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/internal/regular"
-	"keyhole.example/keyhole/lm"
 )
 
 func editsCommand(o *options) *cobra.Command {
@@ -176,9 +175,8 @@ Edits of a store of in-context edits (.json), or of a memory in an edit file
 			if err != nil {
 				return fmt.Errorf("the base model of %s: %w; say where it is with --model", s.Dir, err)
 			}
-			want := s.Model
 			s.Base = model
-			if err := ownSaved(c.ErrOrStderr(), b.Model, s.Dir, want); err != nil {
+			if err := s.Own(c.ErrOrStderr(), b.Model); err != nil {
 				return errorAfter(err, b.Close())
 			}
 			if err := errorAfter(s.Rewrite(b.Model, b.Engine, list), b.Close()); err != nil {
@@ -190,16 +188,4 @@ Edits of a store of in-context edits (.json), or of a memory in an edit file
 	load.add(c)
 	c.Flags().StringVar(&model, "model", "", "where the base model is now")
 	return c
-}
-
-// ownSaved fails unless the base model that an edited model records is m.
-func ownSaved(w io.Writer, m *lm.Model, dir, recorded string) error {
-	note, err := m.Owns(recorded)
-	if err != nil {
-		return fmt.Errorf("%s was made from %w; give the model that it was made from with --model", dir, err)
-	}
-	if note != "" {
-		fmt.Fprintf(w, "note: %s: %s\n", dir, note)
-	}
-	return nil
 }

@@ -10,8 +10,6 @@ import (
 	"keyhole.example/keyhole/checkpoints"
 	"keyhole.example/keyhole/compare"
 	"keyhole.example/keyhole/data"
-	"keyhole.example/keyhole/edit"
-	"keyhole.example/keyhole/edit/verdict"
 	"keyhole.example/keyhole/embedded"
 	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/presets"
@@ -82,7 +80,7 @@ func (q *quick) all() error {
 		return err
 	}
 	q.say("\n2. Verify the checkpoints.")
-	n, err := verifyAll(q.run)
+	n, err := checkpoints.Verify(filepath.Join(q.run, "checkpoints"))
 	if err != nil {
 		return err
 	}
@@ -123,25 +121,6 @@ func (q *quick) train() error {
 	return err
 }
 
-// verifyAll checks every byte of a run's checkpoints and counts them.
-func verifyAll(run string) (int, error) {
-	s, err := checkpoints.View(filepath.Join(run, "checkpoints"))
-	if err != nil {
-		return 0, err
-	}
-	defer s.Close()
-	names, err := s.List()
-	if err != nil {
-		return 0, err
-	}
-	for _, name := range names {
-		if _, err := s.Load(name); err != nil {
-			return 0, err
-		}
-	}
-	return len(names), nil
-}
-
 // compare evaluates the editors of the preset compare-quickstart; the trained
 // one of the quickstart is that of the run.
 func (q *quick) compare() (*compare.Result, error) {
@@ -170,19 +149,7 @@ func (q *quick) edit(record *data.Edit) (*workbench.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	job := workbench.Job{
-		Requests: []edit.Request{{ID: record.ID, Prompt: record.Prompt, Subject: record.Subject, Target: record.TargetNew}}, Unnamed: true,
-		Tokens: 4, Force: true, MaxDrift: verdict.MaxDrift,
-	}
-	if len(record.Paraphrases) > 0 {
-		job.Paraphrases = record.Paraphrases[:1]
-	}
-	for _, kind := range []string{data.Unrelated, data.Neighborhood} {
-		if p := record.Locality[kind]; len(p) > 0 {
-			job.Neighbors = append(job.Neighbors, p[0].Prompt)
-		}
-	}
-	r, err := b.Do(q.c.Context(), job, q.c.ErrOrStderr())
+	r, err := b.Do(q.c.Context(), workbench.Shown(record), q.c.ErrOrStderr())
 	return r, errorAfter(err, b.Close())
 }
 

@@ -66,7 +66,7 @@ func (m *membership) join(c *cobra.Command) error {
 	if m.threads, err = mpi.Threads(m.world); err != nil {
 		return err
 	}
-	hosts, err := m.world.Gather([]byte(m.world.Host()))
+	machines, err := mpi.Machines(m.world)
 	if err != nil {
 		return err
 	}
@@ -76,15 +76,11 @@ func (m *membership) join(c *cobra.Command) error {
 		return nil
 	}
 	if m.world.Size() > 1 {
-		different := map[string]bool{}
-		for _, h := range hosts {
-			different[string(h)] = true
+		on := "one machine"
+		if machines > 1 {
+			on = fmt.Sprintf("%d machines", machines)
 		}
-		machines := "one machine"
-		if len(different) > 1 {
-			machines = fmt.Sprintf("%d machines", len(different))
-		}
-		fmt.Fprintf(c.ErrOrStderr(), "%d processes on %s take part, with %s\n", m.world.Size(), machines, m.world.Library())
+		fmt.Fprintf(c.ErrOrStderr(), "%d processes on %s take part, with %s\n", m.world.Size(), on, m.world.Library())
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,33 +54,37 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
   keyhole train my.yaml --init runs/zsre --set train.lr=1e-6`,
 		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg := train.Default()
 			if limit < 0 || (limit > 0 && steps > 0) {
 				return wrongUse("--time chooses the steps: give it a positive time, and leave out --steps")
 			}
-			number, err := stepsKey(c, steps)
+			over, err := stepsKey(c, steps)
 			if err != nil {
 				return err
 			}
 			if chat {
-				number = append(number, "data.template=chat")
+				over = append(over, "data.template=chat")
 			}
 			for _, x := range []struct{ key, value string }{{"model.path", model}, {"data.train", edits}, {"train.init", start}} {
 				if x.value != "" {
-					number = append(number, x.key+"="+x.value)
+					over = append(over, x.key+"="+x.value)
 				}
 			}
-			r, err := presets.Read(args[0], &cfg, append(set, number...))
+			var cfg train.Config
+			var r *configs.Resolved
+			read := func(more []string) (err error) {
+				cfg, over = train.Default(), append(over, more...)
+				r, err = presets.Read(args[0], &cfg, slices.Concat(set, over))
+				return err
+			}
+			if err := read(nil); err != nil {
+				return err
+			}
+			known, err := places(c, cfg, r)
+			if err == nil && len(known) > 0 {
+				err = read(known)
+			}
 			if err != nil {
 				return err
-			}
-			if places, err := places(c, cfg, r); err != nil {
-				return err
-			} else if len(places) > 0 {
-				number, cfg = append(number, places...), train.Default()
-				if r, err = presets.Read(args[0], &cfg, append(set, number...)); err != nil {
-					return err
-				}
 			}
 			if plan || limit > 0 {
 				p, err := makePlan(c, o, cfg, r)
@@ -87,9 +92,7 @@ Ctrl-C finishes the step, saves, and prints the command that goes on.`,
 					return err
 				}
 				if limit > 0 {
-					number = append(number, p.Within(limit, cfg, r)...)
-					cfg = train.Default()
-					if r, err = presets.Read(args[0], &cfg, append(set, number...)); err != nil {
+					if err := read(p.Within(limit, cfg, r)); err != nil {
 						return err
 					}
 					p.Reach(cfg)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -80,6 +81,18 @@ func Open(dir string) (*Model, error) {
 		return nil, fmt.Errorf("%s: model or dtype is missing", path)
 	}
 	return s, nil
+}
+
+// Own fails unless m is the base model that the edited one was made from; w takes notes.
+func (s *Model) Own(w io.Writer, m *lm.Model) error {
+	note, err := m.Owns(s.Model)
+	if err != nil {
+		return fmt.Errorf("%s was made from %w; give the model that it was made from with --model", s.Dir, err)
+	}
+	if note != "" {
+		fmt.Fprintf(w, "note: %s: %s\n", s.Dir, note)
+	}
+	return nil
 }
 
 // Write makes the folder: the base model m with the edits applied, whole or not

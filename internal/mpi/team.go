@@ -187,6 +187,19 @@ func Threads(t Team) (int, error) {
 	return max(cores/max(sharing, 1), 1), nil
 }
 
+// Machines is on how many machines the processes of a team are. All of them call it.
+func Machines(t Team) (int, error) {
+	hosts, err := t.Gather([]byte(t.Host()))
+	if err != nil {
+		return 0, err
+	}
+	different := map[string]bool{}
+	for _, h := range hosts {
+		different[string(h)] = true
+	}
+	return len(different), nil
+}
+
 // overlap reports whether two sets of cores, bytes of bits, have one in common.
 // An empty set is not known, and may be any.
 func overlap(a, b string) bool {
