@@ -3,11 +3,9 @@ package encoder
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
-	"slices"
 
 	"keyhole.example/keyhole/internal/kernel"
-	"keyhole.example/keyhole/lm/tensorfile"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/nn"
 )
 
@@ -28,16 +26,6 @@ type block struct {
 	norm1, norm2           *nn.Norm
 }
 
-// binder takes weights by name, from a file or as new ones, and keeps the first
-// error.
-type binder struct {
-	file   tensorfile.File
-	prefix string     // "", or the name of the model that the encoder is a part of, with a dot
-	fresh  *rand.Rand // draws new weights, where there is no file
-	params []*nn.Param
-	err    error
-}
-
 // names are how files call the weights of a block.
 type names struct {
 	model, block                         string // what may stand before all names; "%d" is the block
@@ -53,20 +41,12 @@ func (s *shape) names() names {
 		"intermediate.dense", "output.dense", "attention.output.LayerNorm", "output.LayerNorm"}
 }
 
-// bindNetwork finds every weight of s in file.
-func bindNetwork(file tensorfile.File, s *shape) (*network, error) {
-	b := &binder{file: file}
-	if _, ok := file.Tensor(s.names().model + "embeddings.word_embeddings.weight"); ok {
-		b.prefix = s.names().model
-	}
-	return b.network(s)
-}
-
-func (b *binder) network(s *shape) (*network, error) {
+// bind makes the network of s of weights.
+func bind(w *lm.Weights, s *shape) (*network, error) {
 	d, of := s.Width, s.names()
 	n := &network{
-		words:     b.matrix("embeddings.word_embeddings.weight", s.Vocab, d),
-		positions: b.matrix("embeddings.position_embeddings.weight", s.Positions, d),
+		words:     w.Table("embeddings.word_embeddings", s.Vocab, d),
+		positions: w.Table("embeddings.position_embeddings", s.Positions, d),
 		attention: kernel.Attention{
 			Heads: s.Heads, KVHeads: s.Heads, HeadDim: d / s.Heads,
 			Scale: float32(1 / math.Sqrt(float64(d/s.Heads))), Full: true,
@@ -74,71 +54,25 @@ func (b *binder) network(s *shape) (*network, error) {
 		act: s.act,
 	}
 	if s.Types > 0 {
-		n.types = b.matrix("embeddings.token_type_embeddings.weight", s.Types, d)
+		n.types = w.Table("embeddings.token_type_embeddings", s.Types, d)
 	}
-	n.norm = b.layerNorm("embeddings.LayerNorm", s)
+	n.norm = w.LayerNorm("embeddings.LayerNorm", d, s.Eps)
 	for i := range s.Layers {
 		p := fmt.Sprintf(of.block, i)
 		n.blocks = append(n.blocks, block{
-			q:     b.linear(p+of.q, d, d),
-			k:     b.linear(p+of.k, d, d),
-			v:     b.linear(p+of.v, d, d),
-			out:   b.linear(p+of.out, d, d),
-			norm1: b.layerNorm(p+of.norm1, s),
-			up:    b.linear(p+of.up, d, s.FFN),
-			down:  b.linear(p+of.down, s.FFN, d),
-			norm2: b.layerNorm(p+of.norm2, s),
+			q:     w.Linear(p+of.q, d, d),
+			k:     w.Linear(p+of.k, d, d),
+			v:     w.Linear(p+of.v, d, d),
+			out:   w.Linear(p+of.out, d, d),
+			norm1: w.LayerNorm(p+of.norm1, d, s.Eps),
+			up:    w.Linear(p+of.up, d, s.FFN),
+			down:  w.Linear(p+of.down, s.FFN, d),
+			norm2: w.LayerNorm(p+of.norm2, d, s.Eps),
 		})
 	}
-	n.params = b.params
-	return n, b.err
-}
-
-func (b *binder) tensor(name string, shape ...int) *nn.Param {
-	rows, cols := 1, shape[len(shape)-1]
-	if len(shape) == 2 {
-		rows = shape[0]
-	}
-	if b.fresh != nil {
-		return b.keep(nn.NewParam(name, rows, cols, drawn(b.fresh, name, rows, cols)))
-	}
-	fail := func(err error) *nn.Param {
-		if b.err == nil {
-			b.err = err
-		}
-		return nn.NewLazyParam(name, rows, cols, func([]float32, int, int) error { return err })
-	}
-	t, ok := b.file.Tensor(b.prefix + name)
-	switch {
-	case !ok:
-		return fail(fmt.Errorf("%s: tensor %s is missing: the weights are not those of a BERT encoder", b.file.Path(), name))
-	case !slices.Equal(t.Shape, shape):
-		return fail(fmt.Errorf("%s: tensor %s has shape %v, config.json wants %v", b.file.Path(), name, t.Shape, shape))
-	case !t.DType.IsFloat():
-		return fail(fmt.Errorf("%s: tensor %s holds %s, want floating-point numbers", b.file.Path(), name, t.DType))
-	case len(shape) == 1:
-		values, err := t.Float32()
-		if err != nil {
-			return fail(err)
-		}
-		return b.keep(nn.NewParam(name, rows, cols, values))
-	}
-	return b.keep(nn.NewLazyParam(name, rows, cols, t.DecodeRows))
-}
-
-func (b *binder) keep(p *nn.Param) *nn.Param {
-	b.params = append(b.params, p)
-	return p
-}
-
-func (b *binder) matrix(name string, rows, cols int) *nn.Param { return b.tensor(name, rows, cols) }
-
-func (b *binder) linear(name string, in, out int) *nn.Linear {
-	return &nn.Linear{W: b.matrix(name+".weight", out, in), B: b.tensor(name+".bias", out), In: in, Out: out}
-}
-
-func (b *binder) layerNorm(name string, s *shape) *nn.Norm {
-	return &nn.Norm{Gain: b.tensor(name+".weight", s.Width), Bias: b.tensor(name+".bias", s.Width), Eps: float32(s.Eps)}
+	var err error
+	n.params, err = w.Taken()
+	return n, err
 }
 
 // Input is packed texts as an encoder reads them. A graph keeps the pointer.

@@ -94,8 +94,8 @@ func load(dir string, k *kernel.Engine) (*Encoder, error) {
 }
 
 func (e *Encoder) bind() (err error) {
-	if e.net, err = bindNetwork(e.file, e.shape); err != nil {
-		return err
+	if e.net, err = bind(lm.FileWeights(e.file, e.shape.names().model), e.shape); err != nil {
+		return fmt.Errorf("%w: the weights are not those of a BERT encoder that config.json describes", err)
 	}
 	var floats []*tensorfile.Tensor
 	for _, name := range e.file.Names() {

@@ -271,7 +271,7 @@ func TestFoldersThatAreNoEncoderAreRefused(t *testing.T) {
 		{"no tokenizer", without("tokenizer.json"), "needs its tokenizer"},
 		{"no weights", without(safetensors.SingleName), safetensors.SingleName},
 		{"a missing tensor", edit(func(f *encodertest.BERT) { delete(f.Weights, "encoder.layer.1.output.dense.bias") }), "encoder.layer.1.output.dense.bias is missing"},
-		{"a misshaped tensor", edit(func(f *encodertest.BERT) { f.Config["intermediate_size"] = 13 }), "config.json wants [13 8]"},
+		{"a misshaped tensor", edit(func(f *encodertest.BERT) { f.Config["intermediate_size"] = 13 }), "the config wants [13 8]"},
 		{"heads that do not fit", edit(func(f *encodertest.BERT) { f.Config["num_attention_heads"] = 3 }), "3 does not divide hidden_size 8"},
 		{"relative positions", edit(func(f *encodertest.BERT) { f.Config["position_embedding_type"] = "relative_key" }), "relative_key"},
 		{"an unknown activation", edit(func(f *encodertest.BERT) { f.Config["hidden_act"] = "mish" }), "mish"},

@@ -5,9 +5,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 
 	"keyhole.example/keyhole/internal/kernel"
+	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/lm/tokenizer"
 	"keyhole.example/keyhole/nn/eager"
 )
@@ -37,26 +37,10 @@ func New(size Size, tok tokenizer.Tokenizer, k *kernel.Engine, rng *rand.Rand) (
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("new encoder: %w", err)
 	}
-	net, err := (&binder{fresh: rng}).network(s)
+	net, err := bind(lm.FreshWeights(rng), s)
 	if err != nil {
 		return nil, fmt.Errorf("new encoder: %w", err)
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "new %+v of %d tokens", size, tok.Size()))
 	return &Encoder{pool: Mean, shape: s, limit: s.Positions, net: net, tok: tok, hash: hex.EncodeToString(sum[:]), ops: eager.New(k)}, nil
-}
-
-// drawn are a new weight's values.
-func drawn(rng *rand.Rand, name string, rows, cols int) []float32 {
-	const deviation = 0.02
-	v := make([]float32, rows*cols)
-	for i := range v {
-		switch {
-		case strings.HasSuffix(name, ".bias"):
-		case strings.HasSuffix(name, "LayerNorm.weight"):
-			v[i] = 1
-		default:
-			v[i] = float32(deviation * rng.NormFloat64())
-		}
-	}
-	return v
 }
