@@ -4,7 +4,7 @@
 // The central type is Model. Read config.go and model.go, then forward.go (the
 // way through a network), arch.go (the list of architectures) and one
 // architecture, arch_gpt2.go or arch_llama.go; then load.go, source.go and
-// gguf_model.go (where weights come from), new.go (fresh ones), site.go
+// gguf_model.go (where weights come from), new.go (fresh ones), weights.go (those of other networks), site.go
 // (layers that can be edited), save.go and generate.go. config_json.go reads
 // config.json, rope.go makes the tables of rotary positions, finite.go looks
 // for NaN, hash.go identifies a model.

@@ -54,7 +54,7 @@ func (ed *Editor) system(m *lm.Model, sites []lm.Site, report *edit.Edited, requ
 		}
 		s.sites = append(s.sites, basis{kept: spectrum.Lowest(kept), width: moment.Width, block: site.Block})
 		add := func(name string, value any) { report.Add(fmt.Sprintf("%s[%d]", name, site.Block), value) }
-		add("statistics", fmt.Sprintf("%d tokens of text %.8s", moment.Tokens, moment.Corpus))
+		add("statistics", moment.Origin())
 		add("kept_directions", fmt.Sprintf("%d of %d", kept, moment.Width))
 		if kept > 0 {
 			add("largest_kept_eigenvalue", spectrum.Values[kept-1])

@@ -1,6 +1,7 @@
 package keyvalue
 
 import (
+	"fmt"
 	"math"
 
 	"keyhole.example/keyhole/edit"
@@ -49,4 +50,21 @@ func Perplexity(m *lm.Model, e *kernel.Engine) (float64, error) {
 		sum += float64(v)
 	}
 	return math.Exp(sum / float64(n-1)), nil
+}
+
+// Ruins says why a model is ruined that takes the probe text's perplexity from before to
+// after; "" where it is not.
+func (c *Config) Ruins(before, after float64) string {
+	if after <= before*c.MaxPerplexity {
+		return ""
+	}
+	return fmt.Sprintf("the perplexity of plain text grows from %.4g to %.4g, more than %v times", before, after, c.MaxPerplexity)
+}
+
+// Refuse refuses an edit with these figures where there is a reason, unless Force is set.
+func (c *Config) Refuse(reason string, figures []edit.Figure) error {
+	if reason == "" || c.Force {
+		return nil
+	}
+	return &UnsafeError{Reason: reason, Figures: figures}
 }

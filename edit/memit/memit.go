@@ -50,7 +50,7 @@ func (ed *Editor) system(m *lm.Model, sites []lm.Site, report *edit.Edited, _, _
 			return nil, err
 		}
 		s.moments = append(s.moments, f)
-		report.Add(fmt.Sprintf("statistics[%d]", site.Block), fmt.Sprintf("%d tokens of text %.8s, ridge %g", moment.Tokens, moment.Corpus, f.Ridge))
+		report.Add(fmt.Sprintf("statistics[%d]", site.Block), fmt.Sprintf("%s, ridge %g", moment.Origin(), f.Ridge))
 	}
 	return s, nil
 }

@@ -107,7 +107,7 @@ func (r *run) statistics() error {
 		return err
 	}
 	r.c = f
-	r.out.Add("statistics", fmt.Sprintf("%d tokens of text %.8s", moment.Tokens, moment.Corpus))
+	r.out.Add("statistics", moment.Origin())
 	r.out.Add("ridge", f.Ridge)
 	r.out.Add("condition", f.Condition)
 	return nil

@@ -59,17 +59,15 @@ func (r *run) accept(s *solution, named func(string) string, req edit.Request) e
 	add("perplexity_before", before)
 	add("perplexity_after", after)
 
-	reason := ""
+	reason := cfg.Ruins(before, after)
 	switch {
 	case s.divisor < 0:
 		reason = "the division factor is negative, so the edit points away from the key"
 	case !(ratio <= cfg.MaxRatio):
 		reason = fmt.Sprintf("the update's norm is %.3g of the weight's, more than %v", ratio, cfg.MaxRatio)
-	case !(after <= before*cfg.MaxPerplexity):
-		reason = fmt.Sprintf("the perplexity of plain text grows from %.4g to %.4g, more than %v times", before, after, cfg.MaxPerplexity)
 	}
-	if reason != "" && !cfg.Force {
-		return &keyvalue.UnsafeError{Reason: reason, Figures: r.out.Report[first:]}
+	if err := cfg.Refuse(reason, r.out.Report[first:]); err != nil {
+		return err
 	}
 	r.lefts, r.right = narrow(r.lefts, s.left), narrow(r.right, s.right)
 	r.out.Changes = r.combined()

@@ -251,13 +251,10 @@ func (b *batch) spread(ctx context.Context) (err error) {
 	}
 	b.out.Add("perplexity_before", before)
 	b.out.Add("perplexity_after", after)
-	if !(after <= before*b.Config.MaxPerplexity) {
-		reason = fmt.Sprintf("the perplexity of plain text grows from %.4g to %.4g, more than %v times", before, after, b.Config.MaxPerplexity)
+	if worse := b.Config.Ruins(before, after); worse != "" {
+		reason = worse
 	}
-	if reason != "" && !b.Config.Force {
-		return &keyvalue.UnsafeError{Reason: reason, Figures: b.out.Report}
-	}
-	return nil
+	return b.Config.Refuse(reason, b.out.Report)
 }
 
 // site makes the change of site i, which brings the outputs of the last edited

@@ -25,6 +25,9 @@ type Info struct {
 	Texts   int    // texts they came from
 }
 
+// Origin says what a moment was taken from, for an edit's report.
+func (i *Info) Origin() string { return fmt.Sprintf("%d tokens of text %.8s", i.Tokens, i.Corpus) }
+
 // Moment is the second moment of a layer's input. It is safe for concurrent
 // use once it is complete.
 type Moment struct {
