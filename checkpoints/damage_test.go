@@ -115,6 +115,16 @@ func TestDamageIsFoundAndNamed(t *testing.T) {
 	}
 }
 
+// TestACursorOfEarlierVersionsIsRead: they wrote the place in the data beside the state.
+func TestACursorOfEarlierVersionsIsRead(t *testing.T) {
+	s := newStore(t)
+	save(t, s, 120)
+	reseal(`"state"`, `"cursor": {"pos": 7},`+"\n  "+`"state"`)(t, filepath.Join(s.Dir(), "step-000120"))
+	if c, err := s.Load("last"); err != nil || string(c.State) != `{"epoch":1,"next":7}` {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 func TestEveryFlippedBitOfAManifestIsFound(t *testing.T) {
 	s := newStore(t)
 	save(t, s, 1)

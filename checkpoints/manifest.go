@@ -30,8 +30,7 @@ type Manifest struct {
 	Config     string             `json:"config"`            // resolved configuration as YAML
 	ConfigHash string             `json:"config_sha256"`     // of the configuration's values
 	BaseModel  string             `json:"base_model_sha256"` // of the model that the editor was trained for
-	Cursor     json.RawMessage    `json:"cursor,omitempty"`  // place in the data, as package data writes it
-	State      json.RawMessage    `json:"state,omitempty"`   // the loop's own: early stopping, averages
+	State      json.RawMessage    `json:"state,omitempty"`   // the loop's own: place in the data, early stopping, averages
 	Metrics    map[string]float64 `json:"metrics"`           // at this step; finite
 	Files      []File             `json:"files"`             // set by Save, sorted by name
 }
@@ -47,7 +46,8 @@ type File struct {
 // before its own line; in every format version it is the last line but one.
 type sealed struct {
 	Manifest
-	Seal string `json:"manifest_sha256"`
+	Cursor json.RawMessage `json:"cursor,omitempty"` // of earlier versions, which wrote the state's a second time
+	Seal   string          `json:"manifest_sha256"`
 }
 
 const (
@@ -115,15 +115,12 @@ func ParseManifest(text []byte) (Manifest, error) {
 	if err := m.check(); err != nil {
 		return Manifest{}, err
 	}
-	for _, raw := range []*json.RawMessage{&m.Cursor, &m.State} {
+	if len(m.State) > 0 {
 		var b bytes.Buffer
-		if len(*raw) == 0 {
-			continue
-		}
-		if err := json.Compact(&b, *raw); err != nil {
+		if err := json.Compact(&b, m.State); err != nil {
 			return Manifest{}, err
 		}
-		*raw = b.Bytes()
+		m.State = b.Bytes()
 	}
 	return m, nil
 }

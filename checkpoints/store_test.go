@@ -45,7 +45,7 @@ func newStore(t testing.TB) *checkpoints.Store {
 func manifest(step int) checkpoints.Manifest {
 	return checkpoints.Manifest{
 		Step: step, Config: "train:\n  steps: 5 # a <b> & c\n", ConfigHash: "cc", BaseModel: "bb",
-		Cursor:  json.RawMessage(`{"epoch":1,"next":7}`),
+		State:   json.RawMessage(`{"epoch":1,"next":7}`),
 		Metrics: map[string]float64{"loss": 0.1, "accuracy": 1},
 	}
 }
@@ -190,18 +190,18 @@ func TestASaveThatFailsChangesNothing(t *testing.T) {
 	bad := manifest(140)
 	bad.Metrics["loss"] = math.NaN()
 	wrong := manifest(140)
-	wrong.Cursor = json.RawMessage(`{`)
+	wrong.State = json.RawMessage(`{`)
 	for name, tc := range map[string]struct {
 		m     checkpoints.Manifest
 		files map[string]func(io.Writer) error
 	}{
-		"full disk":          {manifest(140), broken},
-		"same step":          {manifest(120), broken},
-		"NaN metric":         {bad, filesOf(140)},
-		"cursor is not JSON": {wrong, filesOf(140)},
-		"negative step":      {manifest(-1), filesOf(1)},
-		"path as name":       {manifest(140), map[string]func(io.Writer) error{"../x": bytesOf(1, 1)}},
-		"our own name":       {manifest(140), map[string]func(io.Writer) error{"manifest.json": bytesOf(1, 1)}},
+		"full disk":         {manifest(140), broken},
+		"same step":         {manifest(120), broken},
+		"NaN metric":        {bad, filesOf(140)},
+		"state is not JSON": {wrong, filesOf(140)},
+		"negative step":     {manifest(-1), filesOf(1)},
+		"path as name":      {manifest(140), map[string]func(io.Writer) error{"../x": bytesOf(1, 1)}},
+		"our own name":      {manifest(140), map[string]func(io.Writer) error{"manifest.json": bytesOf(1, 1)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStore(t)

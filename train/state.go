@@ -87,17 +87,13 @@ func (l *Loop) save() error {
 	if err != nil {
 		return err
 	}
-	cursor, err := json.Marshal(l.state.Cursor)
-	if err != nil {
-		return err
-	}
 	hash, err := l.Model.Hash()
 	if err != nil {
 		return err
 	}
 	m := checkpoints.Manifest{
 		Step: l.state.Step, Config: string(l.resolved.Plain()), ConfigHash: l.configHash(), BaseModel: hash,
-		Cursor: cursor, State: st, Metrics: l.lastMetrics,
+		State: st, Metrics: l.lastMetrics,
 	}
 	if err := l.store.Save(m, l.files()); err != nil {
 		return err
