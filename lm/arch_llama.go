@@ -74,18 +74,18 @@ func newLlama(c *Config, b *binder) network {
 	for i := range c.Layers {
 		p := fmt.Sprintf("model.layers.%d.", i)
 		var w llamaWeights
-		w.norm1 = b.rmsNorm(p+"input_layernorm", c)
+		w.norm1 = b.rmsNorm(p+"input_layernorm", c.Width, c)
 		w.llamaAttention = newLlamaAttention(c, b, i, p+"self_attn.")
 		if c.QKNorm {
-			w.qNorm, w.kNorm = b.headNorm(p+"self_attn.q_norm", c), b.headNorm(p+"self_attn.k_norm", c)
+			w.qNorm, w.kNorm = b.rmsNorm(p+"self_attn.q_norm", c.HeadDim, c), b.rmsNorm(p+"self_attn.k_norm", c.HeadDim, c)
 		}
-		w.norm2 = b.rmsNorm(p+"post_attention_layernorm", c)
+		w.norm2 = b.rmsNorm(p+"post_attention_layernorm", c.Width, c)
 		w.gate = b.linear(i, linear{name: p + "mlp.gate_proj", role: RoleGate, in: c.Width, out: c.FFN, bias: c.MLPBias})
 		w.up = b.linear(i, linear{name: p + "mlp.up_proj", role: RoleUp, in: c.Width, out: c.FFN, bias: c.MLPBias})
 		w.down = b.linear(i, linear{name: p + "mlp.down_proj", role: RoleDown, in: c.FFN, out: c.Width, bias: c.MLPBias})
 		m.blocks = append(m.blocks, w)
 	}
-	m.norm, m.rms = b.rmsNorm("model.norm", c), true
+	m.norm, m.rms = b.rmsNorm("model.norm", c.Width, c), true
 	m.head = b.head(c, m.tokens, linear{name: "lm_head"})
 	rot := b.rotation(c)
 	for i := range m.blocks {

@@ -34,15 +34,15 @@ func newPhi3(c *Config, b *binder) network {
 	for i := range c.Layers {
 		p := fmt.Sprintf("model.layers.%d.", i)
 		w := phi3Weights{attention: c.attention(i)}
-		w.norm1 = b.rmsNorm(p+"input_layernorm", c)
+		w.norm1 = b.rmsNorm(p+"input_layernorm", c.Width, c)
 		w.qkv = b.linear(i, linear{name: p + "self_attn.qkv_proj", role: RoleQKV, in: c.Width, out: inner + 2*kv})
 		w.out = b.linear(i, linear{name: p + "self_attn.o_proj", role: RoleOut, in: inner, out: c.Width})
-		w.norm2 = b.rmsNorm(p+"post_attention_layernorm", c)
+		w.norm2 = b.rmsNorm(p+"post_attention_layernorm", c.Width, c)
 		w.gateUp = b.linear(i, linear{name: p + "mlp.gate_up_proj", role: RoleGateUp, in: c.Width, out: 2 * c.FFN})
 		w.down = b.linear(i, linear{name: p + "mlp.down_proj", role: RoleDown, in: c.FFN, out: c.Width})
 		m.blocks = append(m.blocks, w)
 	}
-	m.norm, m.rms = b.rmsNorm("model.norm", c), true
+	m.norm, m.rms = b.rmsNorm("model.norm", c.Width, c), true
 	m.head = b.head(c, m.tokens, linear{name: "lm_head"})
 	m.rot = b.rotation(c)
 	return m

@@ -70,15 +70,16 @@ func (b *binder) table(name string, rows, cols int) *nn.Param {
 	return b.bind(weight{name: name, shape: []int{rows, cols}})
 }
 
-// layerNorm binds name.weight and name.bias; rmsNorm binds name.weight alone.
+// layerNorm binds name.weight and name.bias, of the model's width; rmsNorm binds
+// name.weight alone, of the width of what it is a norm of.
 func (b *binder) layerNorm(name string, c *Config) *nn.Norm {
-	n := b.rmsNorm(name, c)
+	n := b.rmsNorm(name, c.Width, c)
 	n.Bias = b.bind(weight{name: name + ".bias", shape: []int{c.Width}, start: startZeros})
 	return n
 }
 
-func (b *binder) rmsNorm(name string, c *Config) *nn.Norm {
-	gain := b.bind(weight{name: name + ".weight", shape: []int{c.Width}, start: startOnes})
+func (b *binder) rmsNorm(name string, width int, c *Config) *nn.Norm {
+	gain := b.bind(weight{name: name + ".weight", shape: []int{width}, start: startOnes})
 	return &nn.Norm{Gain: gain, Eps: float32(c.Eps)}
 }
 
@@ -96,12 +97,6 @@ func (b *binder) shiftedNorm(name string, width int, c *Config) *nn.Norm {
 		}
 		return nil
 	})
-	return &nn.Norm{Gain: gain, Eps: float32(c.Eps)}
-}
-
-// headNorm binds the RMS norm of each head of queries or keys.
-func (b *binder) headNorm(name string, c *Config) *nn.Norm {
-	gain := b.bind(weight{name: name + ".weight", shape: []int{c.HeadDim}, start: startOnes})
 	return &nn.Norm{Gain: gain, Eps: float32(c.Eps)}
 }
 
