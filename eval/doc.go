@@ -2,8 +2,8 @@
 // edited one the same things, and turns the answers into the field's figures.
 //
 // The central function is Run. Read runner.go, protocol.go and sequence.go (the order of
-// things), scorer.go (many prompts in one forward pass, for both
-// models), metrics.go (the list of metric families) and one family, basic.go;
+// things), header.go (what figures depend on), scorer.go (many prompts in one
+// forward pass, for both models), metrics.go (the list of metric families) and one family, basic.go;
 // then results.go (the file that an interrupted evaluation resumes from) and
 // report.go (averages). record.go is the record that every figure carries.
 //
