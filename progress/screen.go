@@ -14,11 +14,12 @@ import (
 	"keyhole.example/keyhole/edit/stats"
 	"keyhole.example/keyhole/eval"
 	"keyhole.example/keyhole/internal/console"
+	"keyhole.example/keyhole/pretrain"
 	"keyhole.example/keyhole/train"
 	"keyhole.example/keyhole/train/sites"
 )
 
-// Screen shows training, evaluations and the collection of statistics, one at a time.
+// Screen shows trainings, evaluations and the collection of statistics, one at a time.
 // It is a train.Observer, a sites.Observer, a workbench.Watcher and a compare.Watcher.
 type Screen struct {
 	Kept string // where an evaluation's lines are kept as they come; "": nowhere
@@ -85,6 +86,14 @@ func (p *Screen) Saved(dir string) {
 	if !p.c.Bold() {
 		p.say("saved %s", dir)
 	}
+}
+
+// Pretraining shows a step of pretrain.Run.
+func (p *Screen) Pretraining(x pretrain.Progress) {
+	if p.task == nil {
+		p.task = p.c.Begin("step", 0, x.Steps)
+	}
+	p.task.Set(x.Step, "loss "+console.Short(x.Loss))
 }
 
 // Traced implements sites.Observer.

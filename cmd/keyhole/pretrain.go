@@ -6,9 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"keyhole.example/keyhole/internal/console"
 	"keyhole.example/keyhole/presets"
 	"keyhole.example/keyhole/pretrain"
+	"keyhole.example/keyhole/progress"
 )
 
 func pretrainCommand(o *options) *cobra.Command {
@@ -35,14 +35,9 @@ The embedded model and edits were made so.`,
 			if err := findData(c, &cfg.Facts.Path); err != nil {
 				return err
 			}
-			var b *console.Task
-			m, err := pretrain.Run(c.Context(), cfg, out, func(p pretrain.Progress) {
-				if b == nil {
-					b = console.Of(c.ErrOrStderr()).Begin("step", 0, p.Steps)
-				}
-				b.Set(p.Step, "loss "+console.Short(p.Loss))
-			})
-			b.End()
+			p := progress.On(c.ErrOrStderr())
+			m, err := pretrain.Run(c.Context(), cfg, out, p.Pretraining)
+			p.Finish()
 			if stop := stopped(c); stop != nil {
 				return stop
 			}

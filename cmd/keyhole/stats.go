@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -9,16 +10,6 @@ import (
 	"keyhole.example/keyhole/lm"
 	"keyhole.example/keyhole/progress"
 )
-
-// momentInfo is the JSON of one site's statistics.
-type momentInfo struct {
-	Site   string `json:"site"`
-	Tokens int    `json:"tokens"`
-	Width  int    `json:"width"`
-	Texts  int    `json:"texts"`
-	Model  string `json:"model"`
-	Corpus string `json:"corpus_sha256"`
-}
 
 func statsCommand(o *options) *cobra.Command {
 	var corpus, out string
@@ -66,19 +57,11 @@ work, and write the same bytes.`,
 			if err != nil {
 				return err
 			}
-			var list []momentInfo
+			var list []stats.Info
 			for _, m := range moments {
-				list = append(list, momentInfo{m.Site, m.Tokens, m.Width, m.Texts, m.Model, m.Corpus})
+				list = append(list, m.Info)
 			}
-			if o.json {
-				return printJSON(c.OutOrStdout(), map[string]any{"statistics": list})
-			}
-			for _, m := range list {
-				if _, err := fmt.Fprintf(c.OutOrStdout(), "%s: %d tokens of %d texts, width %d\n", m.Site, m.Tokens, m.Texts, m.Width); err != nil {
-					return err
-				}
-			}
-			return nil
+			return o.show(c, map[string]any{"statistics": list}, func(w io.Writer) error { return stats.Print(w, list) })
 		},
 	}
 	load.add(c)

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"sync"
 
@@ -10,19 +11,29 @@ import (
 	"keyhole.example/keyhole/internal/gram"
 	"keyhole.example/keyhole/internal/kernel"
 	"keyhole.example/keyhole/lm"
+	"keyhole.example/keyhole/report"
 )
 
 // Info says what a moment was taken from.
 type Info struct {
-	Model   string // hash of the base model
-	Site    string // weight name of the layer
-	Corpus  string // SHA-256 of the text
-	Seed    uint64 // of the sample of texts
-	Budget  int    // tokens asked for
-	Context int    // texts were cut at that many tokens
-	Width   int    // of the layer's input
-	Tokens  int    // vectors summed up
-	Texts   int    // texts they came from
+	Site    string `json:"site"`          // weight name of the layer
+	Tokens  int    `json:"tokens"`        // vectors summed up
+	Width   int    `json:"width"`         // of the layer's input
+	Texts   int    `json:"texts"`         // texts they came from
+	Model   string `json:"model"`         // hash of the base model
+	Corpus  string `json:"corpus_sha256"` // SHA-256 of the text
+	Seed    uint64 `json:"-"`             // of the sample of texts
+	Budget  int    `json:"-"`             // tokens asked for
+	Context int    `json:"-"`             // texts were cut at that many tokens
+}
+
+// Print writes a line for each moment.
+func Print(w io.Writer, list []Info) error {
+	p := report.To(w)
+	for _, i := range list {
+		p.Say("%s: %d tokens of %d texts, width %d", i.Site, i.Tokens, i.Texts, i.Width)
+	}
+	return p.Err()
 }
 
 // Origin says what a moment was taken from, for an edit's report.
