@@ -6,5 +6,5 @@
 // verdict), behind.go (edits of files), generate.go (what a model with them says),
 // ingredients.go (statistics and demonstrations), trace.go, trained.go (a run's editor),
 // train.go (training one), source.go (what the binary carries), and finder.go (where
-what has a name lies).
+// what has a name lies).
 package workbench

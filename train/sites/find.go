@@ -31,7 +31,7 @@ type Found struct {
 	Effect float64 `json:"total_effect"`
 	Steps  int     `json:"steps"` // of a trial
 	Trials []Trial `json:"trials"`
-	Best   int     `json:"best"` // of trials
+	Best   int     `json:"best"`           // of trials
 	File   string  `json:"file,omitempty"` // with the settings
 }
 
