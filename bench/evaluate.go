@@ -28,11 +28,11 @@ func Evaluation(ctx context.Context, root, model string, n, rounds int) (Row, er
 		return r, err
 	}
 	defer m.Close()
-	e, err := kernel.New(kernel.Options{})
+	k, err := kernel.New(kernel.Options{})
 	if err != nil {
 		return r, err
 	}
-	defer e.Close()
+	defer k.Close()
 	set, err := data.Load(filepath.Join(root, "data", "zsre", "zsre_eval.jsonl.gz"), data.Options{Limit: n})
 	if err != nil {
 		return r, err
@@ -53,13 +53,13 @@ func Evaluation(ctx context.Context, root, model string, n, rounds int) (Row, er
 	var ours, plain []float64
 	for range rounds {
 		start := time.Now()
-		if _, err := eval.Run(ctx, eval.Options{Model: m, Engine: e, Editor: made, Set: set, Metrics: []string{}}); err != nil {
+		if _, err := eval.Run(ctx, eval.Options{Model: m, Engine: k, Editor: made, Set: set, Metrics: []string{}}); err != nil {
 			return r, err
 		}
 		ours = append(ours, float64(n)/time.Since(start).Seconds())
 		start = time.Now()
 		for i := range set.Edits {
-			if err := onePerPrompt(m, e, &set.Edits[i], made[set.Edits[i].ID]); err != nil {
+			if err := onePerPrompt(m, k, &set.Edits[i], made[set.Edits[i].ID]); err != nil {
 				return r, err
 			}
 		}
@@ -98,7 +98,7 @@ func randomEdit(m *lm.Model, rng *rand.Rand) *edit.Edited {
 }
 
 // onePerPrompt scores every prompt of an edit by two forward runs of its own.
-func onePerPrompt(m *lm.Model, e *kernel.Engine, x *data.Edit, ed *edit.Edited) error {
+func onePerPrompt(m *lm.Model, k *kernel.Engine, x *data.Edit, ed *edit.Edited) error {
 	type ask struct{ prompt, answer string }
 	asks := []ask{{x.Prompt, x.TargetNew}}
 	for _, p := range x.Paraphrases {
@@ -111,7 +111,7 @@ func onePerPrompt(m *lm.Model, e *kernel.Engine, x *data.Edit, ed *edit.Edited) 
 	if !ok {
 		return fmt.Errorf("edit %s is not low-rank", x.ID)
 	}
-	o := eager.New(e)
+	o := eager.New(k)
 	for _, a := range asks {
 		t, err := text.Answer(m.Tokenizer, a.prompt, a.answer, data.JoinAuto, 32)
 		if err != nil {
@@ -129,7 +129,7 @@ func onePerPrompt(m *lm.Model, e *kernel.Engine, x *data.Edit, ed *edit.Edited) 
 				return err
 			}
 			lse := make([]float32, logits.Rows)
-			e.LogSumExp(lse, logits.Data, logits.Rows, logits.Cols)
+			k.LogSumExp(lse, logits.Data, logits.Rows, logits.Cols)
 		}
 	}
 	return nil

@@ -41,18 +41,18 @@ type KernelRow struct {
 
 // Kernels measures the products on the given number of threads.
 func Kernels(threads int) ([]KernelRow, error) {
-	e, err := kernel.New(kernel.Options{Threads: threads})
+	k, err := kernel.New(kernel.Options{Threads: threads})
 	if err != nil {
 		return nil, err
 	}
-	defer e.Close()
+	defer k.Close()
 	blas, blasErr := kernel.New(kernel.Options{Threads: threads, Backend: "openblas"})
 	if blasErr == nil {
 		defer blas.Close()
 	}
 	var rows []KernelRow
 	for _, s := range Shapes() {
-		r := KernelRow{Shape: s.Name, M: s.M, K: s.K, N: s.N, Ours: e.MeasureGemm(s.M, s.K, s.N, s.TransB)}
+		r := KernelRow{Shape: s.Name, M: s.M, K: s.K, N: s.N, Ours: k.MeasureGemm(s.M, s.K, s.N, s.TransB)}
 		if blasErr == nil {
 			r.OpenBLAS = blas.MeasureGemm(s.M, s.K, s.N, s.TransB)
 			r.Ratio = r.Ours / r.OpenBLAS

@@ -97,13 +97,13 @@ func (p peer) products(ctx context.Context) (Side, error) {
 
 // ownProducts measures ours, on all cores.
 func ownProducts() (Side, error) {
-	e, err := kernel.New(kernel.Options{})
+	k, err := kernel.New(kernel.Options{})
 	if err != nil {
 		return Side{}, err
 	}
-	defer e.Close()
+	defer k.Close()
 	const n = productSide
-	return Side{e.MeasureGemm(n, n, n, false), "keyhole, " + e.Backend(), e.Threads()}, nil
+	return Side{k.MeasureGemm(n, n, n, false), "keyhole, " + k.Backend(), k.Threads()}, nil
 }
 
 // worthComparing refuses a yardstick that multiplies at less than half our

@@ -110,12 +110,12 @@ func Run(ctx context.Context, w Workload) (Measurement, error) {
 		return m, err
 	}
 	m.Parameters = len(l.Net.Flat)
-	e, err := kernel.New(kernel.Options{Threads: w.Threads})
+	k, err := kernel.New(kernel.Options{Threads: w.Threads})
 	if err != nil {
 		return m, err
 	}
-	defer e.Close()
-	m.GFLOPS, m.Bandwidth = e.MeasureGemm(1000, 2112, 1920, true), e.MeasureBandwidth()/1e9
+	defer k.Close()
+	m.GFLOPS, m.Bandwidth = k.MeasureGemm(1000, 2112, 1920, true), k.MeasureBandwidth()/1e9
 	adam := adamBytes * float64(m.Parameters) / (m.Bandwidth * 1e9)
 	m.BoundSeconds = m.GFLOP/m.GFLOPS + adam
 	m.WarmBound = watch.warmGFLOP/m.GFLOPS + adam

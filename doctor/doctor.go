@@ -48,11 +48,11 @@ type Product struct {
 
 // Diagnose measures for a few seconds, on all threads.
 func Diagnose() (*Diagnosis, error) {
-	e, err := kernel.New(kernel.Options{})
+	k, err := kernel.New(kernel.Options{})
 	if err != nil {
 		return nil, err
 	}
-	defer e.Close()
+	defer k.Close()
 	one, err := kernel.New(kernel.Options{Threads: 1})
 	if err != nil {
 		return nil, err
@@ -60,15 +60,15 @@ func Diagnose() (*Diagnosis, error) {
 	defer one.Close()
 	const side = 768
 	d := &Diagnosis{
-		BLAS: backendText(e.Backend()), CPU: cpuid.CPU.BrandName, Threads: e.Threads(), Cores: cpuid.CPU.PhysicalCores,
-		GFLOPS: e.MeasureGemm(side, side, side, false), GFLOPS1: one.MeasureGemm(side, side, side, false),
-		Bandwidth: e.MeasureBandwidth() / 1e9, Memory: resident.Machine(), Governor: governor(), Load: load(), OpenBLAS: measureOpenBLAS(side),
+		BLAS: backendText(k.Backend()), CPU: cpuid.CPU.BrandName, Threads: k.Threads(), Cores: cpuid.CPU.PhysicalCores,
+		GFLOPS: k.MeasureGemm(side, side, side, false), GFLOPS1: one.MeasureGemm(side, side, side, false),
+		Bandwidth: k.MeasureBandwidth() / 1e9, Memory: resident.Machine(), Governor: governor(), Load: load(), OpenBLAS: measureOpenBLAS(side),
 	}
 	for _, p := range []Product{
 		{What: "GPT-2 small, MLP up", M: 256, K: 768, N: 3072}, {What: "GPT-2 small, MLP down", M: 256, K: 3072, N: 768},
 		{What: "embedded model, MLP up", M: 256, K: 128, N: 512}, {What: "one token", M: 1, K: 768, N: 3072},
 	} {
-		p.GFLOPS = e.MeasureGemm(p.M, p.K, p.N, false)
+		p.GFLOPS = k.MeasureGemm(p.M, p.K, p.N, false)
 		d.Products = append(d.Products, p)
 	}
 	for _, f := range []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512BF16, cpuid.AMXBF16} {
@@ -111,12 +111,12 @@ func cycleBound(threads int) float64 {
 }
 
 func measureOpenBLAS(side int) string {
-	e, err := kernel.New(kernel.Options{Backend: "openblas"})
+	k, err := kernel.New(kernel.Options{Backend: "openblas"})
 	if err != nil {
 		return "not used: " + err.Error()
 	}
-	defer e.Close()
-	return fmt.Sprintf("%.1f GFLOP/s", e.MeasureGemm(side, side, side, false))
+	defer k.Close()
+	return fmt.Sprintf("%.1f GFLOP/s", k.MeasureGemm(side, side, side, false))
 }
 
 // advice says what would make the machine faster.

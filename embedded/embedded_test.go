@@ -125,12 +125,12 @@ func TestModelKnowsItsFacts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := kernel.New(kernel.Options{})
+	k, err := kernel.New(kernel.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.Close()
-	o := eager.New(e)
+	defer k.Close()
+	o := eager.New(k)
 	asked, right := 0, 0
 	for _, edit := range set.Edits {
 		prompts := []data.Prompt{{Prompt: edit.Prompt, Answers: [][]string{edit.TargetTrue}}}

@@ -66,7 +66,7 @@ func benchModels(b *testing.B) map[string]*lm.Model {
 func BenchmarkEdits(b *testing.B) {
 	const edits = 10
 	for name, m := range benchModels(b) {
-		e := testEngine(b)
+		k := testEngine(b)
 		set := benchSet(edits)
 		each := map[string]*edit.Edited{}
 		for i := range set.Edits {
@@ -77,7 +77,7 @@ func BenchmarkEdits(b *testing.B) {
 			each[set.Edits[i].ID] = ed
 		}
 		b.Run(name+"/one_forward_per_prompt", func(b *testing.B) {
-			o := eager.New(e)
+			o := eager.New(k)
 			for b.Loop() {
 				p := &planner{model: m, set: set, families: families()[:2], terms: newTerms(nil)}
 				for i := range set.Edits {
@@ -96,7 +96,7 @@ func BenchmarkEdits(b *testing.B) {
 		})
 		b.Run(name+"/packed", func(b *testing.B) {
 			for b.Loop() {
-				o := Options{Model: m, Engine: e, Editor: prepared{each}, Set: set, Metrics: []string{}}
+				o := Options{Model: m, Engine: k, Editor: prepared{each}, Set: set, Metrics: []string{}}
 				if _, err := Run(context.Background(), o); err != nil {
 					b.Fatal(err)
 				}

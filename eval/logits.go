@@ -52,9 +52,9 @@ func (s *Scorer) compareRows(list []asked) error {
 		}
 		return labels
 	}
-	e := s.ops.Engine()
-	baseNLL, baseGot := score(e, base, want(baseOf))
-	editNLL, editGot := score(e, edited, want(list))
+	k := s.ops.Engine()
+	baseNLL, baseGot := score(k, base, want(baseOf))
+	editNLL, editGot := score(k, edited, want(list))
 
 	var kl []float32
 	v := s.model.Config.Vocab
@@ -69,7 +69,7 @@ func (s *Scorer) compareRows(list []asked) error {
 		if a.probe.KL {
 			kl = make([]float32, n)
 			lse := make([]float32, 2*n)
-			e.KL(kl, lse[:n], lse[n:], base.Data[baseAt*v:(baseAt+n)*v], edited.Data[at*v:(at+n)*v], n, v)
+			k.KL(kl, lse[:n], lse[n:], base.Data[baseAt*v:(baseAt+n)*v], edited.Data[at*v:(at+n)*v], n, v)
 			a.probe.Edited.KL = kl
 		}
 		if len(baseOf) > 0 && baseOf[0].probe == a.probe {
@@ -103,12 +103,12 @@ func withOthers(list []asked, own kernel.Matrix) kernel.Matrix {
 
 // score gives −log P of the labels and the most probable tokens of rows of
 // logits: [rows, vocab].
-func score(e *kernel.Engine, logits kernel.Matrix, labels []int32) (nll []float32, got []int32) {
+func score(k *kernel.Engine, logits kernel.Matrix, labels []int32) (nll []float32, got []int32) {
 	n := logits.Rows
 	nll, got = make([]float32, n), make([]int32, n)
 	lse := make([]float32, n)
-	e.CrossEntropy(nll, lse, logits.Data[:n*logits.Cols], labels, n, logits.Cols)
-	e.ArgMax(got, logits.Data[:n*logits.Cols], n, logits.Cols)
+	k.CrossEntropy(nll, lse, logits.Data[:n*logits.Cols], labels, n, logits.Cols)
+	k.ArgMax(got, logits.Data[:n*logits.Cols], n, logits.Cols)
 	for i := range got {
 		if lse[i] != lse[i] { // NaN: nothing was predicted
 			got[i] = -1

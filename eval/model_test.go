@@ -53,12 +53,12 @@ func tinyModel(t testing.TB, modelType string) *lm.Model {
 
 func testEngine(t testing.TB) *kernel.Engine {
 	t.Helper()
-	e, err := kernel.New(kernel.Options{Threads: 2})
+	k, err := kernel.New(kernel.Options{Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.Close)
-	return e
+	t.Cleanup(k.Close)
+	return k
 }
 
 // tinySet has n records with everything that a family asks for.

@@ -11,9 +11,9 @@ import (
 
 // plainOutcome is the plain way: one forward pass of the whole model for one
 // prompt, every row multiplied by the head.
-func plainOutcome(t testing.TB, m *lm.Model, e *kernel.Engine, p *Probe, deltas map[string][]nn.Delta) *Outcome {
+func plainOutcome(t testing.TB, m *lm.Model, k *kernel.Engine, p *Probe, deltas map[string][]nn.Delta) *Outcome {
 	t.Helper()
-	o := eager.New(e)
+	o := eager.New(k)
 	return plainWith(t, o, m, p, deltas)
 }
 

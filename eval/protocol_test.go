@@ -65,28 +65,28 @@ func same(t *testing.T, a, b *Report) {
 func TestPackedEditsGiveTheBytesOfEditsOneByOne(t *testing.T) {
 	for _, kind := range []string{"gpt2", "llama"} {
 		t.Run(kind, func(t *testing.T) {
-			m, e := tinyModel(t, kind), testEngine(t)
+			m, k := tinyModel(t, kind), testEngine(t)
 			set := tinySet(8)
 			families := []string{"counterfact", "portability", "reverse", "generate"}
-			alone := evaluate(t, Options{Model: m, Engine: e, Editor: random{}, Set: set, Pack: 1, Metrics: families})
-			packed := evaluate(t, Options{Model: m, Engine: e, Editor: eachRandom{}, Set: set, Pack: 5, Metrics: families})
+			alone := evaluate(t, Options{Model: m, Engine: k, Editor: random{}, Set: set, Pack: 1, Metrics: families})
+			packed := evaluate(t, Options{Model: m, Engine: k, Editor: eachRandom{}, Set: set, Pack: 5, Metrics: families})
 			same(t, alone, packed)
 			if alone.LocalityKL == 0 || alone.Locality == 1 {
 				t.Errorf("the edits change nothing: KL %v, locality %v", alone.LocalityKL, alone.Locality)
 			}
-			s := NewScorer(m, e, 1) // nothing fits the cache; passes of one text; logits of one row
+			s := NewScorer(m, k, 1) // nothing fits the cache; passes of one text; logits of one row
 			s.MaxRows, s.MaxLogits = 1, 1
-			same(t, alone, evaluate(t, Options{Model: m, Engine: e, Editor: random{}, Set: set, Metrics: families, Scorer: s}))
-			kept := NewScorer(m, e, 0)
+			same(t, alone, evaluate(t, Options{Model: m, Engine: k, Editor: random{}, Set: set, Metrics: families, Scorer: s}))
+			kept := NewScorer(m, k, 0)
 			for range 2 {
-				same(t, alone, evaluate(t, Options{Model: m, Engine: e, Editor: random{}, Set: set, Metrics: families, Scorer: kept}))
+				same(t, alone, evaluate(t, Options{Model: m, Engine: k, Editor: random{}, Set: set, Metrics: families, Scorer: kept}))
 			}
 		})
 	}
 }
 
 func TestOutcomesAreThoseOfOneForwardPassPerPrompt(t *testing.T) {
-	m, e := tinyModel(t, "llama"), testEngine(t)
+	m, k := tinyModel(t, "llama"), testEngine(t)
 	set := tinySet(3)
 	p := &planner{model: m, set: set, families: families()[:4], terms: newTerms(nil)}
 	for i := range set.Edits {
@@ -98,7 +98,7 @@ func TestOutcomesAreThoseOfOneForwardPassPerPrompt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := NewScorer(m, e, 0)
+		s := NewScorer(m, k, 0)
 		if err := s.Base(c.Probes, ed.FirstBlock(m)); err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func TestOutcomesAreThoseOfOneForwardPassPerPrompt(t *testing.T) {
 		}
 		deltas, _ := ed.Deltas()
 		for _, q := range c.Probes {
-			base, edited := plainOutcome(t, m, e, q, nil), plainOutcome(t, m, e, q, deltas)
+			base, edited := plainOutcome(t, m, k, q, nil), plainOutcome(t, m, k, q, deltas)
 			edited.KL = q.Edited.KL
 			if !reflect.DeepEqual(q.Base, base) || !reflect.DeepEqual(q.Edited, edited) {
 				t.Fatalf("%q %q: got %+v, %+v; want %+v, %+v", q.Prompt, q.Answer, q.Base, q.Edited, base, edited)
@@ -176,8 +176,8 @@ func TestContextGoesInFrontOfEveryPrompt(t *testing.T) {
 	if shared.LocalityKL == 0 {
 		t.Error("the context changes nothing")
 	}
-	e := testEngine(t)
-	s := NewScorer(m, e, 0)
+	k := testEngine(t)
+	s := NewScorer(m, k, 0)
 	p := &planner{model: m, set: set, families: families()[:2], terms: newTerms(nil)}
 	c, err := p.plan(0)
 	if err != nil {
@@ -195,7 +195,7 @@ func TestContextGoesInFrontOfEveryPrompt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := plainOutcome(t, m, e, whole, nil)
+		want := plainOutcome(t, m, k, whole, nil)
 		want.KL = q.Edited.KL
 		if !reflect.DeepEqual(q.Edited, want) {
 			t.Errorf("%q: got %+v, want %+v", q.Prompt, q.Edited, want)
@@ -229,11 +229,11 @@ func TestRefusedEditsAreCounted(t *testing.T) {
 }
 
 func TestAnInterruptedEvaluationEndsWithTheSameFile(t *testing.T) {
-	m, e := tinyModel(t, "gpt2"), testEngine(t)
+	m, k := tinyModel(t, "gpt2"), testEngine(t)
 	set := tinySet(4)
 	for _, protocol := range Protocols() {
 		dir := t.TempDir()
-		o := Options{Model: m, Engine: e, Editor: random{}, Set: set, Protocol: protocol, Batch: 3, Pack: 2, Metrics: []string{}}
+		o := Options{Model: m, Engine: k, Editor: random{}, Set: set, Protocol: protocol, Batch: 3, Pack: 2, Metrics: []string{}}
 		o.Out = filepath.Join(dir, "whole.jsonl")
 		want := evaluate(t, o)
 		whole, err := os.ReadFile(o.Out)
@@ -276,9 +276,9 @@ func TestAFinishedEvaluationMakesNoEdits(t *testing.T) {
 }
 
 func TestResultsOfAnotherEvaluationAreRefused(t *testing.T) {
-	m, e := tinyModel(t, "gpt2"), testEngine(t)
+	m, k := tinyModel(t, "gpt2"), testEngine(t)
 	path := filepath.Join(t.TempDir(), "r.jsonl")
-	o := Options{Model: m, Engine: e, Editor: random{}, Set: tinySet(2), Out: path}
+	o := Options{Model: m, Engine: k, Editor: random{}, Set: tinySet(2), Out: path}
 	evaluate(t, o)
 	before, err := os.ReadFile(path)
 	if err != nil {
@@ -314,8 +314,8 @@ func TestResultsOfAnotherEvaluationAreRefused(t *testing.T) {
 }
 
 func TestACancelledEvaluationKeepsItsFile(t *testing.T) {
-	m, e := tinyModel(t, "gpt2"), testEngine(t)
-	o := Options{Model: m, Engine: e, Editor: random{}, Set: tinySet(4), Pack: 1, Out: filepath.Join(t.TempDir(), "r.jsonl")}
+	m, k := tinyModel(t, "gpt2"), testEngine(t)
+	o := Options{Model: m, Engine: k, Editor: random{}, Set: tinySet(4), Pack: 1, Out: filepath.Join(t.TempDir(), "r.jsonl")}
 	ctx, cancel := context.WithCancel(context.Background())
 	o.Progress = func(p Progress) {
 		if p.Done == 2 {
@@ -337,14 +337,14 @@ func TestACancelledEvaluationKeepsItsFile(t *testing.T) {
 }
 
 func TestWrongOptionsAreNamed(t *testing.T) {
-	m, e := tinyModel(t, "gpt2"), testEngine(t)
+	m, k := tinyModel(t, "gpt2"), testEngine(t)
 	for want, o := range map[string]Options{
 		"protocol":     {Protocol: "parallel"},
 		"family":       {Metrics: []string{"nothing"}},
 		"prompt style": {Style: "chat"},
 		"limit":        {Limit: -1},
 	} {
-		o.Model, o.Engine, o.Editor, o.Set = m, e, none{}, tinySet(1)
+		o.Model, o.Engine, o.Editor, o.Set = m, k, none{}, tinySet(1)
 		if _, err := Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", want, err)
 		}

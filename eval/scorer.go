@@ -39,15 +39,15 @@ type Job struct {
 	Probes []*Probe
 }
 
-// NewScorer returns a scorer of m that computes with e and keeps at most
+// NewScorer returns a scorer of m that computes with k and keeps at most
 // cacheBytes of what the base model computed (0: 256 MiB).
-func NewScorer(m *lm.Model, e *kernel.Engine, cacheBytes int64) *Scorer {
+func NewScorer(m *lm.Model, k *kernel.Engine, cacheBytes int64) *Scorer {
 	if cacheBytes == 0 {
 		cacheBytes = defaultCache
 	}
 	return &Scorer{
 		MaxRows: defaultMaxRows, MaxLogits: defaultMaxLogits,
-		model: m, ops: eager.New(e), cache: newBaseCache(cacheBytes), texts: map[string][]int32{},
+		model: m, ops: eager.New(k), cache: newBaseCache(cacheBytes), texts: map[string][]int32{},
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 func TestSharedBeginningsGiveTheBytesOfEachTextAlone(t *testing.T) {
 	for _, kind := range []string{"gpt2", "llama"} {
-		m, e := tinyModel(t, kind), testEngine(t)
+		m, k := tinyModel(t, kind), testEngine(t)
 		var jobs []Job
 		var all []*Probe
 		for _, id := range []string{"a", "b", "c"} {
@@ -32,7 +32,7 @@ func TestSharedBeginningsGiveTheBytesOfEachTextAlone(t *testing.T) {
 		}
 		first := jobs[0].Edited.FirstBlock(m)
 		for _, rows := range []int{1, 20, 2048} {
-			s := NewScorer(m, e, 0)
+			s := NewScorer(m, k, 0)
 			s.MaxRows = rows
 			for _, p := range all {
 				p.base = nil
@@ -46,7 +46,7 @@ func TestSharedBeginningsGiveTheBytesOfEachTextAlone(t *testing.T) {
 			for _, j := range jobs {
 				deltas, _ := j.Edited.Deltas()
 				for _, p := range j.Probes {
-					base, edited := plainOutcome(t, m, e, p, nil), plainOutcome(t, m, e, p, deltas)
+					base, edited := plainOutcome(t, m, k, p, nil), plainOutcome(t, m, k, p, deltas)
 					if !reflect.DeepEqual(p.Base, base) || !reflect.DeepEqual(p.Edited, edited) {
 						t.Fatalf("%s, passes of %d rows, %q %q: got %+v, %+v; want %+v, %+v", kind, rows, p.Prompt, p.Answer, p.Base, p.Edited, base, edited)
 					}

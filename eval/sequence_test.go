@@ -85,8 +85,8 @@ func TestRetentionIsOfEditsThatWereRightAtOnce(t *testing.T) {
 }
 
 func TestGeneralAbilityOfAnUnchangedModelIsTheBaseModels(t *testing.T) {
-	m, e := tinyModel(t, "gpt2"), testEngine(t)
-	none := evaluate(t, Options{Model: m, Engine: e, Editor: none{}, Set: tinySet(3), Protocol: "sequential_final", Ability: tinyText})
+	m, k := tinyModel(t, "gpt2"), testEngine(t)
+	none := evaluate(t, Options{Model: m, Engine: k, Editor: none{}, Set: tinySet(3), Protocol: "sequential_final", Ability: tinyText})
 	a := none.Sequence.Ability
 	if a == nil || a.KL != 0 || a.Agreement != 1 || a.Perplexity != a.PerplexityBefore || a.Tokens < 20 {
 		t.Fatalf("ability %+v", a)
@@ -99,7 +99,7 @@ func TestGeneralAbilityOfAnUnchangedModelIsTheBaseModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range probes {
-		o := plainOutcome(t, m, e, p, nil)
+		o := plainOutcome(t, m, k, p, nil)
 		sum += o.MeanNLL() * float64(len(o.NLL))
 		n += len(o.NLL)
 	}
@@ -113,13 +113,13 @@ func TestGeneralAbilityOfAnUnchangedModelIsTheBaseModels(t *testing.T) {
 }
 
 func TestAnInterruptedSequenceEndsWithTheSameFile(t *testing.T) {
-	m, e := tinyModel(t, "gpt2"), testEngine(t)
+	m, k := tinyModel(t, "gpt2"), testEngine(t)
 	for _, o := range []Options{
 		{Protocol: "sequential_both", Batch: 2, Rounds: 2, Ability: tinyText},
 		{Protocol: "sequential_immediate", Batch: 2, Ability: tinyText},
 		{Protocol: "sequential_final", Rounds: 3},
 	} {
-		o.Model, o.Engine, o.Editor, o.Set, o.Pack, o.Metrics = m, e, random{}, tinySet(5), 2, []string{}
+		o.Model, o.Engine, o.Editor, o.Set, o.Pack, o.Metrics = m, k, random{}, tinySet(5), 2, []string{}
 		dir := t.TempDir()
 		o.Out = filepath.Join(dir, "whole.jsonl")
 		want := evaluate(t, o)

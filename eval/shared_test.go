@@ -17,7 +17,7 @@ func TestEveryDataSetCanBeEvaluated(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	e := testEngine(t)
+	k := testEngine(t)
 	seen := 0
 	err = filepath.WalkDir(golden.Path(t, "data"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".jsonl.gz") {
@@ -29,7 +29,7 @@ func TestEveryDataSetCanBeEvaluated(t *testing.T) {
 		}
 		seen++
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			r := evaluate(t, Options{Model: m, Engine: e, Editor: none{}, Set: set})
+			r := evaluate(t, Options{Model: m, Engine: k, Editor: none{}, Set: set})
 			own, apart := r.Metrics["locality"], r.Metrics["locality.borrowed"]
 			if own.Cases+apart.Cases != r.N || own.Cases > 0 && own.Mean != 1 || apart.Cases > 0 && apart.Mean != 1 || r.LocalityKL != 0 {
 				t.Errorf("locality %+v, borrowed %+v, KL %v, missing %v", own, apart, r.LocalityKL, r.Missing)

@@ -53,9 +53,9 @@ func (l layer) buildAfter(b *graph.Builder, z, q graph.Node, f *Layout) graph.No
 
 // modes calls fn for every row of q with the parameters of its mode. params: bias,
 // scale, shift.
-func (l layer) modes(e *kernel.Engine, f *Layout, q kernel.Matrix, params []kernel.Matrix, fn func(i int, q, bias, scale, shift []float32)) {
+func (l layer) modes(k *kernel.Engine, f *Layout, q kernel.Matrix, params []kernel.Matrix, fn func(i int, q, bias, scale, shift []float32)) {
 	d := q.Cols
-	e.For(q.Rows, 4, func(lo, hi int) {
+	k.For(q.Rows, 4, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			m := int(f.Modes[i]) * d
 			fn(i, q.Data[i*d:(i+1)*d], params[0].Data, params[1].Data[m:m+d], params[2].Data[m:m+d])

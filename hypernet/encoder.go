@@ -192,7 +192,7 @@ func (p *passed) last() []float32 {
 }
 
 // pass reads a text. params: wih, whh, bih, bhh.
-func (d direction) pass(e *kernel.Engine, words kernel.Matrix, params []kernel.Matrix, ids []int32) *passed {
+func (d direction) pass(k *kernel.Engine, words kernel.Matrix, params []kernel.Matrix, ids []int32) *passed {
 	n, h, w := len(ids), d.whh.Cols, words.Cols
 	mat := func(cols int) kernel.Matrix { return kernel.Mat(make([]float32, n*cols), n, cols) }
 	p := &passed{x: mat(w), gates: mat(4 * h), cell: mat(h), hidden: mat(h), before: mat(h)}
@@ -205,15 +205,15 @@ func (d direction) pass(e *kernel.Engine, words kernel.Matrix, params []kernel.M
 			p.order[i] = n - 1 - i
 		}
 	}
-	e.Gemm(p.gates, kernel.Product{A: p.x, B: params[0], TransB: true})
+	k.Gemm(p.gates, kernel.Product{A: p.x, B: params[0], TransB: true})
 	last := make([]float32, h) // cell
-	for k, i := range p.order {
+	for t, i := range p.order {
 		g := p.gates.Data[i*4*h : (i+1)*4*h]
-		if k > 0 {
-			j := p.order[k-1]
+		if t > 0 {
+			j := p.order[t-1]
 			copy(p.before.Data[i*h:(i+1)*h], p.hidden.Data[j*h:(j+1)*h])
 			last = p.cell.Data[j*h : (j+1)*h]
-			e.Gemm(kernel.Mat(g, 1, 4*h), kernel.Product{A: kernel.Mat(p.before.Data[i*h:(i+1)*h], 1, h), B: params[1], TransB: true, Accumulate: true})
+			k.Gemm(kernel.Mat(g, 1, 4*h), kernel.Product{A: kernel.Mat(p.before.Data[i*h:(i+1)*h], 1, h), B: params[1], TransB: true, Accumulate: true})
 		}
 		for j := range g {
 			g[j] += params[2].Data[j] + params[3].Data[j]
@@ -230,19 +230,19 @@ func (d direction) pass(e *kernel.Engine, words kernel.Matrix, params []kernel.M
 
 // backward is the gradient of the gates before their activations, [tokens,
 // 4·hidden], from that of the last state.
-func (d direction) backward(e *kernel.Engine, p *passed, params []kernel.Matrix, grad []float32) kernel.Matrix {
+func (d direction) backward(k *kernel.Engine, p *passed, params []kernel.Matrix, grad []float32) kernel.Matrix {
 	n, h := len(p.order), len(grad)
 	dp := kernel.Mat(make([]float32, n*4*h), n, 4*h)
 	dh, dc := append([]float32(nil), grad...), make([]float32, h)
-	for k := n - 1; k >= 0; k-- {
-		i := p.order[k]
+	for t := n - 1; t >= 0; t-- {
+		i := p.order[t]
 		g, out := p.gates.Data[i*4*h:(i+1)*4*h], dp.Data[i*4*h:(i+1)*4*h]
 		for j := range h {
 			in, forget, cell, o := g[j], g[h+j], g[2*h+j], g[3*h+j]
 			th := tanh(p.cell.Data[i*h+j])
 			last := float32(0)
-			if k > 0 {
-				last = p.cell.Data[p.order[k-1]*h+j]
+			if t > 0 {
+				last = p.cell.Data[p.order[t-1]*h+j]
 			}
 			dc[j] += dh[j] * o * (1 - th*th)
 			out[j] = dc[j] * cell * in * (1 - in)
@@ -251,7 +251,7 @@ func (d direction) backward(e *kernel.Engine, p *passed, params []kernel.Matrix,
 			out[3*h+j] = dh[j] * th * o * (1 - o)
 			dc[j] *= forget
 		}
-		e.Gemm(kernel.Mat(dh, 1, h), kernel.Product{A: kernel.Mat(out, 1, 4*h), B: params[1]})
+		k.Gemm(kernel.Mat(dh, 1, h), kernel.Product{A: kernel.Mat(out, 1, 4*h), B: params[1]})
 	}
 	return dp
 }

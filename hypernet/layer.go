@@ -89,7 +89,7 @@ var (
 
 // modeSums is the gradient of the scales or of the shifts: for each mode what
 // add adds up over its rows. [modes, D].
-func modeSums(name string, add func(e *kernel.Engine, out, dy, q []float32, rows, cols int, a kernel.Affine)) *graph.Kind {
+func modeSums(name string, add func(k *kernel.Engine, out, dy, q []float32, rows, cols int, a kernel.Affine)) *graph.Kind {
 	return &graph.Kind{
 		Name: name, Accumulates: true,
 		Host: graph.With(func(c *graph.Ctx, l layerOf, out *kernel.Matrix, in []kernel.Matrix) error {
@@ -129,10 +129,10 @@ func (l layer) affine(params []kernel.Matrix, m int) kernel.Affine {
 
 // rows calls fn for every row with its q and the parameters of its mode.
 // params: q [rows, D], bias, and scale and shift if there are any.
-func (l layer) rows(e *kernel.Engine, f *Layout, params []kernel.Matrix, fn func(i int, q []float32, a kernel.Affine)) {
+func (l layer) rows(k *kernel.Engine, f *Layout, params []kernel.Matrix, fn func(i int, q []float32, a kernel.Affine)) {
 	q := params[0]
 	d := q.Cols
-	e.For(q.Rows, 4, func(lo, hi int) {
+	k.For(q.Rows, 4, func(lo, hi int) {
 		var a kernel.Affine
 		mode := int32(-1)
 		for i := lo; i < hi; i++ {

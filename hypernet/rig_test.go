@@ -30,12 +30,12 @@ type rig struct {
 
 func testEngine(t testing.TB) *kernel.Engine {
 	t.Helper()
-	e, err := kernel.New(kernel.Options{})
+	k, err := kernel.New(kernel.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.Close)
-	return e
+	t.Cleanup(k.Close)
+	return k
 }
 
 // newRig puts net into a graph for at most bound rows a site.

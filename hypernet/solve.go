@@ -117,17 +117,17 @@ type system struct {
 	lambda float64
 }
 
-func (n *Net) system(e *kernel.Engine, g *Group, m int, raw kernel.Matrix, f *Layout) (s system, err error) {
+func (n *Net) system(k *kernel.Engine, g *Group, m int, raw kernel.Matrix, f *Layout) (s system, err error) {
 	s.rows = f.mine(m)
 	site, scale := g.Sites[m], 0.0
 	u := kernel.Matrix{Rows: s.rows.Hi - s.rows.Lo, Cols: g.In, Stride: raw.Cols, Data: raw.Data[s.rows.Lo*raw.Cols:]}
-	if s.w, scale, err = n.whiten(e, site, u); err != nil {
+	if s.w, scale, err = n.whiten(k, site, u); err != nil {
 		return s, err
 	}
 	s.lambda = n.ridge(site) * scale
 	if len(f.Stay) > 0 {
 		s.stay = f.Stay[m].Tasks
-		s.spared, _, err = n.whiten(e, site, f.Stay[m].U)
+		s.spared, _, err = n.whiten(k, site, f.Stay[m].U)
 	}
 	return s, err
 }
@@ -135,10 +135,10 @@ func (n *Net) system(e *kernel.Engine, g *Group, m int, raw kernel.Matrix, f *La
 // each calls fn for every task whose system this process solves, with where its rows
 // are among those of the mode and the rows of the system, its own before those that
 // stay.
-func (s *system) each(e *kernel.Engine, f *Layout, m int, fn func(t int, q nn.Range, all kernel.Matrix) error) error {
+func (s *system) each(k *kernel.Engine, f *Layout, m int, fn func(t int, q nn.Range, all kernel.Matrix) error) error {
 	tasks := f.Tasks[m]
 	errs := make([]error, len(tasks))
-	e.For(len(tasks), 1, func(lo, hi int) {
+	k.For(len(tasks), 1, func(lo, hi int) {
 		for t := lo; t < hi; t++ {
 			q := nn.Range{Lo: tasks[t].Lo - s.rows.Lo, Hi: tasks[t].Hi - s.rows.Lo}
 			if q.Hi == q.Lo || !f.share.MyTurn(t, m) {
@@ -232,21 +232,21 @@ func (n *Net) ridgeGrad(b *graph.Builder, g *Group, m int, f *Layout, raw, grad 
 
 // ridgeSums fills in what ridgeGrad subtracts for each task whose system this process
 // solves.
-func (n *Net) ridgeSums(e *kernel.Engine, g *Group, m int, f *Layout, raw, grad kernel.Matrix, sums []float64) error {
+func (n *Net) ridgeSums(k *kernel.Engine, g *Group, m int, f *Layout, raw, grad kernel.Matrix, sums []float64) error {
 	r := f.mine(m)
 	if r.Hi == r.Lo {
 		return nil
 	}
-	s, err := n.system(e, g, m, raw, f)
+	s, err := n.system(k, g, m, raw, f)
 	if err != nil {
 		return err
 	}
 	dk := kernel.Matrix{Rows: r.Hi - r.Lo, Cols: g.In, Stride: grad.Cols, Data: grad.Data[r.Lo*grad.Cols:]}
-	dy, _, err := n.whiten(e, g.Sites[m], dk)
+	dy, _, err := n.whiten(k, g.Sites[m], dk)
 	if err != nil {
 		return err
 	}
-	return s.each(e, f, m, func(t int, q nn.Range, all kernel.Matrix) error {
+	return s.each(k, f, m, func(t int, q nn.Range, all kernel.Matrix) error {
 		twice := kernel.Mat(make([]float32, (q.Hi-q.Lo)*g.In), q.Hi-q.Lo, g.In)
 		if err := ridge(twice, all, s.lambda, 2); err != nil {
 			return err
@@ -262,7 +262,7 @@ func (n *Net) ridgeSums(e *kernel.Engine, g *Group, m int, f *Layout, raw, grad 
 
 // whiten is W = U·B, where A⁻¹ = B·Bᵀ, of a site's inputs U [rows, in], so that
 // W·Wᵀ = U·A⁻¹·Uᵀ. The ridge is to be multiplied by scale.
-func (n *Net) whiten(e *kernel.Engine, site int, u kernel.Matrix) (w kernel.Matrix, scale float64, err error) {
+func (n *Net) whiten(k *kernel.Engine, site int, u kernel.Matrix) (w kernel.Matrix, scale float64, err error) {
 	w = kernel.Mat(make([]float32, u.Rows*u.Cols), u.Rows, u.Cols)
 	if n.Config.Update.Prior == Identity {
 		for i := range u.Rows {
@@ -274,51 +274,51 @@ func (n *Net) whiten(e *kernel.Engine, site int, u kernel.Matrix) (w kernel.Matr
 	if err := p.factor(n.Config.Update.Shrink); err != nil {
 		return w, 0, fmt.Errorf("prior of %s: %w", n.Sites[site].Name, err)
 	}
-	e.Gemm(w, kernel.Product{A: u, B: p.white})
+	k.Gemm(w, kernel.Product{A: u, B: p.white})
 	return w, float64(p.Width), nil
 }
 
 // colour writes Y·Bᵀ to out, both [rows, in], for a site whose inputs whiten has
 // seen.
-func (n *Net) colour(e *kernel.Engine, site int, out, y kernel.Matrix) {
+func (n *Net) colour(k *kernel.Engine, site int, out, y kernel.Matrix) {
 	if n.Config.Update.Prior == Identity {
 		for i := range y.Rows {
 			copy(out.Data[i*out.Stride:i*out.Stride+out.Cols], y.Data[i*y.Cols:(i+1)*y.Cols])
 		}
 		return
 	}
-	e.Gemm(out, kernel.Product{A: y, B: n.Priors[site].white, TransB: true})
+	k.Gemm(out, kernel.Product{A: y, B: n.Priors[site].white, TransB: true})
 }
 
 // SolveKeys returns K' [rows, in] of inputs u [rows, in] of a site, in memory of
 // its own.
-func (n *Net) SolveKeys(e *kernel.Engine, site int, u kernel.Matrix) (kernel.Matrix, error) {
-	k := kernel.Mat(make([]float32, u.Rows*u.Cols), u.Rows, u.Cols)
+func (n *Net) SolveKeys(k *kernel.Engine, site int, u kernel.Matrix) (kernel.Matrix, error) {
+	keys := kernel.Mat(make([]float32, u.Rows*u.Cols), u.Rows, u.Cols)
 	if u.Rows == 0 {
-		return k, nil
+		return keys, nil
 	}
-	w, scale, err := n.whiten(e, site, u)
+	w, scale, err := n.whiten(k, site, u)
 	if err != nil {
-		return k, err
+		return keys, err
 	}
-	y := kernel.Mat(make([]float32, len(k.Data)), u.Rows, u.Cols)
+	y := kernel.Mat(make([]float32, len(keys.Data)), u.Rows, u.Cols)
 	if err := ridge(y, w, n.ridge(site)*scale, 1); err != nil {
-		return k, fmt.Errorf("%s: %w", n.Sites[site].Name, err)
+		return keys, fmt.Errorf("%s: %w", n.Sites[site].Name, err)
 	}
-	n.colour(e, site, k, y)
-	return k, nil
+	n.colour(k, site, keys, y)
+	return keys, nil
 }
 
 // Whitened returns V = U·A⁻¹ of inputs u [rows, in] of a site, in memory of its
 // own, and the ridge of their system.
-func (n *Net) Whitened(e *kernel.Engine, site int, u kernel.Matrix) (v kernel.Matrix, ridge float64, err error) {
+func (n *Net) Whitened(k *kernel.Engine, site int, u kernel.Matrix) (v kernel.Matrix, ridge float64, err error) {
 	v = kernel.Mat(make([]float32, u.Rows*u.Cols), u.Rows, u.Cols)
 	if u.Rows == 0 {
 		return v, n.ridge(site), nil
 	}
-	w, scale, err := n.whiten(e, site, u)
+	w, scale, err := n.whiten(k, site, u)
 	if err == nil {
-		n.colour(e, site, v, w)
+		n.colour(k, site, v, w)
 	}
 	return v, n.ridge(site) * scale, err
 }

@@ -92,12 +92,12 @@ func product(name string, a, b *nn.Param, transB bool) *nn.Param {
 		if n < few {
 			opts.Threads = 1
 		}
-		e, err := kernel.New(opts)
+		k, err := kernel.New(opts)
 		if err != nil {
 			return err
 		}
-		defer e.Close()
-		e.Gemm(kernel.Mat(dst, n, cols), kernel.Product{A: kernel.Mat(rows, n, a.Cols), B: kernel.Mat(factor, b.Rows, b.Cols), TransB: transB})
+		defer k.Close()
+		k.Gemm(kernel.Mat(dst, n, cols), kernel.Product{A: kernel.Mat(rows, n, a.Cols), B: kernel.Mat(factor, b.Rows, b.Cols), TransB: transB})
 		return nil
 	})
 }

@@ -15,12 +15,12 @@ import (
 // greedy continues a prompt and returns its ids and the new ones.
 func greedy(t *testing.T, m *lm.Model, prompt string, n int) (ids, out []int32) {
 	t.Helper()
-	e, err := kernel.New(kernel.Options{Threads: 1})
+	k, err := kernel.New(kernel.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ids = m.Tokenizer.EncodePrompt(prompt)
-	if out, err = m.Generate(eager.New(e), ids, lm.GenerateOptions{Tokens: n}); err != nil {
+	if out, err = m.Generate(eager.New(k), ids, lm.GenerateOptions{Tokens: n}); err != nil {
 		t.Fatal(err)
 	}
 	return ids, out

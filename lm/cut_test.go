@@ -29,7 +29,7 @@ func TestAFileThatIsCutShortIsNamed(t *testing.T) {
 			if err := os.Truncate(path, 4096); err != nil {
 				t.Fatal(err)
 			}
-			e, err := kernel.New(kernel.Options{Threads: threads})
+			k, err := kernel.New(kernel.Options{Threads: threads})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,14 +40,14 @@ func TestAFileThatIsCutShortIsNamed(t *testing.T) {
 						err = mmap.Fault(r)
 					}
 				}()
-				_, err = m.Generate(eager.New(e), []int32{1999, 3}, GenerateOptions{Tokens: 2})
+				_, err = m.Generate(eager.New(k), []int32{1999, 3}, GenerateOptions{Tokens: 2})
 				return err
 			}()
 			var cut *mmap.CutError
 			if !errors.As(err, &cut) || cut.Path != path || cut.Is != 4096 {
 				t.Errorf("%s, %d threads: %v", dtype, threads, err)
 			}
-			e.Close()
+			k.Close()
 		}
 	}
 }

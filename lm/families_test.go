@@ -122,12 +122,12 @@ func logitsOf(t *testing.T, m *Model, ids, rows []int32) [][]float32 {
 
 func engine(t *testing.T) *kernel.Engine {
 	t.Helper()
-	e, err := kernel.New(kernel.Options{Threads: 1})
+	k, err := kernel.New(kernel.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.Close)
-	return e
+	t.Cleanup(k.Close)
+	return k
 }
 
 // TestGoldenFamilies compares logits and greedy texts with transformers, as

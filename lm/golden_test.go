@@ -162,11 +162,11 @@ func agrees(t testing.TB, what string, got, want []float32, absolute, relative f
 
 func testOps(t testing.TB) *eager.Ops {
 	t.Helper()
-	e, err := kernel.New(kernel.Options{})
+	k, err := kernel.New(kernel.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return eager.New(e)
+	return eager.New(k)
 }
 
 // states is everything a forward pass shows.

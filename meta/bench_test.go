@@ -43,7 +43,7 @@ func itoa(n int) string {
 }
 
 func benchStep(b *testing.B, m *lm.Model, set *data.Set, rank, threads int, warm bool) {
-	e := lmtest.Engine(b, threads)
+	k := lmtest.Engine(b, threads)
 	sites := m.DefaultSites(3)
 	cfg := hypernet.Default()
 	cfg.Rank = rank
@@ -55,7 +55,7 @@ func benchStep(b *testing.B, m *lm.Model, set *data.Set, rank, threads int, warm
 	if warm {
 		limit = 1 << 30
 	}
-	o, err := New(Default(), m, net, e, limit)
+	o, err := New(Default(), m, net, k, limit)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func benchStep(b *testing.B, m *lm.Model, set *data.Set, rank, threads int, warm
 		if _, err := o.Step(batches[at%len(batches)], grads, false); err != nil {
 			b.Fatal(err)
 		}
-		outer.Step(e, net.Flat, grads, outer.Norm(e, grads), &state)
+		outer.Step(k, net.Flat, grads, outer.Norm(k, grads), &state)
 		at++
 	}
 	for range 2 {

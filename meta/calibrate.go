@@ -83,8 +83,8 @@ func (o *Objective) answers() (prob []float64, right []bool, err error) {
 		return nil, nil, err
 	}
 	loss, rest, top := make([]float32, x.Rows), make([]float32, x.Rows), make([]int32, x.Rows)
-	o.e.CrossEntropy(loss, rest, logits.Data, o.innerLabels.IDs, logits.Rows, logits.Cols)
-	o.e.ArgMax(top, logits.Data, logits.Rows, logits.Cols)
+	o.k.CrossEntropy(loss, rest, logits.Data, o.innerLabels.IDs, logits.Rows, logits.Cols)
+	o.k.ArgMax(top, logits.Data, logits.Rows, logits.Cols)
 	for _, r := range o.inner.Want.Tasks {
 		p, all := 0.0, true
 		for i := r.Lo; i < r.Hi; i++ {

@@ -330,8 +330,8 @@ func sum(x []float32) float32 {
 // stepRidge is the reference's step of Adam behind its clipping.
 func (b bench) stepRidge(sw ridgeSwitches, grads []float32, state *optim.State) float64 {
 	outer := optim.Outer{LR: sw.MetaLR, RateLR: sw.MetaLR, Rates: b.Net.NumRates(), Divisor: 1, Clip: sw.Clip}
-	norm := outer.Norm(b.e, grads)
-	outer.Step(b.e, b.Net.Flat, grads, norm, state)
+	norm := outer.Norm(b.k, grads)
+	outer.Step(b.k, b.Net.Flat, grads, norm, state)
 	return norm
 }
 
@@ -514,12 +514,12 @@ func (r *sequenceRun) train() {
 		for i, v := range b.grads {
 			r.sum[i] += v
 		}
-		norm := math.Sqrt(b.e.SumSquares(r.sum))
+		norm := math.Sqrt(b.k.SumSquares(r.sum))
 		if read {
 			g.near(p+"grad_norm", []float32{float32(norm)}, g.Floats(p+"grad_norm"), 10*tol)
 		}
 		if c := r.sw.Clip / (norm + 1e-6); c < 1 {
-			b.e.Scale(r.sum, float32(c))
+			b.k.Scale(r.sum, float32(c))
 		}
 		if read {
 			b.compareRidge(g, p+"grad_clipped.", r.sum, 10*tol, worst)

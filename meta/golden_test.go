@@ -195,7 +195,7 @@ func (b bench) compareGrads(g *recorded, prefix string, tol float64) (faults []s
 			near(prefix+"grad."+name, got)
 		case g.Has(prefix + "grad_rows8." + name):
 			near(prefix+"grad_rows8."+name, got[:len(g.Floats(prefix+"grad_rows8."+name))])
-			near(prefix+"grad_norm."+name, []float32{float32(math.Sqrt(b.e.SumSquares(got)))})
+			near(prefix+"grad_norm."+name, []float32{float32(math.Sqrt(b.k.SumSquares(got)))})
 		}
 	}
 	if g.Has(prefix + "grad.edit_lrs") {
@@ -361,11 +361,11 @@ func TestGoldenVariants(t *testing.T) {
 
 func TestGoldenMetrics(t *testing.T) {
 	eachGolden(t, "mend", func(n string, _ *recorded) bool { return strings.HasPrefix(n, "metrics") }, func(t *testing.T, g *recorded) {
-		e := lmtest.Engine(t, 0)
+		k := lmtest.Engine(t, 0)
 		x, _ := g.File().Tensor("kl.pre")
 		rows, vocab := x.Shape[0]*x.Shape[1], x.Shape[2]
 		kl, p, q := make([]float32, rows), make([]float32, rows), make([]float32, rows)
-		e.KL(kl, p, q, g.Floats("kl.pre"), g.Floats("kl.post"), rows, vocab)
+		k.KL(kl, p, q, g.Floats("kl.pre"), g.Floats("kl.post"), rows, vocab)
 		mask, _ := g.ints("kl.mask")
 		sum, n := 0.0, 0.0
 		for i, on := range mask {
@@ -385,7 +385,7 @@ func TestGoldenMetrics(t *testing.T) {
 				want[i] = int32(labels[i+1])
 			}
 		}
-		e.CrossEntropy(nll, lse, g.Floats("logits"), want, rows, vocab)
+		k.CrossEntropy(nll, lse, g.Floats("logits"), want, rows, vocab)
 		sum, n = 0, 0
 		for i, l := range want {
 			if l >= 0 {

@@ -118,7 +118,7 @@ type again struct {
 
 // buildAgain makes the graph of a step's look.
 func (o *Objective) buildAgain(step int) (*again, error) {
-	b := graph.New(o.e)
+	b := graph.New(o.k)
 	a := &again{hIn: b.Input("edit", o.bound.inner, o.model.Config.Width)}
 	raw, _ := o.factors(b, a.hIn, func(_ int, _, y graph.Node) graph.Node { return y })
 	for at, grp := range o.Net.At(step) {
@@ -168,7 +168,7 @@ func (o *Objective) Again(step int) ([][]kernel.Matrix, error) {
 			}
 			for _, q := range o.g.layouts[gi].Tasks[m] {
 				v := copyColumns(a.machine.Value(a.values[gi]), q, grp.In, grp.In+grp.Out)
-				o.e.Scale(v.Data, o.Sign()*rate[0])
+				o.k.Scale(v.Data, o.Sign()*rate[0])
 				out[i] = append(out[i], v)
 			}
 		}

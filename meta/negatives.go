@@ -165,7 +165,7 @@ func staying(tasks []Task, x kernel.Matrix, root float32) hypernet.Stay {
 // last use.
 func (o *Objective) outside() *eager.Ops {
 	if o.ops == nil {
-		o.ops = eager.New(o.e)
+		o.ops = eager.New(o.k)
 	}
 	o.ops.Reset()
 	o.ops.SetTasks(nil)

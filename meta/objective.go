@@ -68,7 +68,7 @@ type Objective struct {
 	model *lm.Model
 	sites []lm.Site
 	index map[*nn.Linear]int
-	e     *kernel.Engine
+	k     *kernel.Engine
 
 	inner, rest text.Packed
 	innerLabels graph.Labels
@@ -142,7 +142,7 @@ type change struct {
 
 // New returns the objective of net's sites, which are model's. Blocks below the first
 // edited one are frozen; limit bounds the cache of what they compute.
-func New(cfg Config, model *lm.Model, net *hypernet.Net, e *kernel.Engine, limit int64) (*Objective, error) {
+func New(cfg Config, model *lm.Model, net *hypernet.Net, k *kernel.Engine, limit int64) (*Objective, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -156,8 +156,8 @@ func New(cfg Config, model *lm.Model, net *hypernet.Net, e *kernel.Engine, limit
 		index[s.Linear] = i
 	}
 	o := &Objective{
-		Prefix: text.NewPrefix(model, e, first, limit),
-		Net:    net, cfg: cfg, model: model, sites: net.Sites, index: index, e: e,
+		Prefix: text.NewPrefix(model, k, first, limit),
+		Net:    net, cfg: cfg, model: model, sites: net.Sites, index: index, k: k,
 	}
 	o.Prefix.Borrow = o.memory.Idle
 	return o, nil
@@ -213,7 +213,7 @@ func (o *Objective) ensure() error {
 func (o *Objective) build(n bounds) (*built, error) {
 	cfg := o.model.Config
 	first, last := o.Prefix.First, cfg.Layers
-	g := &built{b: graph.New(o.e)}
+	g := &built{b: graph.New(o.k)}
 	b := g.b
 
 	o.inner.Want.Cap = n.innerWant
@@ -341,7 +341,7 @@ func (o *Objective) run(m *graph.Machine, accumulate bool) error {
 func (o *Objective) Site(i int) lm.Site { return o.sites[i] }
 
 // Engine is what the objective computes with.
-func (o *Objective) Engine() *kernel.Engine { return o.e }
+func (o *Objective) Engine() *kernel.Engine { return o.k }
 
 // Params are the network's parameters, which lie in Values.
 func (o *Objective) Params() []*nn.Param { return o.Net.Params() }

@@ -38,12 +38,12 @@ func (o *Objective) TakePrior(texts []text.Text) error {
 	}
 	peers := o.Share.Peers
 	alone := peers == nil || peers.Size() == 1
-	ops := eager.New(o.e)
+	ops := eager.New(o.k)
 	ops.OnLinear = func(l *nn.Linear, x, _ kernel.Matrix) {
 		i, ok := o.index[l]
 		switch {
 		case ok && alone:
-			sums[i].Add(o.e, x)
+			sums[i].Add(o.k, x)
 		case ok:
 			mine[i] = kernel.Mat(grow(mine[i].Data, x.Rows*x.Cols), x.Rows, x.Cols)
 			mine[i].Put(x)
@@ -64,7 +64,7 @@ func (o *Objective) TakePrior(texts []text.Text) error {
 			}
 		}
 		if !alone && (n == 0 || (turn+1)%peers.Size() == 0) {
-			if err := gram.AddAll(o.e, peers, sums, mine); err != nil {
+			if err := gram.AddAll(o.k, peers, sums, mine); err != nil {
 				return err
 			}
 			for i := range mine {

@@ -39,7 +39,7 @@ func tiny(t testing.TB, arch string, threads int, change func(*hypernet.Config, 
 			v[i] += float32(0.3 * rng.NormFloat64())
 		}
 	}
-	e := lmtest.Engine(t, threads)
+	k := lmtest.Engine(t, threads)
 	sites := m.DefaultSites(2)
 	hc, oc := hypernet.Default(), Default()
 	hc.Rank, hc.EditLR = 6, 0.01
@@ -53,7 +53,7 @@ func tiny(t testing.TB, arch string, threads int, change func(*hypernet.Config, 
 	for i := range net.Flat[:len(net.Flat)-net.NumRates()] {
 		net.Flat[i] += float32(0.1 * rng.NormFloat64())
 	}
-	o, err := New(oc, m, net, e, 0)
+	o, err := New(oc, m, net, k, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -385,7 +385,7 @@ func TestIdentityAtInit(t *testing.T) {
 	for i, g := range o.Net.Groups {
 		fresh.Groups[i].Norm = g.Norm
 	}
-	f, err := New(Default(), o.model, fresh, o.e, 0)
+	f, err := New(Default(), o.model, fresh, o.k, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

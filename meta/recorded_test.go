@@ -222,11 +222,11 @@ func (b bench) keepAll(tasks []Task, gradients bool) (*graph.Machine, error) {
 func (b bench) update(d nn.Delta, inOut bool) []float32 {
 	in, out := d.U.Cols, d.D.Cols
 	w := make([]float32, in*out)
-	b.e.Scale(d.D.Data, d.Scale)
+	b.k.Scale(d.D.Data, d.Scale)
 	if inOut {
-		b.e.Gemm(kernel.Mat(w, in, out), kernel.Product{A: d.U, TransA: true, B: d.D})
+		b.k.Gemm(kernel.Mat(w, in, out), kernel.Product{A: d.U, TransA: true, B: d.D})
 	} else {
-		b.e.Gemm(kernel.Mat(w, out, in), kernel.Product{A: d.D, TransA: true, B: d.U})
+		b.k.Gemm(kernel.Mat(w, out, in), kernel.Product{A: d.D, TransA: true, B: d.U})
 	}
 	return w
 }
@@ -247,7 +247,7 @@ func (b bench) install(t *testing.T, site int, dw []float32) {
 	t.Helper()
 	p, v := b.weight(t, site)
 	next := slices.Clone(v)
-	b.e.AddTo(next, dw)
+	b.k.AddTo(next, dw)
 	if _, err := p.Replace(next); err != nil {
 		t.Fatal(err)
 	}
@@ -273,9 +273,9 @@ func (b bench) train(g *recorded, outer optim.Outer, window int, task func(batch
 			break
 		}
 		window = outer.Divisor
-		norm := outer.Norm(b.e, b.grads)
+		norm := outer.Norm(b.k, b.grads)
 		norms = append(norms, float32(norm))
-		outer.Step(b.e, b.Net.Flat, b.grads, norm, &state)
+		outer.Step(b.k, b.Net.Flat, b.grads, norm, &state)
 		behind(int(state.Steps))
 	}
 	return out, norms

@@ -11,10 +11,10 @@ type Delta struct {
 
 // AddTo adds d to the output y of a layer with input x. s [x.Rows, rank] is
 // scratch and holds Scale·x·Uᵀ afterwards.
-func (d Delta) AddTo(e *kernel.Engine, y, x, s kernel.Matrix) {
-	e.Gemm(s, kernel.Product{A: x, B: d.U, TransB: true})
-	e.Scale(s.Data[:s.Rows*s.Cols], d.Scale)
-	e.Gemm(y, kernel.Product{A: s, B: d.D, Accumulate: true})
+func (d Delta) AddTo(k *kernel.Engine, y, x, s kernel.Matrix) {
+	k.Gemm(s, kernel.Product{A: x, B: d.U, TransB: true})
+	k.Scale(s.Data[:s.Rows*s.Cols], d.Scale)
+	k.Gemm(y, kernel.Product{A: s, B: d.D, Accumulate: true})
 }
 
 // SquaredNorm is ‖Scale·Dᵀ·U‖² in Frobenius' norm, from the two Gram matrices:

@@ -113,11 +113,11 @@ func (s *Sequences) gather(dst, now, past []float32, w int) {
 
 // Return adds what Seen's rows got, all [len(Keys), w], to the rows at hand that
 // they were taken from: dst, [rows, w].
-func (s *Sequences) Return(e *kernel.Engine, dst, all []float32, w int) {
+func (s *Sequences) Return(k *kernel.Engine, dst, all []float32, w int) {
 	clear(dst)
 	for i, r := range s.Keys {
 		if r >= 0 {
-			e.AddTo(dst[int(r)*w:int(r+1)*w], all[i*w:(i+1)*w])
+			k.AddTo(dst[int(r)*w:int(r+1)*w], all[i*w:(i+1)*w])
 		}
 	}
 }

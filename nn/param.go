@@ -77,8 +77,8 @@ func (p *Param) Values() ([]float32, error) {
 }
 
 // Use returns the values for one computation: resident ones as they are,
-// streamed ones decoded into *scratch, which grows as needed, on e's threads.
-func (p *Param) Use(e *kernel.Engine, scratch *[]float32) ([]float32, error) {
+// streamed ones decoded into *scratch, which grows as needed, on k's threads.
+func (p *Param) Use(k *kernel.Engine, scratch *[]float32) ([]float32, error) {
 	p.mu.Lock()
 	stream := p.stream && p.data == nil
 	p.mu.Unlock()
@@ -91,7 +91,7 @@ func (p *Param) Use(e *kernel.Engine, scratch *[]float32) ([]float32, error) {
 	dst := (*scratch)[:p.Len()]
 	var first error
 	var once sync.Mutex
-	e.For(p.Rows, 64, func(lo, hi int) {
+	k.For(p.Rows, 64, func(lo, hi int) {
 		if err := p.source(dst[lo*p.Cols:hi*p.Cols], lo, hi-lo); err != nil {
 			once.Lock()
 			first = fmt.Errorf("weight %s: %w", p.Name, err)

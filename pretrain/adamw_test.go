@@ -34,16 +34,16 @@ func TestStepsAgreeWithAdamWInFloat64(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := kernel.New(kernel.Options{Threads: 1})
+	k, err := kernel.New(kernel.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.Close)
+	t.Cleanup(k.Close)
 	batch := []sentence{
 		{ids: []int32{5, 9, 200, 7}, object: nn.Range{Lo: 2, Hi: 3}},
 		{ids: []int32{9, 9, 12}, object: nn.Range{Lo: 0, Hi: 2}},
 	}
-	n, err := newNetwork(model, e, rows(batch, 2))
+	n, err := newNetwork(model, k, rows(batch, 2))
 	if err != nil {
 		t.Fatal(err)
 	}

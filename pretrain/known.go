@@ -8,9 +8,9 @@ import (
 
 // known says of each sentence of a corpus whether the model completes it: the
 // most probable token is right at each token of the object.
-func known(model *lm.Model, e *kernel.Engine, corpus []sentence) ([]bool, error) {
+func known(model *lm.Model, k *kernel.Engine, corpus []sentence) ([]bool, error) {
 	const batch = 256
-	o := eager.New(e)
+	o := eager.New(k)
 	var p packed
 	out := make([]bool, len(corpus))
 	var best []int32
@@ -23,7 +23,7 @@ func known(model *lm.Model, e *kernel.Engine, corpus []sentence) ([]bool, error)
 			return nil, err
 		}
 		best = append(best[:0], make([]int32, logits.Rows)...)
-		e.ArgMax(best, logits.Data, logits.Rows, logits.Cols)
+		k.ArgMax(best, logits.Data, logits.Rows, logits.Cols)
 		at := 0
 		for i, s := range part {
 			right := true

@@ -14,7 +14,7 @@ import (
 // and its gradient as one graph.
 type network struct {
 	model   *lm.Model
-	e       *kernel.Engine
+	k       *kernel.Engine
 	batch   packed
 	loss    graph.Node
 	machine *graph.Machine
@@ -26,12 +26,12 @@ type network struct {
 
 // newNetwork builds the graph for batches of at most maxRows rows. The model's
 // weights move into one slice.
-func newNetwork(model *lm.Model, e *kernel.Engine, maxRows int) (*network, error) {
-	n := &network{model: model, e: e}
+func newNetwork(model *lm.Model, k *kernel.Engine, maxRows int) (*network, error) {
+	n := &network{model: model, k: k}
 	size := model.Parameters()
 	n.values, n.grads = make([]float32, size), make([]float32, size)
 	n.m, n.v = make([]float32, size), make([]float32, size)
-	b := graph.New(e)
+	b := graph.New(k)
 	var params []graph.Node
 	for i, own := range nn.Split(n.values, model.Params()) {
 		p := model.Params()[i]
@@ -83,18 +83,18 @@ func (n *network) step(batch []sentence, c *TrainConfig, lr float64) (float64, e
 		return 0, fmt.Errorf("step %d: the loss is %v; lower train.lr", n.steps+1, loss)
 	}
 	scale := 1.0
-	if norm := math.Sqrt(n.e.SumSquares(n.grads)); norm > c.GradClip {
+	if norm := math.Sqrt(n.k.SumSquares(n.grads)); norm > c.GradClip {
 		scale = c.GradClip / norm
 	}
 	for i, part := range nn.Split(n.values, n.model.Params()) {
 		if n.model.Params()[i].Rows > 1 {
-			n.e.Scale(part, float32(1-lr*c.WeightDecay))
+			n.k.Scale(part, float32(1-lr*c.WeightDecay))
 		}
 	}
 	n.steps++
 	adam := kernel.NewAdam(lr)
 	adam.Beta2 = float32(c.Beta2)
-	n.e.AdamStep(n.values, n.grads, n.m, n.v, adam, n.steps, float32(scale))
+	n.k.AdamStep(n.values, n.grads, n.m, n.v, adam, n.steps, float32(scale))
 	return loss, nil
 }
 

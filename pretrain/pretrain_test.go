@@ -231,7 +231,7 @@ func TestGradient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := kernel.New(kernel.Options{Threads: 1})
+	k, err := kernel.New(kernel.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func TestGradient(t *testing.T) {
 		{ids: []int32{5, 9, 200, 7}, object: nn.Range{Lo: 2, Hi: 3}},
 		{ids: []int32{9, 9, 12}, object: nn.Range{Lo: 0, Hi: 2}},
 	}
-	n, err := newNetwork(model, e, rows(batch, 2))
+	n, err := newNetwork(model, k, rows(batch, 2))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func Run(ctx context.Context, c Config, dir string, report func(Progress)) (_ *M
 	if err != nil {
 		return nil, fmt.Errorf("pretrain: %w", err)
 	}
-	defer r.e.Close()
+	defer r.k.Close()
 	forget, err := atomicfile.MakeParent(dir)
 	if err != nil {
 		return nil, fmt.Errorf("pretrain: %w", err)
@@ -125,7 +125,7 @@ func Run(ctx context.Context, c Config, dir string, report func(Progress)) (_ *M
 // recipe is a run of Run.
 type recipe struct {
 	c        *Config
-	e        *kernel.Engine
+	k        *kernel.Engine
 	facts    []Fact
 	corpus   []sentence
 	tok      tokenizer.Tokenizer
@@ -154,7 +154,7 @@ func prepare(c *Config) (*recipe, error) {
 		return nil, err
 	}
 	r.model.Tokenizer = r.tok
-	if r.e, err = kernel.New(kernel.Options{Threads: c.Threads}); err != nil {
+	if r.k, err = kernel.New(kernel.Options{Threads: c.Threads}); err != nil {
 		return nil, err
 	}
 	r.manifest = Manifest{
@@ -169,7 +169,7 @@ func (r *recipe) train(ctx context.Context, report func(Progress)) error {
 	c := &r.c.Train
 	order := append([]sentence(nil), r.corpus...)
 	batch := min(c.Batch, len(order))
-	n, err := newNetwork(r.model, r.e, rows(order, batch))
+	n, err := newNetwork(r.model, r.k, rows(order, batch))
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (r *recipe) train(ctx context.Context, report func(Progress)) error {
 // examine asks the model for everything it was taught, and makes edits of the
 // facts that it knows in every wording.
 func (r *recipe) examine() error {
-	right, err := known(r.model, r.e, r.corpus)
+	right, err := known(r.model, r.k, r.corpus)
 	if err != nil {
 		return err
 	}

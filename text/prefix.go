@@ -37,9 +37,9 @@ type Computed struct {
 	Final  []float32 // [wanted rows, width]
 }
 
-// NewPrefix returns a prefix that computes with e and keeps at most limit bytes.
-func NewPrefix(m *lm.Model, e *kernel.Engine, first int, limit int64) *Prefix {
-	return &Prefix{First: first, Cache: &Bounded[Computed]{Limit: limit}, model: m, ops: eager.New(e)}
+// NewPrefix returns a prefix that computes with k and keeps at most limit bytes.
+func NewPrefix(m *lm.Model, k *kernel.Engine, first int, limit int64) *Prefix {
+	return &Prefix{First: first, Cache: &Bounded[Computed]{Limit: limit}, model: m, ops: eager.New(k)}
 }
 
 // key identifies a text and what is wanted of it.

@@ -19,11 +19,11 @@ func TestTheCacheTellsTextsByWhatIsAskedOfThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := kernel.New(kernel.Options{Threads: 1})
+	k, err := kernel.New(kernel.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.Close)
+	t.Cleanup(k.Close)
 	ids := []int32{3, 1, 4, 1, 5}
 	list := []struct {
 		text  Text
@@ -46,11 +46,11 @@ func TestTheCacheTellsTextsByWhatIsAskedOfThem(t *testing.T) {
 		return it.States, it.Final
 	}
 	for start := range list {
-		kept := NewPrefix(m, e, 1, 1<<20)
+		kept := NewPrefix(m, k, 1, 1<<20)
 		for n := range 2 * len(list) { // each is asked for a second time
 			i := (start + n) % len(list)
 			states, final := run(kept, i)
-			wantStates, wantFinal := run(NewPrefix(m, e, 1, 0), i)
+			wantStates, wantFinal := run(NewPrefix(m, k, 1, 0), i)
 			if !slices.Equal(states, wantStates) || !slices.Equal(final, wantFinal) {
 				t.Errorf("begun with text %d: text %d is answered with another's states", start, i)
 			}

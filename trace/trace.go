@@ -37,24 +37,24 @@ type Tracer struct {
 	Progress func(done, total int)
 
 	m     *lm.Model
-	e     *kernel.Engine
+	k     *kernel.Engine
 	cfg   Config
 	noise noise
 	sigma float64 // of the subjects' embeddings; 0: of each query's own subject
 	mask  []float32
 }
 
-// New returns a tracer of m that computes with e. A noise level in standard
+// New returns a tracer of m that computes with k. A noise level in standard
 // deviations refers to the embeddings of subjects, those of the data set at
 // hand; with none, to those of each query's own subject.
-func New(m *lm.Model, e *kernel.Engine, c Config, subjects []string) (*Tracer, error) {
+func New(m *lm.Model, k *kernel.Engine, c Config, subjects []string) (*Tracer, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
 	if m.Tokenizer == nil {
 		return nil, errors.New("trace: the model has no tokenizer")
 	}
-	t := &Tracer{m: m, e: e, cfg: c}
+	t := &Tracer{m: m, k: k, cfg: c}
 	var err error
 	if t.noise, err = parseNoise(c.Noise); err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
@@ -148,7 +148,7 @@ func (t *Tracer) start(q Query) (*run, error) {
 	if err := t.m.CheckLength(len(ids)); err != nil {
 		return nil, err
 	}
-	r := &run{m: t.m, o: eager.New(t.e), ids: ids, cfg: t.cfg, window: t.cfg.window(t.m.Config.Layers)}
+	r := &run{m: t.m, o: eager.New(t.k), ids: ids, cfg: t.cfg, window: t.cfg.window(t.m.Config.Layers)}
 	var ok bool
 	if r.first, r.end, ok = text.Range(spans, lo, hi); !ok {
 		return nil, fmt.Errorf("subject %q has no tokens of its own", q.Subject)

@@ -162,12 +162,12 @@ func TestTracesAreTheSameBytesAgainAndOnOtherThreads(t *testing.T) {
 	m := tinyModel(t, "llama")
 	var texts []string
 	for _, threads := range []int{1, 1, 2} {
-		e, err := kernel.New(kernel.Options{Threads: threads})
+		k, err := kernel.New(kernel.Options{Threads: threads})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer e.Close()
-		tr, err := New(m, e, Default(), []string{testSubject, "the cat"})
+		defer k.Close()
+		tr, err := New(m, k, Default(), []string{testSubject, "the cat"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ const (
 )
 
 // newSERAC makes the two networks of SERAC for the base model m.
-func newSERAC(cfg Config, m *lm.Model, e *kernel.Engine, src Sources) (*Editor, error) {
+func newSERAC(cfg Config, m *lm.Model, k *kernel.Engine, src Sources) (*Editor, error) {
 	if m.Tokenizer == nil {
 		return nil, fmt.Errorf("%s: the model has no tokenizer; put tokenizer.json beside its weights", m.Path)
 	}
@@ -29,18 +29,18 @@ func newSERAC(cfg Config, m *lm.Model, e *kernel.Engine, src Sources) (*Editor, 
 	if err != nil {
 		return nil, fmt.Errorf("serac.counterfactual: %w", err)
 	}
-	enc, err := openScope(cfg, m, e)
+	enc, err := openScope(cfg, m, k)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("serac.encoder: %w", err), other.Close())
 	}
 	l, err := serac.New(cfg.SERAC, serac.Parts{
-		Base: m, Counterfactual: other, Encoder: enc, Engine: e,
+		Base: m, Counterfactual: other, Encoder: enc, Engine: k,
 		CEdit: cfg.Objective.CEdit, CLoc: cfg.Objective.CLoc, Reference: cfg.Compat == "reference",
 	})
 	if err != nil {
 		return nil, errors.Join(err, enc.Close(), other.Close())
 	}
-	return &Editor{Config: cfg, Model: m, Engine: e, SERAC: l}, nil
+	return &Editor{Config: cfg, Model: m, Engine: k, SERAC: l}, nil
 }
 
 // openCounterfactual loads the model that answers in scope.
@@ -55,11 +55,11 @@ func openCounterfactual(cfg Config, src Sources) (*lm.Model, error) {
 }
 
 // openScope is the scope classifier's encoder: a folder's, or a new one.
-func openScope(cfg Config, m *lm.Model, e *kernel.Engine) (*encoder.Encoder, error) {
+func openScope(cfg Config, m *lm.Model, k *kernel.Engine) (*encoder.Encoder, error) {
 	if cfg.SERAC.Encoder != "" {
-		return encoder.Load(cfg.SERAC.Encoder, e)
+		return encoder.Load(cfg.SERAC.Encoder, k)
 	}
-	return encoder.New(cfg.SERAC.New, m.Tokenizer, e, rand.New(rand.NewPCG(cfg.Seed, 2)))
+	return encoder.New(cfg.SERAC.New, m.Tokenizer, k, rand.New(rand.NewPCG(cfg.Seed, 2)))
 }
 
 // seracEstimate is the memory of a run that trains SERAC: what its two networks

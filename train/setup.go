@@ -62,7 +62,7 @@ func (e *Editor) Close() error {
 // NewEditor loads the base model of cfg and makes an untrained network.
 func NewEditor(cfg Config, src Sources) (*Editor, error) {
 	cfg.Resolve()
-	e, err := kernel.New(kernel.Options{Threads: cfg.Threads})
+	k, err := kernel.New(kernel.Options{Threads: cfg.Threads})
 	if err != nil {
 		return nil, err
 	}
@@ -71,9 +71,9 @@ func NewEditor(cfg Config, src Sources) (*Editor, error) {
 		return nil, err
 	}
 	if cfg.Learner == LearnSERAC {
-		return newSERAC(cfg, m, e, src)
+		return newSERAC(cfg, m, k, src)
 	}
-	return newEditor(cfg, m, e)
+	return newEditor(cfg, m, k)
 }
 
 func loadModel(c ModelConfig, src Sources) (*lm.Model, error) {
@@ -90,7 +90,7 @@ func loadModel(c ModelConfig, src Sources) (*lm.Model, error) {
 	return src.Model()
 }
 
-func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
+func newEditor(cfg Config, m *lm.Model, k *kernel.Engine) (*Editor, error) {
 	sites := m.DefaultSites(cfg.Model.Blocks)
 	if len(cfg.Model.Sites) > 0 {
 		var err error
@@ -118,7 +118,7 @@ func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hypernet: %w", err)
 	}
-	o, err := meta.New(cfg.Objective, m, net, e, int64(cfg.Memory.Cache)<<20)
+	o, err := meta.New(cfg.Objective, m, net, k, int64(cfg.Memory.Cache)<<20)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func newEditor(cfg Config, m *lm.Model, e *kernel.Engine) (*Editor, error) {
 	if cfg.Memory.Stream {
 		m.SetStreaming(o.Prefix.First, true)
 	}
-	return &Editor{Config: cfg, Model: m, Engine: e, Sites: sites, Net: net, Objective: o}, nil
+	return &Editor{Config: cfg, Model: m, Engine: k, Sites: sites, Net: net, Objective: o}, nil
 }
 
 // fewEdits is how many edits are needed to set a tenth aside for validation.

@@ -11,14 +11,14 @@ import (
 
 // Answer continues a prompt greedily with at most n tokens, as text without the
 // prompt.
-func Answer(m *lm.Model, e *kernel.Engine, prompt string, n int) (string, error) {
-	return Adapted(m, e, nil, prompt, n)
+func Answer(m *lm.Model, k *kernel.Engine, prompt string, n int) (string, error) {
+	return Adapted(m, k, nil, prompt, n)
 }
 
 // Adapted is Answer with an edit's memory behind its layer; nil: none.
-func Adapted(m *lm.Model, e *kernel.Engine, a edit.Adapter, prompt string, n int) (string, error) {
+func Adapted(m *lm.Model, k *kernel.Engine, a edit.Adapter, prompt string, n int) (string, error) {
 	ids := m.Tokenizer.EncodePrompt(prompt)
-	o := eager.New(e)
+	o := eager.New(k)
 	if a != nil {
 		edit.InterceptText(o, a)
 	}

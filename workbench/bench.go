@@ -61,11 +61,11 @@ func Open(path string, threads int, opts lm.LoadOptions) (*Bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := kernel.New(kernel.Options{Threads: threads})
+	k, err := kernel.New(kernel.Options{Threads: threads})
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	return &Bench{Base: path, Model: m, Engine: e}, nil
+	return &Bench{Base: path, Model: m, Engine: k}, nil
 }
 
 // Close releases the model and what editors hold open.

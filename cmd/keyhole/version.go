@@ -27,11 +27,11 @@ func versionCommand(o *options) *cobra.Command {
 		Example: "  keyhole version --json",
 		Args:    nothing,
 		RunE: func(c *cobra.Command, _ []string) error {
-			e, err := kernel.New(kernel.Options{Threads: 1})
+			k, err := kernel.New(kernel.Options{Threads: 1})
 			if err != nil {
 				return err
 			}
-			b := build{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Backend: e.Backend()}
+			b := build{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Backend: k.Backend()}
 			if info, ok := debug.ReadBuildInfo(); ok {
 				for _, s := range info.Settings {
 					switch s.Key {

@@ -15,21 +15,21 @@ import (
 // model at a time each.
 type Editor struct {
 	*spread.Editor
-	e       *kernel.Engine
+	k       *kernel.Engine
 	cfg     Config
 	moments stats.Source
 }
 
-// New returns an editor that computes with e.
-func New(e *kernel.Engine, c Config, moments stats.Source) (*Editor, error) {
+// New returns an editor that computes with k.
+func New(k *kernel.Engine, c Config, moments stats.Source) (*Editor, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("alphaedit: %w", err)
 	}
 	if moments == nil {
 		return nil, errors.New("alphaedit: statistics of the layers' inputs are needed; collect them first")
 	}
-	ed := &Editor{e: e, cfg: c, moments: moments}
-	ed.Editor = spread.New(e, spread.Method{
+	ed := &Editor{k: k, cfg: c, moments: moments}
+	ed.Editor = spread.New(k, spread.Method{
 		Name: "alphaedit", Config: c.Config, Layers: c.Layers, LossLayer: c.LossLayer,
 		System: ed.system, History: true, Replace: c.Replace,
 	})
@@ -44,7 +44,7 @@ func (ed *Editor) system(m *lm.Model, sites []lm.Site, report *edit.Edited, requ
 		if err != nil {
 			return nil, err
 		}
-		spectrum, err := moment.Spectrum(ed.e)
+		spectrum, err := moment.Spectrum(ed.k)
 		if err != nil {
 			return nil, err
 		}

@@ -42,11 +42,11 @@ func TestGoldenRuns(t *testing.T) {
 
 func golden(t *testing.T, c *keyvaluetest.Case, name string, run, base goldenRun) {
 	h, g := c.HParams(t, run.HParams), c.Tensors(t, name+".")
-	m, e := c.Model(t), lmtest.Engine(t, 0)
+	m, k := c.Model(t), lmtest.Engine(t, 0)
 	cfg := Default()
 	cfg.Config = spreadtest.Config(c, h, cfg.Config)
 	cfg.Layers, cfg.Threshold, cfg.L2, cfg.LossLayer, cfg.Replace = h.Layers, h.Threshold, h.L2, h.LossLayer, false
-	ed, err := New(e, cfg, spreadtest.Moments(t, c))
+	ed, err := New(k, cfg, spreadtest.Moments(t, c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,22 +84,22 @@ func golden(t *testing.T, c *keyvaluetest.Case, name string, run, base goldenRun
 		for i, l := range h.Layers {
 			closedForm(t, s, i, sites[i], g, b, l, len(requests), tolerance)
 		}
-		lmtest.Near(t, prefix+"logits before", spreadtest.LastLogits(t, c, m, e), g.Floats(prefix+"logits_before"), 5e-3, 0)
+		lmtest.Near(t, prefix+"logits before", spreadtest.LastLogits(t, c, m, k), g.Floats(prefix+"logits_before"), 5e-3, 0)
 		if b == 0 {
 			key := fmt.Sprintf("%slayer%d.K", prefix, h.Layers[0])
-			lmtest.Near(t, key, spreadtest.Keys(t, c, m, e, h.Layers[0], requests), g.Floats(key), 1e-5, 0)
+			lmtest.Near(t, key, spreadtest.Keys(t, c, m, k, h.Layers[0], requests), g.Floats(key), 1e-5, 0)
 		}
 		out, err := ed.Continue(t.Context(), m, last, requests)
 		if err != nil {
 			t.Fatal(err)
 		}
-		undo, err := out.Install(m, e)
+		undo, err := out.Install(m, k)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer undo()
 		last = out
-		lmtest.Near(t, prefix+"logits after", spreadtest.LastLogits(t, c, m, e), g.Floats(prefix+"logits_after"), 5e-3, 0)
+		lmtest.Near(t, prefix+"logits after", spreadtest.LastLogits(t, c, m, k), g.Floats(prefix+"logits_after"), 5e-3, 0)
 		for i, l := range h.Layers {
 			if w := fmt.Sprintf("%slayer%d.W_after", prefix, l); g.Has(w) {
 				got, err := sites[i].Linear.W.Values()

@@ -17,14 +17,14 @@ import (
 //
 //	go test ./edit/ike -run '^$' -bench Answer -cpuprofile cpu.out
 func BenchmarkAnswer(b *testing.B) {
-	m, e := lmtest.SmolLM2(b), lmtest.Engine(b, 0)
+	m, k := lmtest.SmolLM2(b), lmtest.Engine(b, 0)
 	pool, err := data.Load(golden.Path(b, "data", "counterfact", "counterfact.jsonl.gz"), data.Options{Split: "train", Limit: 1000})
 	if err != nil {
 		b.Fatal(err)
 	}
 	cfg := Default(Paper)
 	cfg.Encoder = golden.Path(b, "models", "minilm-l6")
-	enc, err := cfg.OpenEncoder(e)
+	enc, err := cfg.OpenEncoder(k)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func BenchmarkAnswer(b *testing.B) {
 			b.Fatal(err)
 		}
 		ids := m.Tokenizer.EncodeSpecial(context + request.Prompt)
-		if _, err := m.Generate(eager.New(e), ids, lm.GenerateOptions{Tokens: 5}); err != nil {
+		if _, err := m.Generate(eager.New(k), ids, lm.GenerateOptions{Tokens: 5}); err != nil {
 			b.Fatal(err)
 		}
 	}

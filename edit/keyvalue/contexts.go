@@ -54,7 +54,7 @@ type ContextCache struct {
 }
 
 // Of are m's contexts, made at the first call by m as it is then.
-func (cc *ContextCache) Of(m *lm.Model, e *kernel.Engine, c ContextConfig) ([]string, error) {
+func (cc *ContextCache) Of(m *lm.Model, k *kernel.Engine, c ContextConfig) ([]string, error) {
 	hash, err := m.Hash()
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (cc *ContextCache) Of(m *lm.Model, e *kernel.Engine, c ContextConfig) ([]st
 	if texts, ok := cc.byModel[hash]; ok {
 		return texts, nil
 	}
-	texts, err := Contexts(m, eager.New(e), c)
+	texts, err := Contexts(m, eager.New(k), c)
 	if err != nil {
 		return nil, err
 	}

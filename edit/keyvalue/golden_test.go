@@ -82,9 +82,9 @@ func (p *problem) recorded(t *testing.T) (*record, *Value) {
 	return r, v
 }
 
-func keysOf(t *testing.T, m *lm.Model, e *kernel.Engine, layer int, texts []Text) (keys, values kernel.Matrix) {
+func keysOf(t *testing.T, m *lm.Model, k *kernel.Engine, layer int, texts []Text) (keys, values kernel.Matrix) {
 	t.Helper()
-	s, err := States(m, eager.New(e), texts, nn.Place{Layer: layer, At: nn.MLPAct}, nn.Place{Layer: layer, At: nn.MLPOut})
+	s, err := States(m, eager.New(k), texts, nn.Place{Layer: layer, At: nn.MLPAct}, nn.Place{Layer: layer, At: nn.MLPOut})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestGoldenValues(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			m, e := lmtest.Model(t, filepath.Join(filepath.Dir(path), meta["model"])), lmtest.Engine(t, 0)
+			m, k := lmtest.Model(t, filepath.Join(filepath.Dir(path), meta["model"])), lmtest.Engine(t, 0)
 			f, err := NewFact(m, req.request(), prefixes(t, templates), h.FactToken)
 			if err != nil {
 				t.Fatal(err)
@@ -131,7 +131,7 @@ func TestGoldenValues(t *testing.T) {
 					t.Errorf("context %d: looked-up token %d, want %d", i, p.At, want)
 				}
 			}
-			keys, values := keysOf(t, m, e, h.Layers[0], f.Prompts)
+			keys, values := keysOf(t, m, k, h.Layers[0], f.Prompts)
 			lmtest.Near(t, "k.each", keys.Data, g.Floats("k.each"), 1e-4, 0)
 			lmtest.Near(t, "k.mean", narrow(Mean(keys, 0)), g.Floats("k.mean"), 1e-4, 0)
 			lmtest.Near(t, "cur_input", keys.Data[:keys.Cols], g.Floats("cur_input"), 1e-4, 0)
@@ -154,7 +154,7 @@ func TestGoldenValues(t *testing.T) {
 			if h.FactToken == Last {
 				l = paddedLast(l, int32(ids[len(ids)-1]), cols)
 			}
-			p, err := newProblem(m, e, l, h.Layers[0], h.settings())
+			p, err := newProblem(m, k, l, h.Layers[0], h.settings())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -250,7 +250,7 @@ func TestGoldenRuns(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				g, e := lmtest.Open(t, filepath.Join(dir, "golden.safetensors"), name+"."), lmtest.Engine(t, 0)
+				g, k := lmtest.Open(t, filepath.Join(dir, "golden.safetensors"), name+"."), lmtest.Engine(t, 0)
 				f, err := NewFact(m, run.Request.request(), prefixes(t, templates), h.FactToken)
 				if err != nil {
 					t.Fatal(err)
@@ -262,12 +262,12 @@ func TestGoldenRuns(t *testing.T) {
 						t.Errorf("row %d: looked-up token %d, want %d", i, int(l.at[i])-s.Q, run.Lookup[i])
 					}
 				}
-				keys, values := keysOf(t, m, e, h.Layers[0], f.Prompts)
+				keys, values := keysOf(t, m, k, h.Layers[0], f.Prompts)
 				lmtest.Near(t, "keys", keys.Data, g.Floats("keys"), 1e-4, 0)
 				lmtest.Near(t, "k_star", narrow(Mean(keys, 0)), g.Floats("k_star"), 1e-4, 0)
 				lmtest.Near(t, "cur_input", keys.Data[:keys.Cols], g.Floats("cur_input"), 1e-4, 0)
 				lmtest.Near(t, "cur_output", values.Data[:values.Cols], g.Floats("cur_output"), 1e-4, 0)
-				p, err := newProblem(m, e, l, h.Layers[0], h.settings())
+				p, err := newProblem(m, k, l, h.Layers[0], h.settings())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -305,7 +305,7 @@ func TestGoldenResiduals(t *testing.T) {
 					continue
 				}
 				t.Run(filepath.Base(c.Dir)+" "+name+" "+run, func(t *testing.T) {
-					h, m, e := c.HParams(t, r.HParams), c.Model(t), lmtest.Engine(t, 0)
+					h, m, k := c.HParams(t, r.HParams), c.Model(t), lmtest.Engine(t, 0)
 					s := Settings{Search: Search{Steps: h.Steps, LR: h.LR, WeightDecay: h.Decay, Clamp: h.Clamp, KL: h.KL, StopLoss: 0.05}, Residual: true, LossBlock: h.LossLayer, EditKnown: true}
 					for i, req := range keyvaluetest.Requests(r.Requests) {
 						f, err := NewFact(m, req, prefixes(t, c.Templates), h.FactToken)
@@ -315,7 +315,7 @@ func TestGoldenResiduals(t *testing.T) {
 						if !slices.Equal(f.Target, r.Requests[i].TargetIDs) {
 							t.Errorf("request %d: target %v, want %v", i, f.Target, r.Requests[i].TargetIDs)
 						}
-						p, err := newProblem(m, e, newLayout(f), h.Layers[len(h.Layers)-1], s)
+						p, err := newProblem(m, k, newLayout(f), h.Layers[len(h.Layers)-1], s)
 						if err != nil {
 							t.Fatal(err)
 						}

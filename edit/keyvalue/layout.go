@@ -58,29 +58,29 @@ type kept struct {
 }
 
 // keep runs the layout once without δ.
-func keep(m *lm.Model, e *kernel.Engine, l *layout, block, blocks int) (*kept, error) {
-	k, o := &kept{keys: nn.NewKeys(blocks)}, eager.New(e)
+func keep(m *lm.Model, k *kernel.Engine, l *layout, block, blocks int) (*kept, error) {
+	out, o := &kept{keys: nn.NewKeys(blocks)}, eager.New(k)
 	o.OnTap = func(p nn.Place, x kernel.Matrix) {
 		if p.Layer != block {
 			return
 		}
 		switch p.At {
 		case nn.MLPAct:
-			k.input = picked(x, l.at)
+			out.input = picked(x, l.at)
 		case nn.MLPOut:
-			k.value = x.Clone()
+			out.value = x.Clone()
 		case nn.BlockOut:
-			k.state = x.Clone()
+			out.state = x.Clone()
 		}
 	}
 	x := lm.Embed[kernel.Matrix](o, m, &nn.IDs{V: l.ids}, l.seqs)
 	x = lm.Blocks[kernel.Matrix](o, m, x, 0, block+1, l.seqs, nil)
 	// What the last block makes of its keys and values is not needed.
 	one, keeping := &nn.RowSet{V: []int32{0}}, *l.seqs
-	keeping.Past = k.keys
+	keeping.Past = out.keys
 	lm.Blocks[kernel.Matrix](o, m, x, block+1, blocks, &keeping, one)
-	k.keys.Advance(l.seqs.Rows())
-	return k, o.Err()
+	out.keys.Advance(l.seqs.Rows())
+	return out, o.Err()
 }
 
 // picked are copies of rows of x.

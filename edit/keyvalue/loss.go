@@ -28,12 +28,12 @@ func (j *objective) Weight(row int) float32 {
 }
 
 // Score implements graph.RowLoss.
-func (j *objective) Score(e *kernel.Engine, c *graph.Chunk) {
+func (j *objective) Score(k *kernel.Engine, c *graph.Chunk) {
 	n, vocab := c.Logits.Rows, c.Logits.Cols
 	lse, share, best := make([]float32, n), make([]float32, n), make([]int32, n)
 	ids := j.ids[c.Lo : c.Lo+n]
-	e.ArgMax(best, c.Logits.Data, n, vocab)
-	e.CrossEntropy(c.Loss, lse, c.Logits.Data, ids, n, vocab)
+	k.ArgMax(best, c.Logits.Data, n, vocab)
+	k.CrossEntropy(c.Loss, lse, c.Logits.Data, ids, n, vocab)
 	labelled := n
 	if ids[n-1] < 0 {
 		labelled--
@@ -42,7 +42,7 @@ func (j *objective) Score(e *kernel.Engine, c *graph.Chunk) {
 	for i := range n {
 		share[i], c.Hit[i] = j.share, best[i] == ids[i]
 	}
-	e.CrossEntropyGrad(c.Logits.Data, c.Logits.Data, lse, ids[:labelled], share, labelled, vocab)
+	k.CrossEntropyGrad(c.Logits.Data, c.Logits.Data, lse, ids[:labelled], share, labelled, vocab)
 }
 
 // divergence is KL(p ‖ p₀) of a row of logits, which becomes the weighted

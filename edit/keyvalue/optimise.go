@@ -71,8 +71,8 @@ func (l Loss) Total() float64 { return l.NLL + l.KL + l.Decay }
 //
 // by Adam from 0, projecting δ into the ball of radius Clamp·‖v₀‖ after each
 // step. The divergence is that of the essence prompt's looked-up token.
-func Optimise(ctx context.Context, m *lm.Model, e *kernel.Engine, block int, f *Fact, s Settings) (*Value, error) {
-	p, err := newProblem(m, e, newLayout(f), block, s)
+func Optimise(ctx context.Context, m *lm.Model, k *kernel.Engine, block int, f *Fact, s Settings) (*Value, error) {
+	p, err := newProblem(m, k, newLayout(f), block, s)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func Optimise(ctx context.Context, m *lm.Model, e *kernel.Engine, block int, f *
 // problem is a compiled optimisation.
 type problem struct {
 	s       Settings
-	e       *kernel.Engine
+	k       *kernel.Engine
 	l       *layout
 	machine *graph.Machine
 	scores  graph.Node // of the labels, then, unless it has its own, of the essence
@@ -97,7 +97,7 @@ type problem struct {
 	watch func(l Loss, delta, grad, moved []float32)
 }
 
-func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings) (*problem, error) {
+func newProblem(m *lm.Model, k *kernel.Engine, l *layout, block int, s Settings) (*problem, error) {
 	if m.Config.NormAfter {
 		return nil, fmt.Errorf("a value cannot be sought in a model of type %s: a norm stands between its MLPs and the residual stream; use mend, ft, lora or ike", m.Config.ModelType)
 	}
@@ -109,21 +109,21 @@ func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings)
 	if block < 0 || block >= blocks || blocks > layers {
 		return nil, fmt.Errorf("block %d, loss behind block %d: want a block from 0 to the loss's, of %d", block, blocks-1, layers)
 	}
-	k, err := keep(m, e, l, block, layers)
+	was, err := keep(m, k, l, block, layers)
 	if err != nil {
 		return nil, err
 	}
 	d := m.Config.Width
-	p := &problem{s: s, e: e, l: l, delta: make([]float32, d)}
-	p.keys, p.values = k.input.Slice(0, l.prompts), picked(k.value, l.at[:l.prompts])
-	value := k.value
+	p := &problem{s: s, k: k, l: l, delta: make([]float32, d)}
+	p.keys, p.values = was.input.Slice(0, l.prompts), picked(was.value, l.at[:l.prompts])
+	value := was.value
 	if s.Residual {
-		value = k.state
+		value = was.state
 	}
 	at := int(l.at[0])
 	p.init = slices.Clone(value.Data[at*d : (at+1)*d])
 
-	sub := newSuffix(l, k.keys)
+	sub := newSuffix(l, was.keys)
 	labels, essence := &nn.RowSet{}, &nn.RowSet{V: []int32{int32(sub.here[l.essence])}, Cap: 1}
 	obj := &objective{share: l.share, klShare: float32(s.KL)}
 	for _, lab := range l.labels {
@@ -135,7 +135,7 @@ func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings)
 		places[i] = int32(sub.here[r])
 	}
 
-	b := graph.New(e)
+	b := graph.New(k)
 	state, delta := b.Input("state", len(sub.rows), d), b.Input("delta", 1, d)
 	// rows runs blocks [from, to) and picks rows, with all rows for what follows.
 	rows := func(x graph.Node, from, to int, want *nn.RowSet) (all, picked graph.Node) {
@@ -175,7 +175,7 @@ func newProblem(m *lm.Model, e *kernel.Engine, l *layout, block int, s Settings)
 	}
 	p.machine.Watch = true
 	start := kernel.Mat(make([]float32, len(sub.rows)*d), len(sub.rows), d)
-	sub.gather(start.Data, k.state.Data, d)
+	sub.gather(start.Data, was.state.Data, d)
 	p.machine.Set(state, start)
 	p.machine.Set(delta, kernel.Mat(p.delta, 1, d))
 	return p, nil
@@ -216,15 +216,15 @@ func (p *problem) solve(ctx context.Context) (*Value, error) {
 			return nil, ErrUnheard
 		}
 		if n := kernel.Norm64(p.delta); n > 0 {
-			p.e.AXPY(step, float32(p.s.WeightDecay/(n*initNorm*initNorm)), p.delta)
+			p.k.AXPY(step, float32(p.s.WeightDecay/(n*initNorm*initNorm)), p.delta)
 		}
 		before, grad := slices.Clone(p.delta), slices.Clone(step)
-		p.e.AdamStep(p.delta, step, mean, square, adam, it+1, 1)
+		p.k.AdamStep(p.delta, step, mean, square, adam, it+1, 1)
 		if p.watch != nil {
 			p.watch(loss, before, grad, p.delta)
 		}
 		if limit := p.s.Clamp * initNorm; kernel.Norm64(p.delta) > limit {
-			p.e.Scale(p.delta, float32(limit/kernel.Norm64(p.delta)))
+			p.k.Scale(p.delta, float32(limit/kernel.Norm64(p.delta)))
 			v.Clamped++
 		}
 	}

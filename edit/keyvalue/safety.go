@@ -29,13 +29,13 @@ const probe = "The town lies on the river, about twenty miles from the coast. Mo
 	"inside and their parents read the news."
 
 // Perplexity is that of the probe text in the model as it is.
-func Perplexity(m *lm.Model, e *kernel.Engine) (float64, error) {
+func Perplexity(m *lm.Model, k *kernel.Engine) (float64, error) {
 	ids := text.Prompt(m.Tokenizer, probe)
 	ids = ids[:min(len(ids), m.Limit())]
 	if len(ids) < 2 {
 		return 1, nil
 	}
-	o := eager.New(e)
+	o := eager.New(k)
 	laid, seq := text.Lay(ids)
 	logits := m.Logits(o, lm.Forward[kernel.Matrix](o, m, laid, seq, nil))
 	if err := o.Err(); err != nil {
@@ -44,7 +44,7 @@ func Perplexity(m *lm.Model, e *kernel.Engine) (float64, error) {
 	n := len(ids)
 	nll, lse := make([]float32, n), make([]float32, n)
 	labels := append(ids[1:n:n], -1)
-	e.CrossEntropy(nll, lse, logits.Data, labels, n, logits.Cols)
+	k.CrossEntropy(nll, lse, logits.Data, labels, n, logits.Cols)
 	sum := 0.0
 	for _, v := range nll {
 		sum += float64(v)

@@ -31,11 +31,11 @@ func TestGoldenRuns(t *testing.T) {
 			seen++
 			t.Run(filepath.Base(c.Dir)+" "+name, func(t *testing.T) {
 				h, g := c.HParams(t, run.HParams), c.Tensors(t, name+".")
-				m, e := c.Model(t), lmtest.Engine(t, 0)
+				m, k := c.Model(t), lmtest.Engine(t, 0)
 				cfg := Default()
 				cfg.Config = spreadtest.Config(c, h, cfg.Config)
 				cfg.Layers, cfg.Weight, cfg.LossLayer = h.Layers, h.Weight, h.LossLayer
-				ed, err := New(e, cfg, spreadtest.Moments(t, c))
+				ed, err := New(k, cfg, spreadtest.Moments(t, c))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -51,18 +51,18 @@ func TestGoldenRuns(t *testing.T) {
 				for i, l := range h.Layers {
 					closedForm(t, s.(*system), i, sites[i].Linear.In, m.Config.Width, len(requests), g, fmt.Sprintf("layer%d.", l))
 				}
-				lmtest.Near(t, "first keys", spreadtest.Keys(t, c, m, e, h.Layers[0], requests), g.Floats(fmt.Sprintf("layer%d.K", h.Layers[0])), 1e-5, 0)
-				lmtest.Near(t, "logits before", spreadtest.LastLogits(t, c, m, e), g.Floats("logits_before"), 1e-5, 0)
+				lmtest.Near(t, "first keys", spreadtest.Keys(t, c, m, k, h.Layers[0], requests), g.Floats(fmt.Sprintf("layer%d.K", h.Layers[0])), 1e-5, 0)
+				lmtest.Near(t, "logits before", spreadtest.LastLogits(t, c, m, k), g.Floats("logits_before"), 1e-5, 0)
 				out, err := ed.Apply(t.Context(), m, requests)
 				if err != nil {
 					t.Fatal(err)
 				}
-				undo, err := out.Install(m, e)
+				undo, err := out.Install(m, k)
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer undo()
-				lmtest.Near(t, "logits after", spreadtest.LastLogits(t, c, m, e), g.Floats("logits_after"), 5e-3, 0)
+				lmtest.Near(t, "logits after", spreadtest.LastLogits(t, c, m, k), g.Floats("logits_after"), 5e-3, 0)
 				for i, l := range h.Layers {
 					if !g.Has(fmt.Sprintf("layer%d.W_after", l)) {
 						continue

@@ -21,8 +21,8 @@ type Editor struct {
 	moments stats.Source
 }
 
-// New returns an editor that computes with e.
-func New(e *kernel.Engine, c Config, moments stats.Source) (*Editor, error) {
+// New returns an editor that computes with k.
+func New(k *kernel.Engine, c Config, moments stats.Source) (*Editor, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("memit: %w", err)
 	}
@@ -30,7 +30,7 @@ func New(e *kernel.Engine, c Config, moments stats.Source) (*Editor, error) {
 		return nil, errors.New("memit: statistics of the layers' inputs are needed; collect them first")
 	}
 	ed := &Editor{cfg: c, moments: moments}
-	ed.Editor = spread.New(e, spread.Method{
+	ed.Editor = spread.New(k, spread.Method{
 		Name: "memit", Config: c.Config, Layers: c.Layers, LossLayer: c.LossLayer,
 		System: ed.system, History: c.History, Replace: true,
 	})

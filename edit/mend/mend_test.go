@@ -44,11 +44,11 @@ func tinyWith(t *testing.T, kind string, change func(*hypernet.Config), before f
 		t.Fatal(err)
 	}
 	m.Tokenizer = tok
-	e, err := kernel.New(kernel.Options{Threads: 2})
+	k, err := kernel.New(kernel.Options{Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.Close)
+	t.Cleanup(k.Close)
 	sites := m.DefaultSites(1)
 	cfg := hypernet.Default()
 	cfg.Kind, cfg.Rank, cfg.EditLR = kind, 8, 0.5
@@ -57,7 +57,7 @@ func tinyWith(t *testing.T, kind string, change func(*hypernet.Config), before f
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := meta.New(meta.Default(), m, net, e, 1<<20)
+	o, err := meta.New(meta.Default(), m, net, k, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func tinyWith(t *testing.T, kind string, change func(*hypernet.Config), before f
 	if err := learn(o, m, text, set(4).Edits); err != nil {
 		t.Fatal(err)
 	}
-	return m, e, editor
+	return m, k, editor
 }
 
 // learn lets o's network see edits, so that its normaliser has statistics.

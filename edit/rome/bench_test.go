@@ -13,14 +13,14 @@ import (
 //
 //	go test ./edit/rome -run '^$' -bench Edit -cpuprofile cpu.out
 func BenchmarkEdit(b *testing.B) {
-	m, e := lmtest.SmolLM2(b), lmtest.Engine(b, 0)
+	m, k := lmtest.SmolLM2(b), lmtest.Engine(b, 0)
 	cfg := Default()
 	cfg.Covariance = false
-	ed, err := New(e, cfg, nil)
+	ed, err := New(k, cfg, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := ed.contexts.Of(m, e, cfg.Contexts); err != nil {
+	if _, err := ed.contexts.Of(m, k, cfg.Contexts); err != nil {
 		b.Fatal(err)
 	}
 	requests := []edit.Request{{ID: "1", Prompt: "The Space Needle is in the city of", Subject: "Space Needle", Target: "Taipei"}}

@@ -68,13 +68,13 @@ func momentOf(t *testing.T, m *lm.Model, c []float32, tokens int) stats.Source {
 }
 
 // lastLogits are the logits behind each of the texts, one after another.
-func lastLogits(t *testing.T, m *lm.Model, e *kernel.Engine, texts []string) []float32 {
+func lastLogits(t *testing.T, m *lm.Model, k *kernel.Engine, texts []string) []float32 {
 	t.Helper()
 	var out []float32
 	for _, text := range texts {
 		ids := m.Tokenizer.EncodeSpecial(text)
 		n := len(ids)
-		o := eager.New(e)
+		o := eager.New(k)
 		last := &nn.RowSet{V: []int32{int32(n - 1)}}
 		x := m.Logits(o, lm.Forward[kernel.Matrix](o, m, &nn.IDs{V: ids}, nn.Pack(n), last))
 		if err := o.Err(); err != nil {
@@ -130,7 +130,7 @@ func TestGoldenEdits(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			m, e := lmtest.Model(t, filepath.Join(dir, meta["model"])), lmtest.Engine(t, 0)
+			m, k := lmtest.Model(t, filepath.Join(dir, meta["model"])), lmtest.Engine(t, 0)
 			c := lmtest.Open(t, filepath.Join(dir, "covariance"+strings.Replace(strings.TrimPrefix(meta["model"], "model"), "-", "_", 1)+".safetensors"), "")
 			moments := momentOf(t, m, c.Floats("C"), int(c.Ints("count")[0]))
 			cfg := h.config(templates)
@@ -161,8 +161,8 @@ func TestGoldenEdits(t *testing.T) {
 				return
 			}
 
-			before := lastLogits(t, m, e, probes)
-			ed, err := New(e, cfg, moments)
+			before := lastLogits(t, m, k, probes)
+			ed, err := New(k, cfg, moments)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,7 +176,7 @@ func TestGoldenEdits(t *testing.T) {
 			if r := figure(t, d, "constraint_residual"); !(r < 1e-4) {
 				t.Errorf("constraint's residual %v", r)
 			}
-			undo, err := d.Install(m, e)
+			undo, err := d.Install(m, k)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -189,7 +189,7 @@ func TestGoldenEdits(t *testing.T) {
 				}
 				lmtest.Near(t, "W_after", values, g.Floats("W_after"), 2e-4, 0)
 			}
-			after := lastLogits(t, m, e, probes)
+			after := lastLogits(t, m, k, probes)
 			lmtest.Near(t, "logits before", before, lastOf(g, "before", len(probes)), 1e-4, 0)
 			lmtest.Near(t, "logits after", after, lastOf(g, "after", len(probes)), 1e-4, 0)
 		})
@@ -238,7 +238,7 @@ func TestGoldenRuns(t *testing.T) {
 			}
 		}
 		dir := filepath.Dir(path)
-		m, e := lmtest.Model(t, filepath.Join(dir, "model")), lmtest.Engine(t, 0)
+		m, k := lmtest.Model(t, filepath.Join(dir, "model")), lmtest.Engine(t, 0)
 		moments := momentOf(t, m, lmtest.Open(t, filepath.Join(dir, "golden.safetensors"), "").Floats("cov.C"), about.Covariance.Keys)
 		seen := 0
 		for name, part := range parts {
@@ -260,11 +260,11 @@ func TestGoldenRuns(t *testing.T) {
 					}
 				}
 				g := lmtest.Open(t, filepath.Join(dir, "golden.safetensors"), name+".")
-				ed, err := New(e, h.config(about.Contexts), moments)
+				ed, err := New(k, h.config(about.Contexts), moments)
 				if err != nil {
 					t.Fatal(err)
 				}
-				before := lastLogits(t, m, e, run.Probes)
+				before := lastLogits(t, m, k, run.Probes)
 				d, err := ed.Apply(t.Context(), m, []edit.Request{run.Request.request()})
 				if err != nil {
 					t.Fatal(err)
@@ -273,12 +273,12 @@ func TestGoldenRuns(t *testing.T) {
 				lmtest.Near(t, "right", d.Changes[0].Delta.D.Data, g.Floats("right"), 2e-3, 0)
 				lmtest.Near(t, "dW", stored(m, d.Changes[0]), g.Floats("dW"), 2e-3, 0)
 				lmtest.Near(t, "division factor", []float32{float32(figure(t, d, "division_factor"))}, []float32{run.Division}, 1e-3, 0)
-				undo, err := d.Install(m, e)
+				undo, err := d.Install(m, k)
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer undo()
-				after := lastLogits(t, m, e, run.Probes)
+				after := lastLogits(t, m, k, run.Probes)
 				var picked, unedited []float32
 				ids := g.Ints("after_top_ids")
 				for i, id := range ids {

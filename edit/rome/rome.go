@@ -17,7 +17,7 @@ import (
 // Editor makes edits by ROME. It may be used by several goroutines, one model
 // at a time each.
 type Editor struct {
-	e        *kernel.Engine
+	k        *kernel.Engine
 	cfg      Config
 	moments  stats.Source
 	contexts keyvalue.ContextCache
@@ -25,16 +25,16 @@ type Editor struct {
 
 var _ edit.Editor = (*Editor)(nil)
 
-// New returns an editor that computes with e. moments may be nil if the config
+// New returns an editor that computes with k. moments may be nil if the config
 // uses no covariance.
-func New(e *kernel.Engine, c Config, moments stats.Source) (*Editor, error) {
+func New(k *kernel.Engine, c Config, moments stats.Source) (*Editor, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("rome: %w", err)
 	}
 	if c.Covariance && moments == nil {
 		return nil, errors.New("rome: mom2_adjustment needs statistics of the layer's inputs; collect them, or set it to false, which protects other facts less")
 	}
-	return &Editor{e: e, cfg: c, moments: moments}, nil
+	return &Editor{k: k, cfg: c, moments: moments}, nil
 }
 
 // Name implements edit.Editor.
@@ -68,7 +68,7 @@ func (ed *Editor) apply(ctx context.Context, m *lm.Model, requests []edit.Reques
 	if err := r.statistics(); err != nil {
 		return nil, err
 	}
-	texts, err := ed.contexts.Of(m, ed.e, ed.cfg.Contexts)
+	texts, err := ed.contexts.Of(m, ed.k, ed.cfg.Contexts)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (r *run) statistics() error {
 // one makes request number i on top of the earlier ones.
 func (r *run) one(ctx context.Context, req edit.Request, contexts []string, i int) (err error) {
 	if i > 0 {
-		undo, err := r.out.Install(r.m, r.ed.e)
+		undo, err := r.out.Install(r.m, r.ed.k)
 		if err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ type solution struct {
 
 // solve finds the value and the update.
 func (r *run) solve(ctx context.Context, f *keyvalue.Fact) (*solution, error) {
-	v, err := keyvalue.Optimise(ctx, r.m, r.ed.e, r.site.Block, f, r.ed.cfg.settings())
+	v, err := keyvalue.Optimise(ctx, r.m, r.ed.k, r.site.Block, f, r.ed.cfg.settings())
 	if err != nil {
 		return nil, err
 	}

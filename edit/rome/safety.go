@@ -17,19 +17,19 @@ func (r *run) accept(s *solution, named func(string) string, req edit.Request) e
 	if err != nil {
 		return err
 	}
-	ratio := s.norm() / math.Sqrt(r.ed.e.SumSquares(weight))
-	before, err := keyvalue.Perplexity(r.m, r.ed.e)
+	ratio := s.norm() / math.Sqrt(r.ed.k.SumSquares(weight))
+	before, err := keyvalue.Perplexity(r.m, r.ed.k)
 	if err != nil {
 		return err
 	}
 	alone := &edit.Edited{Editor: r.out.Editor, Changes: []edit.Change{{Weight: r.site.Name, Delta: &nn.Delta{
 		U: kernel.Mat(narrow(nil, s.left), 1, len(s.left)), D: kernel.Mat(narrow(nil, s.right), 1, len(s.right)), Scale: 1,
 	}}}}
-	undo, err := alone.Install(r.m, r.ed.e)
+	undo, err := alone.Install(r.m, r.ed.k)
 	if err != nil {
 		return err
 	}
-	after, err := keyvalue.Perplexity(r.m, r.ed.e)
+	after, err := keyvalue.Perplexity(r.m, r.ed.k)
 	var residual float64
 	if err == nil {
 		residual, err = r.residual(s)

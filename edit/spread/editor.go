@@ -27,7 +27,7 @@ type Method struct {
 // Editor makes edits by a method. It may be used by several goroutines, one model
 // at a time each.
 type Editor struct {
-	e        *kernel.Engine
+	k        *kernel.Engine
 	method   Method
 	contexts keyvalue.ContextCache
 }
@@ -37,8 +37,8 @@ var (
 	_ edit.Opener    = (*Editor)(nil)
 )
 
-// New returns an editor that computes with e.
-func New(e *kernel.Engine, m Method) *Editor { return &Editor{e: e, method: m} }
+// New returns an editor that computes with k.
+func New(k *kernel.Engine, m Method) *Editor { return &Editor{k: k, method: m} }
 
 // Name implements edit.Editor.
 func (ed *Editor) Name() string { return ed.method.Name }

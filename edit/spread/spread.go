@@ -45,7 +45,7 @@ func (ed *Editor) run(ctx context.Context, m *lm.Model, last *edit.Edited, reque
 	if err := check(requests); err != nil {
 		return nil, err
 	}
-	b := &batch{Method: &ed.method, e: ed.e, m: m, sites: sites, last: sites[len(sites)-1].Block}
+	b := &batch{Method: &ed.method, k: ed.k, m: m, sites: sites, last: sites[len(sites)-1].Block}
 	b.out = &edit.Edited{Editor: b.Name, Requests: slices.Clone(requests)}
 	if err := b.begin(last); err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (ed *Editor) run(ctx context.Context, m *lm.Model, last *edit.Edited, reque
 	if b.system, err = b.System(m, sites, b.out, len(requests), earlier); err != nil {
 		return nil, err
 	}
-	texts, err := ed.contexts.Of(m, ed.e, b.Config.Contexts)
+	texts, err := ed.contexts.Of(m, ed.k, b.Config.Contexts)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func conflicts(requests []edit.Request) int {
 // batch is one edit of several requests.
 type batch struct {
 	*Method
-	e       *kernel.Engine
+	k       *kernel.Engine
 	m       *lm.Model
 	sites   []lm.Site
 	last    int // the last edited block
@@ -190,7 +190,7 @@ func (b *batch) targets(ctx context.Context, requests []edit.Request, contexts [
 			errs = append(errs, &edit.RequestError{ID: r.ID, Err: err})
 			continue
 		}
-		v, err := keyvalue.Optimise(ctx, b.m, b.e, b.last, f, settings)
+		v, err := keyvalue.Optimise(ctx, b.m, b.k, b.last, f, settings)
 		if err != nil {
 			errs = append(errs, &edit.RequestError{ID: r.ID, Err: fmt.Errorf("edit %s: %w", r.ID, err)})
 			continue
@@ -209,7 +209,7 @@ func (b *batch) targets(ctx context.Context, requests []edit.Request, contexts [
 
 // spread changes site after site in a model that has the earlier changes.
 func (b *batch) spread(ctx context.Context) (err error) {
-	before, err := keyvalue.Perplexity(b.m, b.e)
+	before, err := keyvalue.Perplexity(b.m, b.k)
 	if err != nil {
 		return err
 	}
@@ -229,7 +229,7 @@ func (b *batch) spread(ctx context.Context) (err error) {
 			return err
 		}
 		norm := math.Sqrt(math.Max(change.Delta.SquaredNorm(), 0))
-		ratio := norm / math.Sqrt(b.e.SumSquares(weight))
+		ratio := norm / math.Sqrt(b.k.SumSquares(weight))
 		b.out.Add(fmt.Sprintf("missing[%d]", s.Block), missing)
 		b.out.Add(fmt.Sprintf("update_norm[%d]", s.Block), norm)
 		b.out.Add(fmt.Sprintf("update_ratio[%d]", s.Block), ratio)
@@ -239,13 +239,13 @@ func (b *batch) spread(ctx context.Context) (err error) {
 		b.out.Changes = append(b.out.Changes, change)
 		undo()
 		undo = func() {}
-		again, err := b.out.Install(b.m, b.e)
+		again, err := b.out.Install(b.m, b.k)
 		if err != nil {
 			return err
 		}
 		undo = again
 	}
-	after, err := keyvalue.Perplexity(b.m, b.e)
+	after, err := keyvalue.Perplexity(b.m, b.k)
 	if err != nil {
 		return err
 	}
@@ -336,7 +336,7 @@ func (b *batch) transform(i int, keys kernel.Matrix) (*mat.Dense, error) {
 // bare prompt's and the mean of the others', and the outputs of the last edited
 // block in the bare prompts, [requests, width].
 func (b *batch) states(block int) (keys kernel.Matrix, now []float64, err error) {
-	o := eager.New(b.e)
+	o := eager.New(b.k)
 	var bare []keyvalue.Text
 	for i, f := range b.facts {
 		bare = append(bare, f.Prompts[0])

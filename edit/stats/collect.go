@@ -57,7 +57,7 @@ type Options struct {
 // cancelled ctx saves what is done. Of a team process 0 alone reads and writes Dir
 // and has the moments at the end. A corpus too small for an invertible matrix
 // is an error that says how many tokens are needed.
-func Collect(ctx context.Context, m *lm.Model, e *kernel.Engine, sites []lm.Site, corpus Corpus, c Config, o Options) ([]*Moment, error) {
+func Collect(ctx context.Context, m *lm.Model, k *kernel.Engine, sites []lm.Site, corpus Corpus, c Config, o Options) ([]*Moment, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
@@ -72,7 +72,7 @@ func Collect(ctx context.Context, m *lm.Model, e *kernel.Engine, sites []lm.Site
 		return nil, fmt.Errorf("statistics: %w", err)
 	}
 	defer m.AsBase()() // statistics are filed under the base model's hash
-	p := &pass{m: m, o: eager.New(e), sites: sites, corpus: corpus, cfg: c, opts: o}
+	p := &pass{m: m, o: eager.New(k), sites: sites, corpus: corpus, cfg: c, opts: o}
 	if err := p.prepare(seen); err != nil {
 		return nil, fmt.Errorf("statistics: %w", err)
 	}

@@ -69,8 +69,8 @@ func (s Source) Of(m *lm.Model, site lm.Site) (*Moment, error) {
 }
 
 // Add adds k·kᵀ for each row k of x, [rows, Width].
-func (m *Moment) Add(e *kernel.Engine, x kernel.Matrix) {
-	m.sums().Add(e, x)
+func (m *Moment) Add(k *kernel.Engine, x kernel.Matrix) {
+	m.sums().Add(k, x)
 	m.Tokens += x.Rows
 }
 

@@ -61,7 +61,7 @@ func (s *Spectrum) Sum(n int) float64 {
 
 // Spectrum decomposes C, once; where the moment lies in a file, the result is
 // kept beside it.
-func (m *Moment) Spectrum(e *kernel.Engine) (*Spectrum, error) {
+func (m *Moment) Spectrum(k *kernel.Engine) (*Spectrum, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.spectrum != nil {
@@ -72,7 +72,7 @@ func (m *Moment) Spectrum(e *kernel.Engine) (*Spectrum, error) {
 		return nil, err
 	}
 	if s == nil {
-		if s, err = decompose(e, m.C()); err != nil {
+		if s, err = decompose(k, m.C()); err != nil {
 			return nil, fmt.Errorf("statistics of %s: %w", m.Site, err)
 		}
 		if err := m.saveSpectrum(s); err != nil {
@@ -87,7 +87,7 @@ func (m *Moment) Spectrum(e *kernel.Engine) (*Spectrum, error) {
 // tridiagonal matrix, then the implicit QL method (Bowdler et al. 1968). Its
 // rotations are applied a block of columns at a time, which is what takes the
 // time where they go through a whole matrix one by one.
-func decompose(e *kernel.Engine, c *mat.SymDense) (*Spectrum, error) {
+func decompose(k *kernel.Engine, c *mat.SymDense) (*Spectrum, error) {
 	n := c.SymmetricDim()
 	a := make([]float64, n*n)
 	for i := range n {
@@ -110,7 +110,7 @@ func decompose(e *kernel.Engine, c *mat.SymDense) (*Spectrum, error) {
 		}
 	}
 	if n > 1 {
-		if err := ql(e, d, off, v); err != nil {
+		if err := ql(k, d, off, v); err != nil {
 			return nil, err
 		}
 	}
@@ -143,7 +143,7 @@ type rotation struct {
 
 // ql makes the tridiagonal matrix with diagonal d and off-diagonal off, [n],
 // diagonal, and turns the rows of v, [n, n], with it.
-func ql(e *kernel.Engine, d, off, v []float64) error {
+func ql(k *kernel.Engine, d, off, v []float64) error {
 	const (
 		sweeps = 60
 		many   = 1 << 14 // rotations kept before they are applied
@@ -193,19 +193,19 @@ func ql(e *kernel.Engine, d, off, v []float64) error {
 				off[m] = 0
 			}
 			if len(waiting) >= many {
-				rotate(e, v, n, waiting)
+				rotate(k, v, n, waiting)
 				waiting = waiting[:0]
 			}
 		}
 	}
-	rotate(e, v, n, waiting)
+	rotate(k, v, n, waiting)
 	return nil
 }
 
 // rotate applies rotations in order, to blocks of columns that the cache holds.
-func rotate(e *kernel.Engine, v []float64, n int, list []rotation) {
+func rotate(k *kernel.Engine, v []float64, n int, list []rotation) {
 	const width = 16
-	e.For((n+width-1)/width, 1, func(lo, hi int) {
+	k.For((n+width-1)/width, 1, func(lo, hi int) {
 		for block := lo; block < hi; block++ {
 			first, end := block*width, min((block+1)*width, n)
 			for _, r := range list {

@@ -27,21 +27,21 @@ func randomMoment(n, tokens int) *Moment {
 
 func spectrumEngine(t *testing.T, threads int) *kernel.Engine {
 	t.Helper()
-	e, err := kernel.New(kernel.Options{Threads: threads})
+	k, err := kernel.New(kernel.Options{Threads: threads})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.Close)
-	return e
+	t.Cleanup(k.Close)
+	return k
 }
 
 // TestTheSpectrumIsThatOfGonum: the eigenvalues are gonum's, the eigenvectors are
 // orthonormal and C·v = λ·v, also where C is singular.
 func TestTheSpectrumIsThatOfGonum(t *testing.T) {
-	e := spectrumEngine(t, 2)
+	k := spectrumEngine(t, 2)
 	for _, size := range [][2]int{{1, 3}, {2, 2}, {17, 40}, {30, 11}, {70, 300}} {
 		m := randomMoment(size[0], size[1])
-		s, err := m.Spectrum(e)
+		s, err := m.Spectrum(k)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestTheSpectrumIsTheSameForAnyThreads(t *testing.T) {
 }
 
 func TestTheSpectrumLiesBesideItsMoment(t *testing.T) {
-	e := spectrumEngine(t, 1)
+	k := spectrumEngine(t, 1)
 	m := randomMoment(8, 20)
 	path := filepath.Join(t.TempDir(), "a.safetensors")
 	if err := m.Save(path); err != nil {
@@ -99,7 +99,7 @@ func TestTheSpectrumLiesBesideItsMoment(t *testing.T) {
 		}
 		return got
 	}
-	a, err := load().Spectrum(e)
+	a, err := load().Spectrum(k)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -286,7 +286,7 @@ func TestTooFewTokensAreAnErrorThatSaysHowManyAreNeeded(t *testing.T) {
 
 func TestARidgeIsAddedOnlyWhereItMustBe(t *testing.T) {
 	const width = 6
-	e := lmtest.Engine(t, 1)
+	k := lmtest.Engine(t, 1)
 	moment := func(dead bool) *Moment {
 		m := &Moment{Info: Info{Width: width}, Sum: make([]float64, width*width)}
 		rng := rand.New(rand.NewPCG(1, 2))
@@ -296,15 +296,15 @@ func TestARidgeIsAddedOnlyWhereItMustBe(t *testing.T) {
 				x[i] = 0
 			}
 		}
-		m.Add(e, kernel.Mat(x, 50, width))
+		m.Add(k, kernel.Mat(x, 50, width))
 		return m
 	}
 	f, err := moment(false).Factor(0)
 	if err != nil || f.Ridge != 0 {
 		t.Errorf("ridge %v, error %v; want none", f, err)
 	}
-	k := []float64{1, 2, 3, 4, 5, 6}
-	x, err := f.Solve(k)
+	key := []float64{1, 2, 3, 4, 5, 6}
+	x, err := f.Solve(key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,8 +314,8 @@ func TestARidgeIsAddedOnlyWhereItMustBe(t *testing.T) {
 		for j := range width {
 			sum += c.At(i, j) * x[j]
 		}
-		if math.Abs(sum-k[i]) > 1e-9 {
-			t.Errorf("C·x is %v at %d, want %v", sum, i, k[i])
+		if math.Abs(sum-key[i]) > 1e-9 {
+			t.Errorf("C·x is %v at %d, want %v", sum, i, key[i])
 		}
 	}
 	if f, err = moment(true).Factor(0); err != nil || f.Ridge <= 0 {

@@ -48,7 +48,7 @@ type Judge struct {
 }
 
 // Begin measures a model as it is before requests are made true.
-func Begin(ctx context.Context, m *lm.Model, e *kernel.Engine, requests []edit.Request, o Options) (*Judge, error) {
+func Begin(ctx context.Context, m *lm.Model, k *kernel.Engine, requests []edit.Request, o Options) (*Judge, error) {
 	if m.Tokenizer == nil {
 		return nil, errors.New("verdict: the model has no tokenizer; put tokenizer.json beside its weights")
 	}
@@ -63,7 +63,7 @@ func Begin(ctx context.Context, m *lm.Model, e *kernel.Engine, requests []edit.R
 	if o.MaxDrift == 0 {
 		o.MaxDrift = MaxDrift
 	}
-	j := &Judge{m: m, o: eager.New(e), opts: o, requests: slices.Clone(requests), set: "given", prompts: o.Prompts}
+	j := &Judge{m: m, o: eager.New(k), opts: o, requests: slices.Clone(requests), set: "given", prompts: o.Prompts}
 	if j.prompts == nil {
 		f, err := family.Of(m)
 		if err != nil {
@@ -148,12 +148,12 @@ func (j *Judge) End(ctx context.Context, e *edit.Edited) (*Verdict, error) {
 
 // Measure is the verdict on one edit of the model as it is, which it is again
 // when Measure returns.
-func Measure(ctx context.Context, m *lm.Model, e *kernel.Engine, d *edit.Edited, o Options) (*Verdict, error) {
-	j, err := Begin(ctx, m, e, d.Requests, o)
+func Measure(ctx context.Context, m *lm.Model, k *kernel.Engine, d *edit.Edited, o Options) (*Verdict, error) {
+	j, err := Begin(ctx, m, k, d.Requests, o)
 	if err != nil {
 		return nil, err
 	}
-	undo, err := d.Install(m, e)
+	undo, err := d.Install(m, k)
 	if err != nil {
 		return nil, err
 	}

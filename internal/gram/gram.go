@@ -26,9 +26,9 @@ type Sum struct {
 func New(width int) *Sum { return &Sum{Width: width, Values: make([]float64, width*width)} }
 
 // Add adds xᵀ·x of a batch x [rows, Width].
-func (s *Sum) Add(e *kernel.Engine, x kernel.Matrix) {
+func (s *Sum) Add(k *kernel.Engine, x kernel.Matrix) {
 	for i := range s.panels() {
-		s.add(e, x, i)
+		s.add(k, x, i)
 	}
 }
 
@@ -38,7 +38,7 @@ func (s *Sum) panels() int { return (s.Width + panel - 1) / panel }
 func (s *Sum) rows(i int) (lo, hi int) { return i * panel, min((i+1)*panel, s.Width) }
 
 // add adds to a panel's rows.
-func (s *Sum) add(e *kernel.Engine, x kernel.Matrix, i int) {
+func (s *Sum) add(k *kernel.Engine, x kernel.Matrix, i int) {
 	w := s.Width
 	lo, hi := s.rows(i)
 	rows, cols := hi-lo, w-lo
@@ -49,8 +49,8 @@ func (s *Sum) add(e *kernel.Engine, x kernel.Matrix, i int) {
 	a, b := x, x
 	a.Cols, a.Data = rows, x.Data[min(lo, len(x.Data)):]
 	b.Cols, b.Data = cols, a.Data
-	e.Gemm(g, kernel.Product{A: a, TransA: true, B: b})
-	e.For(rows, 16, func(first, end int) {
+	k.Gemm(g, kernel.Product{A: a, TransA: true, B: b})
+	k.For(rows, 16, func(first, end int) {
 		for i := first; i < end; i++ {
 			dst := s.Values[(lo+i)*w+lo+i : (lo+i+1)*w]
 			for j, v := range g.Data[i*cols+i : (i+1)*cols] {
@@ -80,10 +80,10 @@ func owner(p Peers, i int) int {
 // AddAll adds a batch of every process to sums, in the order of the processes: to the
 // panels that this process has. mine[i] is this process's batch for sums[i], dense; it
 // may have no rows.
-func AddAll(e *kernel.Engine, p Peers, sums []*Sum, mine []kernel.Matrix) error {
+func AddAll(k *kernel.Engine, p Peers, sums []*Sum, mine []kernel.Matrix) error {
 	var data []float32 // aligned, unlike what is gathered
-	for k, s := range sums {
-		all, err := p.Gather(bytesOf(mine[k].Data[:mine[k].Rows*s.Width]))
+	for n, s := range sums {
+		all, err := p.Gather(bytesOf(mine[n].Data[:mine[n].Rows*s.Width]))
 		if err != nil {
 			return err
 		}
@@ -99,7 +99,7 @@ func AddAll(e *kernel.Engine, p Peers, sums []*Sum, mine []kernel.Matrix) error 
 			x := kernel.Mat(data, len(data)/s.Width, s.Width)
 			for i := range s.panels() {
 				if owner(p, i) == p.Rank() {
-					s.add(e, x, i)
+					s.add(k, x, i)
 				}
 			}
 		}

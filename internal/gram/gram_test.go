@@ -18,12 +18,12 @@ const (
 
 func engine(t *testing.T) *kernel.Engine {
 	t.Helper()
-	e, err := kernel.New(kernel.Options{Threads: 1})
+	k, err := kernel.New(kernel.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.Close)
-	return e
+	t.Cleanup(k.Close)
+	return k
 }
 
 // batch is rows of small whole numbers, whose products are exact, and of others.
@@ -41,9 +41,9 @@ func batch(i int) kernel.Matrix {
 
 // TestSumIsThatOfAllRows: exactly, where products are.
 func TestSumIsThatOfAllRows(t *testing.T) {
-	e, s, x := engine(t), gram.New(width), batch(2)
-	s.Add(e, x)
-	s.Add(e, x)
+	k, s, x := engine(t), gram.New(width), batch(2)
+	s.Add(k, x)
+	s.Add(k, x)
 	for i := range width {
 		for j := i; j < width; j++ {
 			want := 0.0
@@ -59,10 +59,10 @@ func TestSumIsThatOfAllRows(t *testing.T) {
 
 func TestProcessesChangeNoByte(t *testing.T) {
 	alone := []*gram.Sum{gram.New(width), gram.New(width)}
-	e := engine(t)
+	k := engine(t)
 	for i := range batches {
-		alone[0].Add(e, batch(i))
-		alone[1].Add(e, batch(i+100))
+		alone[0].Add(k, batch(i))
+		alone[1].Add(k, batch(i+100))
 	}
 	for _, n := range []int{1, 2, 3, 5} {
 		engines := make([]*kernel.Engine, n)

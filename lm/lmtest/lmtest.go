@@ -18,12 +18,12 @@ import (
 // Engine is an engine of so many threads; 0: all cores.
 func Engine(t testing.TB, threads int) *kernel.Engine {
 	t.Helper()
-	e, err := kernel.New(kernel.Options{Threads: threads})
+	k, err := kernel.New(kernel.Options{Threads: threads})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.Close)
-	return e
+	t.Cleanup(k.Close)
+	return k
 }
 
 // Model loads a model. One without a tokenizer gets that of the folder "model"

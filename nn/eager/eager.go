@@ -26,7 +26,7 @@ type Ops struct {
 	// (nil U.Data: none). Tasks come from SetTasks and from RowSet.
 	Deltas map[string][]nn.Delta
 
-	e       *kernel.Engine
+	k       *kernel.Engine
 	arena   arena
 	scratch []float32
 	tasks   []nn.Range
@@ -35,11 +35,11 @@ type Ops struct {
 
 var _ nn.Ops[kernel.Matrix] = (*Ops)(nil)
 
-// New returns an interpreter that computes with e.
-func New(e *kernel.Engine) *Ops { return &Ops{e: e} }
+// New returns an interpreter that computes with k.
+func New(k *kernel.Engine) *Ops { return &Ops{k: k} }
 
 // Engine is the engine the interpreter computes with.
-func (o *Ops) Engine() *kernel.Engine { return o.e }
+func (o *Ops) Engine() *kernel.Engine { return o.k }
 
 // Err is the first error since the last Reset.
 func (o *Ops) Err() error { return o.err }
@@ -102,19 +102,19 @@ func (o *Ops) Linear(l *nn.Linear, x kernel.Matrix) kernel.Matrix {
 		o.fail(fmt.Errorf("%s: input of width %d for a layer of width %d", l.W.Name, x.Cols, l.In))
 		return y
 	}
-	w, err := l.W.Use(o.e, &o.scratch)
+	w, err := l.W.Use(o.k, &o.scratch)
 	if err != nil {
 		o.fail(err)
 		return y
 	}
 	m, trans := l.Mat(w)
-	o.e.Gemm(y, kernel.Product{A: x, B: m, TransB: trans})
+	o.k.Gemm(y, kernel.Product{A: x, B: m, TransB: trans})
 	if l.B != nil {
-		o.e.AddBias(y, o.values(l.B))
+		o.k.AddBias(y, o.values(l.B))
 	}
 	o.addDeltas(l, x, y)
 	if l.Cap > 0 {
-		o.e.SoftCap(y.Data[:y.Rows*y.Cols], y.Data[:y.Rows*y.Cols], l.Cap)
+		o.k.SoftCap(y.Data[:y.Rows*y.Cols], y.Data[:y.Rows*y.Cols], l.Cap)
 	}
 	if o.OnLinear != nil {
 		o.OnLinear(l, x, y)
@@ -139,7 +139,7 @@ func (o *Ops) addDeltas(l *nn.Linear, x, y kernel.Matrix) {
 			continue
 		}
 		s := o.Alloc(r.Hi-r.Lo, d.U.Rows)
-		d.AddTo(o.e, r.Of(y), r.Of(x), s)
+		d.AddTo(o.k, r.Of(y), r.Of(x), s)
 	}
 	o.arena.reset(at)
 }
@@ -151,14 +151,14 @@ func (o *Ops) LayerNorm(n *nn.Norm, x kernel.Matrix) kernel.Matrix {
 	if n.Bias != nil {
 		bias = o.values(n.Bias)
 	}
-	o.e.LayerNorm(y.Data, x.Data, o.values(n.Gain), bias, n.Eps, x.Rows, x.Cols)
+	o.k.LayerNorm(y.Data, x.Data, o.values(n.Gain), bias, n.Eps, x.Rows, x.Cols)
 	return y
 }
 
 // RMSNorm implements nn.Ops.
 func (o *Ops) RMSNorm(n *nn.Norm, x kernel.Matrix) kernel.Matrix {
 	y := o.Alloc(x.Rows, x.Cols)
-	o.e.RMSNorm(y.Data, x.Data, o.values(n.Gain), n.Eps, x.Rows*x.Cols/n.Gain.Cols, n.Gain.Cols)
+	o.k.RMSNorm(y.Data, x.Data, o.values(n.Gain), n.Eps, x.Rows*x.Cols/n.Gain.Cols, n.Gain.Cols)
 	return y
 }
 
@@ -175,7 +175,7 @@ func (o *Ops) Rotate(x kernel.Matrix, heads int, r *kernel.Rotation, s *nn.Seque
 			}
 		}
 	}
-	o.e.Rotate(y.Data, x.Data, heads, s.Pos, r, false, x.Rows)
+	o.k.Rotate(y.Data, x.Data, heads, s.Pos, r, false, x.Rows)
 	return y
 }
 
@@ -183,14 +183,14 @@ func (o *Ops) Rotate(x kernel.Matrix, heads int, r *kernel.Rotation, s *nn.Seque
 func (o *Ops) Attend(layer int, q, k, v kernel.Matrix, a kernel.Attention, s *nn.Sequences) kernel.Matrix {
 	y := o.Alloc(q.Rows, q.Cols)
 	keys, values := s.Seen(layer, k, v, o.arena.alloc)
-	o.e.Attend(y.Data, q.Data, keys, values, a, s.Segs)
+	o.k.Attend(y.Data, q.Data, keys, values, a, s.Segs)
 	return y
 }
 
 // Columns implements nn.Ops.
 func (o *Ops) Columns(x kernel.Matrix, idx []int32) kernel.Matrix {
 	y := o.Alloc(x.Rows, len(idx))
-	o.e.PickColumns(y, x, idx)
+	o.k.PickColumns(y, x, idx)
 	return y
 }
 
@@ -207,21 +207,21 @@ func (o *Ops) Rows(x kernel.Matrix, rows *nn.RowSet) kernel.Matrix {
 // Activate implements nn.Ops.
 func (o *Ops) Activate(kind kernel.Activation, x kernel.Matrix) kernel.Matrix {
 	y := o.Alloc(x.Rows, x.Cols)
-	o.e.Activate(kind, y.Data, x.Data)
+	o.k.Activate(kind, y.Data, x.Data)
 	return y
 }
 
 // Add implements nn.Ops.
 func (o *Ops) Add(a, b kernel.Matrix) kernel.Matrix {
 	y := o.Alloc(a.Rows, a.Cols)
-	o.e.Add(y.Data, a.Data, b.Data)
+	o.k.Add(y.Data, a.Data, b.Data)
 	return y
 }
 
 // Mul implements nn.Ops.
 func (o *Ops) Mul(a, b kernel.Matrix) kernel.Matrix {
 	y := o.Alloc(a.Rows, a.Cols)
-	o.e.Mul(y.Data, a.Data, b.Data)
+	o.k.Mul(y.Data, a.Data, b.Data)
 	return y
 }
 
@@ -229,7 +229,7 @@ func (o *Ops) Mul(a, b kernel.Matrix) kernel.Matrix {
 func (o *Ops) Scale(x kernel.Matrix, by float32) kernel.Matrix {
 	y := o.Alloc(x.Rows, x.Cols)
 	copy(y.Data, x.Data)
-	o.e.Scale(y.Data, by)
+	o.k.Scale(y.Data, by)
 	return y
 }
 

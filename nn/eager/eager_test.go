@@ -15,12 +15,12 @@ import (
 
 func newOps(t *testing.T) *eager.Ops {
 	t.Helper()
-	e, err := kernel.New(kernel.Options{})
+	k, err := kernel.New(kernel.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.Close)
-	return eager.New(e)
+	t.Cleanup(k.Close)
+	return eager.New(k)
 }
 
 func random(rng *rand.Rand, rows, cols int) kernel.Matrix {

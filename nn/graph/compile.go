@@ -29,7 +29,7 @@ func (b *Builder) CompileBound(mem *Memory, bound []Node, outputs ...Node) (*Mac
 		outputs:  append(append([]Node(nil), outputs...), bound...),
 		bound:    map[Node]bool{},
 		children: map[Node][]Node{},
-		m:        &Machine{ctx: Ctx{Engine: b.e, mem: mem}, slots: map[Node]int{}, inputs: map[Node]int{}, bound: map[int]bool{}},
+		m:        &Machine{ctx: Ctx{Engine: b.k, mem: mem}, slots: map[Node]int{}, inputs: map[Node]int{}, bound: map[int]bool{}},
 	}
 	for _, n := range bound {
 		c.bound[n] = true

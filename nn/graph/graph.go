@@ -44,7 +44,7 @@ type Builder struct {
 	Device *Device
 
 	g         *gorgonia.ExprGraph
-	e         *kernel.Engine
+	k         *kernel.Engine
 	trainable map[*nn.Param]Node
 	params    []*nn.Param
 	space     *[]nn.Range
@@ -54,9 +54,9 @@ type Builder struct {
 
 var _ nn.Ops[Node] = (*Builder)(nil)
 
-// New returns a builder of an empty graph whose ops compute with e.
-func New(e *kernel.Engine) *Builder {
-	return &Builder{g: gorgonia.NewGraph(), e: e, trainable: map[*nn.Param]Node{}}
+// New returns a builder of an empty graph whose ops compute with k.
+func New(k *kernel.Engine) *Builder {
+	return &Builder{g: gorgonia.NewGraph(), k: k, trainable: map[*nn.Param]Node{}}
 }
 
 // Graph is the gorgonia graph built so far.

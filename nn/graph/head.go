@@ -27,7 +27,7 @@ func roomForCap(head *nn.Linear) int {
 type RowLoss interface {
 	// Score sets the losses and hits of a chunk of rows, and turns its logits
 	// into the gradient of the weighted loss.
-	Score(e *kernel.Engine, c *Chunk)
+	Score(k *kernel.Engine, c *Chunk)
 	// Weight is what the loss of a row is multiplied by.
 	Weight(row int) float32
 }
@@ -70,16 +70,16 @@ type headLoss struct {
 // score applies the cap, if there is one, to all logits of a chunk, of which the
 // loss's own are the last, and leads the gradient back behind it. capped has room
 // for the chunk's.
-func (h headLoss) score(e *kernel.Engine, ch *Chunk, all, capped []float32) {
+func (h headLoss) score(k *kernel.Engine, ch *Chunk, all, capped []float32) {
 	if h.Cap == 0 {
-		h.loss.Score(e, ch)
+		h.loss.Score(k, ch)
 		return
 	}
-	e.SoftCap(all, all, h.Cap)
+	k.SoftCap(all, all, h.Cap)
 	own := ch.Logits.Data[:len(capped)]
 	copy(capped, own)
-	h.loss.Score(e, ch)
-	e.SoftCapGrad(own, capped, own, h.Cap)
+	h.loss.Score(k, ch)
+	k.SoftCapGrad(own, capped, own, h.Cap)
 }
 
 var headRows = &Kind{

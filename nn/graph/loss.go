@@ -22,13 +22,13 @@ type crossEntropy struct{ *Labels }
 
 func (l crossEntropy) Weight(row int) float32 { return l.Labels.Weight[row] }
 
-func (l crossEntropy) Score(e *kernel.Engine, c *Chunk) {
+func (l crossEntropy) Score(k *kernel.Engine, c *Chunk) {
 	n, vocab := c.Logits.Rows, c.Logits.Cols
 	lse, best := make([]float32, n), make([]int32, n)
 	ids := l.IDs[c.Lo : c.Lo+n]
-	e.CrossEntropy(c.Loss, lse, c.Logits.Data, ids, n, vocab)
-	e.ArgMax(best, c.Logits.Data, n, vocab)
-	e.CrossEntropyGrad(c.Logits.Data, c.Logits.Data, lse, ids, l.Labels.Weight[c.Lo:c.Lo+n], n, vocab)
+	k.CrossEntropy(c.Loss, lse, c.Logits.Data, ids, n, vocab)
+	k.ArgMax(best, c.Logits.Data, n, vocab)
+	k.CrossEntropyGrad(c.Logits.Data, c.Logits.Data, lse, ids, l.Labels.Weight[c.Lo:c.Lo+n], n, vocab)
 	for i := range n {
 		c.Hit[i] = best[i] == ids[i]
 	}
@@ -97,15 +97,15 @@ type divergence struct{ *Labels }
 
 func (l divergence) Weight(row int) float32 { return l.Labels.Weight[row] }
 
-func (l divergence) Score(e *kernel.Engine, c *Chunk) {
+func (l divergence) Score(k *kernel.Engine, c *Chunk) {
 	n, vocab := c.Logits.Rows, c.Logits.Cols
 	p, q := c.Base.Data, c.Logits.Data
 	s := make([]float32, 2*n)
 	before, after := make([]int32, n), make([]int32, n)
-	e.KL(c.Loss, s[:n], s[n:], p, q, n, vocab)
-	e.ArgMax(before, p, n, vocab)
-	e.ArgMax(after, q, n, vocab)
-	e.KLGrad(q, p, q, s[:n], s[n:], l.Labels.Weight[c.Lo:c.Lo+n], n, vocab)
+	k.KL(c.Loss, s[:n], s[n:], p, q, n, vocab)
+	k.ArgMax(before, p, n, vocab)
+	k.ArgMax(after, q, n, vocab)
+	k.KLGrad(q, p, q, s[:n], s[n:], l.Labels.Weight[c.Lo:c.Lo+n], n, vocab)
 	for i := range n {
 		c.Hit[i] = before[i] == after[i]
 	}

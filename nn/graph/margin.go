@@ -23,7 +23,7 @@ type margin struct{ *Rivals }
 
 func (m margin) Weight(row int) float32 { return m.Rivals.Weight[row] }
 
-func (m margin) Score(e *kernel.Engine, c *Chunk) {
+func (m margin) Score(k *kernel.Engine, c *Chunk) {
 	for i := range c.Logits.Rows {
 		z := c.Logits.Data[i*c.Logits.Stride : i*c.Logits.Stride+c.Logits.Cols]
 		id, than, w := m.IDs[c.Lo+i], m.Than[c.Lo+i], m.Rivals.Weight[c.Lo+i]

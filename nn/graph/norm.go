@@ -61,21 +61,21 @@ var layerNorm = normKind("layernorm", (*kernel.Engine).LayerNorm, (*kernel.Engin
 
 var rmsNorm = normKind(
 	"rmsnorm",
-	func(e *kernel.Engine, y, x, gain, _ []float32, eps float32, rows, cols int) {
-		e.RMSNorm(y, x, gain, eps, rows, cols)
+	func(k *kernel.Engine, y, x, gain, _ []float32, eps float32, rows, cols int) {
+		k.RMSNorm(y, x, gain, eps, rows, cols)
 	},
 	(*kernel.Engine).RMSNormGrad,
-	func(e *kernel.Engine, dgain, _, x, dy []float32, eps float32, rows, cols int) {
-		e.RMSNormParamGrad(dgain, x, dy, eps, rows, cols)
+	func(k *kernel.Engine, dgain, _, x, dy []float32, eps float32, rows, cols int) {
+		k.RMSNormParamGrad(dgain, x, dy, eps, rows, cols)
 	},
 )
 
 // normKind is a normalisation with its three kernels.
 func normKind(
 	name string,
-	forward func(e *kernel.Engine, y, x, gain, bias []float32, eps float32, rows, cols int),
-	grad func(e *kernel.Engine, dx, x, gain, dy []float32, eps float32, rows, cols int),
-	paramGrad func(e *kernel.Engine, dgain, dbias, x, dy []float32, eps float32, rows, cols int),
+	forward func(k *kernel.Engine, y, x, gain, bias []float32, eps float32, rows, cols int),
+	grad func(k *kernel.Engine, dx, x, gain, dy []float32, eps float32, rows, cols int),
+	paramGrad func(k *kernel.Engine, dgain, dbias, x, dy []float32, eps float32, rows, cols int),
 ) *Kind {
 	input := &Kind{
 		Name: name + ".grad",

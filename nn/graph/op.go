@@ -131,7 +131,7 @@ func (p *Op) Do(values ...gorgonia.Value) (gorgonia.Value, error) {
 		copy(data, in[0].Data)
 	}
 	if p.Host != nil {
-		if err := p.Host(&Ctx{Engine: p.b.e}, p, &out, in); err != nil {
+		if err := p.Host(&Ctx{Engine: p.b.k}, p, &out, in); err != nil {
 			return nil, err
 		}
 	}

@@ -19,12 +19,12 @@ import (
 )
 
 func engine(t testing.TB) *kernel.Engine {
-	e, err := kernel.New(kernel.Options{})
+	k, err := kernel.New(kernel.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.Close)
-	return e
+	t.Cleanup(k.Close)
+	return k
 }
 
 func random(rng *rand.Rand, rows, cols int) kernel.Matrix {
@@ -337,8 +337,8 @@ func TestAnotherDevice(t *testing.T) {
 // TestRowsBelowBound runs a graph on fewer rows than it was made for.
 func TestRowsBelowBound(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	e := engine(t)
-	b := New(e)
+	k := engine(t)
+	b := New(k)
 	x := b.Input("x", 64, 12)
 	l := &nn.Linear{W: param("w", random(rng, 8, 12)), In: 12, Out: 8}
 	y := b.Activate(kernel.SiLU, b.Linear(l, x))
@@ -352,7 +352,7 @@ func TestRowsBelowBound(t *testing.T) {
 		if err := m.Run(false); err != nil {
 			t.Fatal(err)
 		}
-		o := eager.New(e)
+		o := eager.New(k)
 		want := o.Activate(kernel.SiLU, o.Linear(l, in))
 		got := m.Value(y)
 		if got.Rows != rows {

@@ -14,12 +14,12 @@ import (
 )
 
 // tracer is that of the facts of the file.
-func (s *Survey) tracer(m *lm.Model, e *kernel.Engine, cfg trace.Config) (*trace.Tracer, error) {
+func (s *Survey) tracer(m *lm.Model, k *kernel.Engine, cfg trace.Config) (*trace.Tracer, error) {
 	var subjects []string
 	for _, x := range s.Facts.Items {
 		subjects = append(subjects, x.Subject)
 	}
-	return trace.New(m, e, cfg, subjects)
+	return trace.New(m, k, cfg, subjects)
 }
 
 // traceAll gives the tables of the facts to add, in file order, until limit of
@@ -141,10 +141,10 @@ func (s *Survey) dismiss() error {
 }
 
 // help traces what process 0 orders, for every kind of restored state.
-func (s *Survey) help(ctx context.Context, m *lm.Model, e *kernel.Engine, cfg trace.Config) error {
+func (s *Survey) help(ctx context.Context, m *lm.Model, k *kernel.Engine, cfg trace.Config) error {
 	for _, restore := range s.Restores {
 		cfg.Restore = restore
-		t, err := s.tracer(m, e, cfg)
+		t, err := s.tracer(m, k, cfg)
 		if err != nil {
 			return err
 		}

@@ -45,7 +45,7 @@ type Survey struct {
 
 // Run traces with a configuration for each of Restores. In a team, process 0 writes and
 // has what is found.
-func (s *Survey) Run(ctx context.Context, m *lm.Model, e *kernel.Engine, cfg trace.Config) (*Found, error) {
+func (s *Survey) Run(ctx context.Context, m *lm.Model, k *kernel.Engine, cfg trace.Config) (*Found, error) {
 	hash, err := m.Hash()
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (s *Survey) Run(ctx context.Context, m *lm.Model, e *kernel.Engine, cfg tra
 		return nil, err
 	}
 	if !mpi.Leads(s.Team) {
-		return out, s.help(ctx, m, e, cfg)
+		return out, s.help(ctx, m, k, cfg)
 	}
 	forget, err := atomicfile.MakeDir(s.Out)
 	if err != nil {
@@ -78,9 +78,9 @@ func (s *Survey) Run(ctx context.Context, m *lm.Model, e *kernel.Engine, cfg tra
 	for _, restore := range s.Restores {
 		cfg.Restore = restore
 		if s.Facts == nil {
-			err = s.one(ctx, m, e, cfg, out)
+			err = s.one(ctx, m, k, cfg, out)
 		} else {
-			err = s.average(ctx, m, e, cfg, out)
+			err = s.average(ctx, m, k, cfg, out)
 		}
 		if err != nil {
 			return nil, err
@@ -90,8 +90,8 @@ func (s *Survey) Run(ctx context.Context, m *lm.Model, e *kernel.Engine, cfg tra
 }
 
 // one traces the query.
-func (s *Survey) one(ctx context.Context, m *lm.Model, e *kernel.Engine, cfg trace.Config, out *Found) error {
-	t, err := trace.New(m, e, cfg, nil)
+func (s *Survey) one(ctx context.Context, m *lm.Model, k *kernel.Engine, cfg trace.Config, out *Found) error {
+	t, err := trace.New(m, k, cfg, nil)
 	if err != nil {
 		return err
 	}
@@ -122,8 +122,8 @@ func (s *Survey) one(ctx context.Context, m *lm.Model, e *kernel.Engine, cfg tra
 }
 
 // average traces the facts that the model knows.
-func (s *Survey) average(ctx context.Context, m *lm.Model, e *kernel.Engine, cfg trace.Config, out *Found) error {
-	t, err := s.tracer(m, e, cfg)
+func (s *Survey) average(ctx context.Context, m *lm.Model, k *kernel.Engine, cfg trace.Config, out *Found) error {
+	t, err := s.tracer(m, k, cfg)
 	if err != nil {
 		return err
 	}

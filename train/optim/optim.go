@@ -32,13 +32,13 @@ type Outer struct {
 }
 
 // Norm is the norm of the mean gradient, given the sum.
-func (o Outer) Norm(e *kernel.Engine, grads []float32) float64 {
-	return math.Sqrt(e.SumSquares(grads)) / float64(o.Divisor)
+func (o Outer) Norm(k *kernel.Engine, grads []float32) float64 {
+	return math.Sqrt(k.SumSquares(grads)) / float64(o.Divisor)
 }
 
 // Step changes params by the summed gradients, whose mean has the given norm,
 // and clears grads.
-func (o Outer) Step(e *kernel.Engine, params, grads []float32, norm float64, s *State) {
+func (o Outer) Step(k *kernel.Engine, params, grads []float32, norm float64, s *State) {
 	s.Steps++
 	scale := 1 / float64(o.Divisor)
 	if clip := o.Clip / (norm + 1e-6); clip < 1 {
@@ -47,7 +47,7 @@ func (o Outer) Step(e *kernel.Engine, params, grads []float32, norm float64, s *
 	split := len(params) - o.Rates
 	group := func(lo, hi int, lr float64) {
 		a := kernel.NewAdam(lr)
-		e.AdamStep(params[lo:hi], grads[lo:hi], s.M[lo:hi], s.V[lo:hi], a, s.Steps, float32(scale))
+		k.AdamStep(params[lo:hi], grads[lo:hi], s.M[lo:hi], s.V[lo:hi], a, s.Steps, float32(scale))
 	}
 	group(0, split, o.LR)
 	group(split, len(params), o.RateLR)

@@ -12,12 +12,12 @@ import (
 
 func engine(t *testing.T, threads int) *kernel.Engine {
 	t.Helper()
-	e, err := kernel.New(kernel.Options{Threads: threads})
+	k, err := kernel.New(kernel.Options{Threads: threads})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(e.Close)
-	return e
+	t.Cleanup(k.Close)
+	return k
 }
 
 // reference is Adam in float64 as Kingma and Ba (2015) write it, on gradients
@@ -61,7 +61,7 @@ func near(t *testing.T, name string, got []float32, want []float64) {
 // are sums of four examples, some of them clipped.
 func TestStepsAgreeWithAdamInFloat64(t *testing.T) {
 	const n = 37
-	e := engine(t, 2)
+	k := engine(t, 2)
 	o := optim.Outer{LR: 1e-3, RateLR: 2e-2, Rates: 3, Divisor: 4, Clip: 0.6}
 	rng := rand.New(rand.NewPCG(1, 2))
 	params, grads, s := make([]float32, n), make([]float32, n), optim.NewState(n)
@@ -77,11 +77,11 @@ func TestStepsAgreeWithAdamInFloat64(t *testing.T) {
 			grads[i] = float32(rng.NormFloat64() * 0.01 * float64(1+step*2))
 			sums[i] = float64(grads[i])
 		}
-		norm := o.Norm(e, grads)
+		norm := o.Norm(k, grads)
 		if norm > o.Clip {
 			clipped++
 		}
-		o.Step(e, params, grads, norm, &s)
+		o.Step(k, params, grads, norm, &s)
 		r.step(sums, o)
 		if slices.ContainsFunc(grads, func(g float32) bool { return g != 0 }) {
 			t.Fatalf("step %d leaves gradients behind", step+1)
@@ -101,17 +101,17 @@ func TestStepsAgreeWithAdamInFloat64(t *testing.T) {
 // TestFirstStep: by hand, the first step is the rate times the gradient's sign,
 // whatever its size, and nothing where the gradient is zero (no weight decay).
 func TestFirstStep(t *testing.T) {
-	e := engine(t, 1)
+	k := engine(t, 1)
 	o := optim.Outer{LR: 0.25, RateLR: 0.5, Rates: 1, Divisor: 1, Clip: 1e9}
 	params, grads, s := []float32{1, 1, 1, 1, 1}, []float32{3, -2000, 0.01, 0, -5}, optim.NewState(5)
-	o.Step(e, params, grads, o.Norm(e, grads), &s)
+	o.Step(k, params, grads, o.Norm(k, grads), &s)
 	near(t, "w", params, []float64{0.75, 1.25, 0.75, 1, 1.5})
 }
 
 // TestClipping: the moments show the gradient that Adam was given. The sums
 // (6, 8) of two examples have the mean (3, 4), of norm 5.
 func TestClipping(t *testing.T) {
-	e := engine(t, 1)
+	k := engine(t, 1)
 	for _, c := range []struct {
 		name  string
 		clip  float64
@@ -124,11 +124,11 @@ func TestClipping(t *testing.T) {
 	} {
 		o := optim.Outer{LR: 1e-3, RateLR: 1e-3, Divisor: 2, Clip: c.clip}
 		params, grads, s := []float32{0, 0}, []float32{6, 8}, optim.NewState(2)
-		norm := o.Norm(e, grads)
+		norm := o.Norm(k, grads)
 		if math.Abs(norm-5) > 1e-9 {
 			t.Fatalf("norm %v, want 5", norm)
 		}
-		o.Step(e, params, grads, norm, &s)
+		o.Step(k, params, grads, norm, &s)
 		near(t, c.name+": m", s.M, []float64{0.1 * 3 * c.scale, 0.1 * 4 * c.scale})
 	}
 }
@@ -136,11 +136,11 @@ func TestClipping(t *testing.T) {
 // TestRates: the last Rates parameters have the other rate, also when there
 // are none, or nothing else.
 func TestRates(t *testing.T) {
-	e := engine(t, 1)
+	k := engine(t, 1)
 	for rates, want := range [][]float64{{-1, -1}, {-1, -2}, {-2, -2}} {
 		o := optim.Outer{LR: 1, RateLR: 2, Rates: rates, Divisor: 1, Clip: 1e9}
 		params, grads, s := []float32{0, 0}, []float32{1, 1}, optim.NewState(2)
-		o.Step(e, params, grads, 1, &s)
+		o.Step(k, params, grads, 1, &s)
 		near(t, "w", params, want)
 	}
 }
@@ -151,15 +151,15 @@ func TestThreadsChangeNoByte(t *testing.T) {
 	var first []float32
 	var firstNorm float64
 	for _, threads := range []int{1, 2, 3} {
-		e := engine(t, threads)
+		k := engine(t, threads)
 		rng := rand.New(rand.NewPCG(5, 6))
 		params, grads, s := make([]float32, n), make([]float32, n), optim.NewState(n)
 		for i := range grads {
 			grads[i] = float32(rng.NormFloat64())
 		}
 		o := optim.Outer{LR: 1e-3, RateLR: 1e-2, Rates: 5, Divisor: 3, Clip: 1}
-		norm := o.Norm(e, grads)
-		o.Step(e, params, grads, norm, &s)
+		norm := o.Norm(k, grads)
+		o.Step(k, params, grads, norm, &s)
 		if first == nil {
 			first, firstNorm = params, norm
 		}

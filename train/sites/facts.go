@@ -14,7 +14,7 @@ import (
 
 // Trace averages, over at most limit edits whose old answer the model knows, what comes
 // back of it when the MLPs' outputs are restored. seen is told how many were traced.
-func Trace(ctx context.Context, m *lm.Model, e *kernel.Engine, cfg trace.Config, edits []data.Edit, limit int, seen func(known int)) (*trace.Summary, error) {
+func Trace(ctx context.Context, m *lm.Model, k *kernel.Engine, cfg trace.Config, edits []data.Edit, limit int, seen func(known int)) (*trace.Summary, error) {
 	cfg.Restore = trace.MLP
 	var subjects []string
 	for i := range edits {
@@ -25,7 +25,7 @@ func Trace(ctx context.Context, m *lm.Model, e *kernel.Engine, cfg trace.Config,
 	if len(subjects) == 0 {
 		return nil, errors.New("no edit names its subject, so that there is nothing to corrupt; give edits with subjects")
 	}
-	t, err := trace.New(m, e, cfg, subjects)
+	t, err := trace.New(m, k, cfg, subjects)
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func Moments(t testing.TB, c *keyvaluetest.Case) stats.Source {
 
 // Keys are a layer's keys in m as it is, [d_ff, requests], as rows one after
 // another.
-func Keys(t testing.TB, c *keyvaluetest.Case, m *lm.Model, e *kernel.Engine, layer int, requests []edit.Request) []float32 {
+func Keys(t testing.TB, c *keyvaluetest.Case, m *lm.Model, k *kernel.Engine, layer int, requests []edit.Request) []float32 {
 	t.Helper()
 	var contexts []string
 	for _, s := range c.Templates {
@@ -58,7 +58,7 @@ func Keys(t testing.TB, c *keyvaluetest.Case, m *lm.Model, e *kernel.Engine, lay
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := keyvalue.States(m, eager.New(e), f.Prompts, nn.Place{Layer: layer, At: nn.MLPAct})
+		s, err := keyvalue.States(m, eager.New(k), f.Prompts, nn.Place{Layer: layer, At: nn.MLPAct})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,13 +73,13 @@ func Keys(t testing.TB, c *keyvaluetest.Case, m *lm.Model, e *kernel.Engine, lay
 }
 
 // LastLogits are the logits behind each of the probes, one after another.
-func LastLogits(t testing.TB, c *keyvaluetest.Case, m *lm.Model, e *kernel.Engine) []float32 {
+func LastLogits(t testing.TB, c *keyvaluetest.Case, m *lm.Model, k *kernel.Engine) []float32 {
 	t.Helper()
 	var out []float32
 	for _, text := range c.Probes {
 		ids := m.Tokenizer.EncodeSpecial(text)
 		n := len(ids)
-		o := eager.New(e)
+		o := eager.New(k)
 		last := &nn.RowSet{V: []int32{int32(n - 1)}}
 		x := m.Logits(o, lm.Forward[kernel.Matrix](o, m, &nn.IDs{V: ids}, nn.Pack(n), last))
 		if err := o.Err(); err != nil {
