@@ -191,6 +191,7 @@ func makeGated(ctx context.Context, in Ingredients, config any, b *Built) error 
 	var inner edit.Editor
 	switch cfg.Editor {
 	case "rome":
+		cfg.Learned = gated.Learned{}
 		moments, err := b.moments(ctx, in)
 		if err != nil {
 			return err

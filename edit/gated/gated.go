@@ -26,10 +26,15 @@ type Settings struct {
 	Token     string    `yaml:"token" doc:"whose input is the key: subject (its last token; any token of a text is compared with it) or last (the prompt's; the prompt's last token is compared with it)"`
 	Margin    float64   `yaml:"margin" doc:"threshold of an edit's cosine: this share of the way from the nearest unrelated row to the key itself"`
 	Negatives int       `yaml:"negatives" doc:"prompts of other edits that unrelated rows are taken from"`
-	Looks     int       `yaml:"looks" absent:"0" doc:"further looks at most that the inner editor takes at an edit whose target is not the most probable one yet; for learned editors that look more than once"`
-	Behind    bool      `yaml:"behind" absent:"false" doc:"make each edit of its prompt behind these sentences too, all of them together"`
+	Learned   Learned   `yaml:"learned" doc:"how the edits of a run are made; those of rome are not"`
 	Rows      string    `yaml:"rows" absent:"text" doc:"rows that an edit changes in a text that holds its key: text (all), or subject (those of the subject, up to the row that the key was found in)"`
 	Capacity  int       `yaml:"capacity" doc:"edits that a store holds at most; 0: any number"`
+}
+
+// Learned says how the edits of a learned editor are made.
+type Learned struct {
+	Behind bool `yaml:"behind" absent:"false" doc:"of the prompt and, all together, of the prompt behind the sentences of the keys"`
+	Looks  int  `yaml:"looks" absent:"0" doc:"further looks at most at an edit whose target is not the most probable one yet; an editor that looks once takes none"`
 }
 
 // The tokens that keys are of.
@@ -68,8 +73,8 @@ func (s *Settings) Validate() error {
 		return errors.New("strengths: there is none; [1] leaves the changes as they are")
 	case slices.ContainsFunc(s.Strengths, func(x float64) bool { return !(x > 0) || math.IsInf(x, 0) }):
 		return fmt.Errorf("strengths: not all of %v are positive numbers; 1 leaves the changes as they are", s.Strengths)
-	case s.Looks < 0:
-		return fmt.Errorf("looks: %d is negative; 0 means those that the editor was trained for", s.Looks)
+	case s.Learned.Looks < 0:
+		return fmt.Errorf("learned.looks: %d is negative; 0 means those that the editor was trained for", s.Learned.Looks)
 	case s.Capacity < 0:
 		return fmt.Errorf("capacity: %d is negative; 0 means any number", s.Capacity)
 	case s.Negatives < 1:
@@ -98,17 +103,12 @@ func New(inner edit.Editor, cfg Settings, k *kernel.Engine, pool []data.Edit) (*
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("gated: %w", err)
 	}
-	if cfg.Looks > 0 {
-		again, ok := inner.(interface {
-			Insisting(looks int) (edit.Editor, error)
-		})
+	if cfg.Learned.Looks > 0 {
+		again, ok := inner.(interface{ Insisting(looks int) edit.Editor })
 		if !ok {
-			return nil, fmt.Errorf("gated: looks: editor %s does not look at its edits; use 0", inner.Name())
+			return nil, fmt.Errorf("gated: learned.looks: editor %s does not look at its edits; use 0", inner.Name())
 		}
-		var err error
-		if inner, err = again.Insisting(cfg.Looks); err != nil {
-			return nil, fmt.Errorf("gated: looks: %w", err)
-		}
+		inner = again.Insisting(cfg.Learned.Looks)
 	}
 	prompts, err := scope.New(k, pool, cfg.Negatives)
 	if err != nil {
@@ -210,11 +210,11 @@ func (ed *Editor) one(ctx context.Context, m *lm.Model, r edit.Request) (e Entry
 	return e, gate, layers, nil
 }
 
-// requests are what the inner editor makes an edit of: r, and with Behind r behind each
+// requests are what the inner editor makes an edit of: r, and with learned.behind r behind each
 // sentence for which there is room.
 func (ed *Editor) requests(m *lm.Model, r edit.Request) []edit.Request {
 	out := []edit.Request{r}
-	if !ed.cfg.Behind {
+	if !ed.cfg.Learned.Behind {
 		return out
 	}
 	for _, before := range ed.sentences(r)[1:] {

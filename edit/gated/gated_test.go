@@ -208,7 +208,7 @@ func TestAnEditIsMadeBehindSentences(t *testing.T) {
 	for behind, want := range map[bool]int{false: 1, true: 2} {
 		var prompts []string
 		s := settings()
-		s.Behind = behind
+		s.Learned.Behind = behind
 		store := apply(t, editor(t, asked{two, &prompts}, s), m, r...)
 		if len(prompts) != want || prompts[0] != r[0].Prompt {
 			t.Fatalf("behind %v: made of %q, want %d prompts", behind, prompts, want)
@@ -404,8 +404,8 @@ func TestWhatCannotBeAStoreIsRefused(t *testing.T) {
 		"strengths":              func(s *Settings) { s.Strengths = []float64{1, math.Inf(1)} },
 		"negatives":              func(s *Settings) { s.Negatives = 0 },
 		"capacity":               func(s *Settings) { s.Capacity = -1 },
-		"looks: -1 is negative":  func(s *Settings) { s.Looks = -1 },
-		"does not look at its":   func(s *Settings) { s.Looks = 1 },
+		"looks: -1 is negative":  func(s *Settings) { s.Learned.Looks = -1 },
+		"does not look at its":   func(s *Settings) { s.Learned.Looks = 1 },
 		"rows":                   func(s *Settings) { s.Rows = "all" },
 		"keys are of no subject": func(s *Settings) { s.Rows, s.Token = SubjectRows, Last },
 	} {
