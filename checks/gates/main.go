@@ -1,8 +1,9 @@
 // Command gates measures how well the keys of edits are found at layers of a model, as
 // editor gated finds them: by paraphrases of their own prompts, by other edits', and by
-// neighbours that no edit is about. Nothing is edited.
+// neighbours that no edit is about; with -text also by documents, of which a whole one
+// is one text. Nothing is edited.
 //
-//	go run ./checks/gates -model MODEL -data counterfact.jsonl.gz mlp.up@6 mlp.down@4
+//	go run ./checks/gates -model MODEL -data counterfact.jsonl.gz -text wikitext.txt mlp.up@6 mlp.down@4
 //
 // Edits are the records behind the first ones (-skip), prompts of the records behind
 // them are the unrelated ones.
@@ -31,6 +32,8 @@ type counts struct {
 	skip, edits, every, neighbours, contexts int
 
 	token string
+
+	documents []string // general text
 }
 
 func main() {
@@ -43,7 +46,16 @@ func main() {
 	flag.IntVar(&n.neighbours, "neighbours", 4, "neighbours asked of each")
 	flag.IntVar(&n.contexts, "contexts", 2, "keys beside the prompt's own")
 	flag.StringVar(&n.token, "token", gated.Subject, "whose input is a key: subject or last")
+	documents := flag.String("text", "", "`file` of general text; the embedded text is embedded")
 	flag.Parse()
+	if *documents != "" {
+		general, err := workbench.AbilityText(*documents)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "gates:", err)
+			os.Exit(1)
+		}
+		n.documents = general.Texts
+	}
 	if err := run(os.Stdout, *model, *path, n, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "gates:", err)
 		os.Exit(1)
@@ -75,7 +87,7 @@ func run(w io.Writer, model, path string, n counts, patterns []string) error {
 	edits, pool := set.Edits[n.skip:n.skip+n.edits], set.Edits[n.skip+n.edits:]
 	t := &report.Table{Columns: []report.Column{
 		{Name: "gate"}, {Name: "keys", Right: true}, {Name: "margin", Right: true},
-		{Name: "own paraphrases", Right: true}, {Name: "another's", Right: true}, {Name: "neighbours", Right: true},
+		{Name: "own paraphrases", Right: true}, {Name: "another's", Right: true}, {Name: "neighbours", Right: true}, {Name: "documents", Right: true},
 	}}
 	for i, pattern := range patterns {
 		for _, contexts := range slices.Compact([]int{0, n.contexts}) {
@@ -91,11 +103,28 @@ func run(w io.Writer, model, path string, n counts, patterns []string) error {
 	return out.Err()
 }
 
-// probe is the gate's inputs in a text, and the edit that the text is about; −1: none.
+// Of general text so many documents are read, so many tokens of each, and shorter ones
+// are left out.
+const (
+	documents      = 400
+	documentTokens = 128
+	leastTokens    = 20
+)
+
+// The texts that no edit is about.
+const (
+	neighbour = -1 - iota
+	document
+)
+
+// probe is the gate's inputs in a text, and the edit that the text is about; negative:
+// none.
 type probe struct {
 	x     kernel.Matrix
 	about int
 }
+
+func margins() []float64 { return []float64{0.3, 0.5, 0.6, 0.7, 0.75, 0.8} }
 
 // measure adds the rows of a gate.
 func measure(t *report.Table, m *lm.Model, k *kernel.Engine, name, gate string, edits, pool []data.Edit, n counts) error {
@@ -137,22 +166,35 @@ func measure(t *report.Table, m *lm.Model, k *kernel.Engine, name, gate string, 
 		}
 		near := e.Locality[data.Neighborhood]
 		for _, p := range near[:min(len(near), n.neighbours)] {
-			if err := ask(p.Prompt, -1); err != nil {
+			if err := ask(p.Prompt, neighbour); err != nil {
 				return err
 			}
 		}
 	}
-	for _, at := range []float64{0.3, 0.5, 0.6, 0.7, 0.8} {
-		own, other, wrong := 0, 0, 0
-		asked := [2]int{}
+	read := 0
+	for _, d := range n.documents {
+		ids := m.Tokenizer.EncodeSpecial(d)
+		if len(ids) < leastTokens || read == documents {
+			continue
+		}
+		read++
+		x, err := rows.Inputs(m, gate, m.Tokenizer.DecodeSkip(ids[:min(len(ids), documentTokens)]))
+		if err != nil {
+			return err
+		}
+		probes = append(probes, probe{x, document})
+	}
+	for _, at := range margins() {
+		own, other := 0, 0
+		var wrong, asked [3]int // neighbours at 1, documents at 2
 		moved := withMargin(store, margin, at)
 		for _, p := range probes {
 			found := moved.Find(p.x)
 			switch {
 			case p.about < 0:
-				asked[1]++
+				asked[-p.about]++
 				if found >= 0 {
-					wrong++
+					wrong[-p.about]++
 				}
 				continue
 			case found == p.about:
@@ -162,8 +204,13 @@ func measure(t *report.Table, m *lm.Model, k *kernel.Engine, name, gate string, 
 			}
 			asked[0]++
 		}
-		share := func(n, of int) string { return fmt.Sprintf("%.3f", float64(n)/float64(max(of, 1))) }
-		t.Row(name, fmt.Sprint(1+n.contexts), fmt.Sprint(at), share(own, asked[0]), share(other, asked[0]), share(wrong, asked[1]))
+		share := func(n, of int) string {
+			if of == 0 {
+				return "–"
+			}
+			return fmt.Sprintf("%.3f", float64(n)/float64(of))
+		}
+		t.Row(name, fmt.Sprint(1+n.contexts), fmt.Sprint(at), share(own, asked[0]), share(other, asked[0]), share(wrong[1], asked[1]), share(wrong[2], asked[2]))
 	}
 	return nil
 }
