@@ -149,70 +149,89 @@ func measure(t *report.Table, m *lm.Model, k *kernel.Engine, name, gate string, 
 			fmt.Fprintln(os.Stderr, "left out:", err)
 			continue
 		}
-		about := len(store.Entries)
 		store.Entries = append(store.Entries, gated.Entry{Fact: byprompt.Of(r), Keys: keys, Thresholds: thresholds})
 		if i%n.every > 0 {
 			continue
 		}
-		ask := func(prompt string, about int) error {
-			x, err := rows.Inputs(m, gate, prompt)
-			probes = append(probes, probe{x, about})
+		asked, err := n.texts(e, len(store.Entries)-1, func(prompt string) (kernel.Matrix, error) { return rows.Inputs(m, gate, prompt) })
+		if err != nil {
 			return err
 		}
-		for _, p := range e.Paraphrases {
-			if err := ask(p, about); err != nil {
-				return err
-			}
-		}
-		near := e.Locality[data.Neighborhood]
-		for _, p := range near[:min(len(near), n.neighbours)] {
-			if err := ask(p.Prompt, neighbour); err != nil {
-				return err
-			}
-		}
+		probes = append(probes, asked...)
 	}
-	read := 0
-	for _, d := range n.documents {
-		ids := m.Tokenizer.EncodeSpecial(d)
-		if len(ids) < leastTokens || read == documents {
-			continue
-		}
-		read++
-		x, err := rows.Inputs(m, gate, m.Tokenizer.DecodeSkip(ids[:min(len(ids), documentTokens)]))
+	for _, d := range n.read(m) {
+		x, err := rows.Inputs(m, gate, d)
 		if err != nil {
 			return err
 		}
 		probes = append(probes, probe{x, document})
 	}
 	for _, at := range margins() {
-		own, other := 0, 0
-		var wrong, asked [3]int // neighbours at 1, documents at 2
-		moved := withMargin(store, margin, at)
-		for _, p := range probes {
-			found := moved.Find(p.x)
-			switch {
-			case p.about < 0:
-				asked[-p.about]++
-				if found >= 0 {
-					wrong[-p.about]++
-				}
-				continue
-			case found == p.about:
-				own++
-			case found >= 0:
-				other++
-			}
-			asked[0]++
-		}
-		share := func(n, of int) string {
-			if of == 0 {
-				return "–"
-			}
-			return fmt.Sprintf("%.3f", float64(n)/float64(of))
-		}
-		t.Row(name, fmt.Sprint(1+n.contexts), fmt.Sprint(at), share(own, asked[0]), share(other, asked[0]), share(wrong[1], asked[1]), share(wrong[2], asked[2]))
+		t.Row(append([]any{name, fmt.Sprint(1 + n.contexts), fmt.Sprint(at)}, found(withMargin(store, margin, at), probes)...)...)
 	}
 	return nil
+}
+
+// texts are the probes of an edit at a place of the store.
+func (n counts) texts(e *data.Edit, at int, inputs func(prompt string) (kernel.Matrix, error)) ([]probe, error) {
+	var out []probe
+	for _, p := range e.Paraphrases {
+		x, err := inputs(p)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, probe{x, at})
+	}
+	near := e.Locality[data.Neighborhood]
+	for _, p := range near[:min(len(near), n.neighbours)] {
+		x, err := inputs(p.Prompt)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, probe{x, neighbour})
+	}
+	return out, nil
+}
+
+// read are the beginnings of the documents.
+func (n counts) read(m *lm.Model) []string {
+	var out []string
+	for _, d := range n.documents {
+		ids := m.Tokenizer.EncodeSpecial(d)
+		if len(ids) >= leastTokens && len(out) < documents {
+			out = append(out, m.Tokenizer.DecodeSkip(ids[:min(len(ids), documentTokens)]))
+		}
+	}
+	return out
+}
+
+// found are the shares of probes that find their own edit or, of an edit's, another
+// one, and of neighbours and documents that find any; – where there are none.
+func found(s *gated.Store, probes []probe) []any {
+	own, other := 0, 0
+	var wrong, asked [3]int // of edits, neighbours, documents
+	for _, p := range probes {
+		at := s.Find(p.x)
+		kind := max(0, -p.about)
+		asked[kind]++
+		switch {
+		case kind > 0 && at >= 0:
+			wrong[kind]++
+		case kind == 0 && at == p.about:
+			own++
+		case kind == 0 && at >= 0:
+			other++
+		}
+	}
+	var out []any
+	for _, x := range [][2]int{{own, asked[0]}, {other, asked[0]}, {wrong[1], asked[1]}, {wrong[2], asked[2]}} {
+		share := "–"
+		if x[1] > 0 {
+			share = fmt.Sprintf("%.3f", float64(x[0])/float64(x[1]))
+		}
+		out = append(out, share)
+	}
+	return out
 }
 
 // withMargin is a store with the thresholds of another margin.
