@@ -21,6 +21,14 @@ type Spread struct {
 	Max    float64 `json:"max"`
 }
 
+// String is "min…max", or a dash where nothing was measured.
+func (s Spread) String() string {
+	if s == (Spread{}) {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f…%.2f", s.Min, s.Max)
+}
+
 func spread(x []float64) Spread {
 	if len(x) == 0 {
 		return Spread{}
