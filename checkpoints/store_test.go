@@ -279,7 +279,7 @@ func TestReadOnlyFolders(t *testing.T) {
 	must(t, v.Close())
 
 	if os.Geteuid() <= 0 {
-		t.Skip("this user may write everywhere")
+		t.Skip("it needs a user who may not write everywhere, as root may")
 	}
 	before := snapshot(t, s.Dir())
 	must(t, os.Chmod(s.Dir(), 0o500))
@@ -343,7 +343,7 @@ func Example() {
 func TestAFolderOfCheckpointsThatIsALinkIsRefused(t *testing.T) {
 	elsewhere, dir := t.TempDir(), filepath.Join(t.TempDir(), "checkpoints")
 	if err := os.Symlink(elsewhere, dir); err != nil {
-		t.Skip(err)
+		t.Skip("it needs symbolic links: ", err)
 	}
 	for name, open := range map[string]func(string) (*checkpoints.Store, error){"Open": checkpoints.Open, "View": checkpoints.View} {
 		for _, dir := range []string{dir, dir + "/"} {

@@ -136,8 +136,7 @@ func (o *Objective) here(tasks []Task) []Task {
 func (o *Objective) outcomes(m *graph.Machine, tasks []Task) ([]Outcome, error) {
 	o.scored = [4]kernel.Matrix{}
 	for k, n := range o.g.scores() {
-		v := m.Value(n) // a copy, or the machine's memory would stay as long as o
-		o.scored[k] = kernel.Mat(slices.Clone(v.Data[:v.Rows*v.Cols]), v.Rows, v.Cols)
+		o.scored[k] = m.Value(n).Clone() // or the machine's memory would stay as long as o
 	}
 	if o.Share.Divided() {
 		if err := o.completeScores(tasks); err != nil {

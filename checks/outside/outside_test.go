@@ -15,7 +15,7 @@ import (
 // TestOutsideModule builds and runs this program as a module of its own.
 func TestOutsideModule(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds another module")
+		t.Skip("left out by -short: it builds another module, for which it needs the go command")
 	}
 	root, err := filepath.Abs("../..")
 	if err != nil {

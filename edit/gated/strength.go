@@ -83,7 +83,7 @@ func (ed *Editor) trial(m *lm.Model, first string, r edit.Request) (*trial, erro
 	}
 	x := lm.Embed[kernel.Matrix](t.ops, m, &t.texts.IDs, &t.texts.Seq)
 	x = lm.Blocks[kernel.Matrix](t.ops, m, x, 0, t.block, &t.texts.Seq, nil)
-	t.states = kernel.Mat(slices.Clone(x.Data[:x.Rows*x.Cols]), x.Rows, x.Cols)
+	t.states = x.Clone()
 	return t, t.ops.Err()
 }
 
@@ -105,7 +105,7 @@ func (t *trial) nll(layers []string, changes []*nn.Delta, by float64) (float64, 
 		}
 	}
 	defer func() { o.OnLinear = nil }()
-	states := kernel.Mat(slices.Clone(t.states.Data), t.states.Rows, t.states.Cols)
+	states := t.states.Clone()
 	x := lm.Blocks[kernel.Matrix](o, t.m, states, t.block, t.m.Config.Layers, &t.texts.Seq, nil)
 	logits := t.m.Logits(o, lm.FinalNorm[kernel.Matrix](o, t.m, o.Rows(x, &t.texts.Want)))
 	if err := o.Err(); err != nil {

@@ -37,7 +37,7 @@ func read(m *lm.Model, k *kernel.Engine, s lm.Site, t text.Text) (*asked, error)
 	ids, seq := text.Lay(t.IDs)
 	x := lm.Embed[kernel.Matrix](o, m, ids, seq)
 	x = lm.Blocks[kernel.Matrix](o, m, x, 0, s.Block, seq, nil)
-	a.states = kernel.Mat(slices.Clone(x.Data[:x.Rows*x.Cols]), x.Rows, x.Cols)
+	a.states = x.Clone()
 	lm.Blocks[kernel.Matrix](o, m, x, s.Block, s.Block+1, seq, nil)
 	return a, o.Err()
 }

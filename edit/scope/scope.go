@@ -59,7 +59,7 @@ func (p *Pool) Inputs(m *lm.Model, weight, prompt string) (kernel.Matrix, error)
 	o := eager.New(p.k)
 	o.OnLinear = func(l *nn.Linear, x, _ kernel.Matrix) {
 		if l.W.Name == weight {
-			out = kernel.Mat(append([]float32(nil), x.Data[:x.Rows*x.Cols]...), x.Rows, x.Cols)
+			out = x.Clone()
 		}
 	}
 	texts, packed := text.Lay(ids)

@@ -59,12 +59,12 @@ func newTrainer(m *lm.Model, k *kernel.Engine, site lm.Site, cfg Config, texts [
 	o := eager.New(k)
 	o.OnLinear = func(l *nn.Linear, _, y kernel.Matrix) {
 		if l == site.Linear {
-			t.margins.before = kernel.Mat(slices.Clone(y.Data[:y.Rows*y.Cols]), y.Rows, y.Cols)
+			t.margins.before = y.Clone()
 		}
 	}
 	x := lm.Embed[kernel.Matrix](o, m, &packed.IDs, seq)
 	x = lm.Blocks[kernel.Matrix](o, m, x, 0, site.Block, seq, nil)
-	states := kernel.Mat(slices.Clone(x.Data[:x.Rows*x.Cols]), x.Rows, x.Cols)
+	states := x.Clone()
 	lm.Blocks[kernel.Matrix](o, m, x, site.Block, site.Block+1, seq, nil)
 	if err := o.Err(); err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func TestProductBytesDoNotDependOnInstructions(t *testing.T) {
 // size.
 func TestLargeProductBytes(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes a second")
+		t.Skip("left out by -short: it takes a second")
 	}
 	for _, backend := range []string{"avx512", "avx2"} {
 		t.Run(backend, func(t *testing.T) {
