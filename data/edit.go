@@ -135,6 +135,16 @@ func (e *Edit) Subjects() []string {
 	return out
 }
 
+// Follows are the prompts whose answers follow from the edit, in a fixed order:
+// those of Portability by kind, then Reverse.
+func (e *Edit) Follows() []Prompt {
+	var out []Prompt
+	for _, kind := range Kinds(e.Portability) {
+		out = append(out, e.Portability[kind]...)
+	}
+	return append(out, e.Reverse...)
+}
+
 // templateOf returns prompt with {} for the subject, or "" unless the subject
 // occurs exactly once and the prompt has no {} of its own.
 func templateOf(prompt, subject string) string {

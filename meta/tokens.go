@@ -49,6 +49,9 @@ type Maker struct {
 	// Paraphrases and Localities are how many of them an edit has in a task, as
 	// far as the record has so many; 0: one.
 	Paraphrases, Localities int
+	// Propagation is how many questions whose answers follow from an edit are asked
+	// beside its rephrasings, as far as the record has so many.
+	Propagation int
 	// Prefixes is the share of what an edit is asked that stands behind a sentence
 	// about something else.
 	Prefixes float64
@@ -88,6 +91,13 @@ func (m *Maker) Task(records []data.Edit, visit int) (Task, error) {
 			}
 			t.Outer, t.OuterOf = append(t.Outer, outer), append(t.OuterOf, i)
 		}
+		follows, err := m.follows(r, visit)
+		if err != nil {
+			return t, err
+		}
+		for _, outer := range follows {
+			t.Outer, t.OuterOf = append(t.Outer, outer), append(t.OuterOf, i)
+		}
 		loc, err := m.locality(r, visit)
 		if err != nil {
 			return t, err
@@ -99,6 +109,23 @@ func (m *Maker) Task(records []data.Edit, visit int) (Task, error) {
 	}
 	m.Cut.Parts(&t)
 	return t, nil
+}
+
+// follows draws of the questions whose answers follow from the edit.
+func (m *Maker) follows(r *data.Edit, visit int) ([]text.Text, error) {
+	pool := r.Follows()
+	if m.Propagation == 0 || len(pool) == 0 {
+		return nil, nil
+	}
+	var out []text.Text
+	for _, i := range draw(m.Seed, "propagation", r.ID, visit, len(pool), m.Propagation) {
+		t, err := text.Answer(m.Tok, pool[i].Prompt, pool[i].Answers[0][0], r.Join, m.Text.MaxLen)
+		if err != nil {
+			return nil, fmt.Errorf("%s: what follows from it: %w", where(r), err)
+		}
+		out = append(out, t)
+	}
+	return out, nil
 }
 
 // asked is the prompts that the edited model is asked.

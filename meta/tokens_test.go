@@ -73,6 +73,40 @@ func TestAShareOfWhatIsAskedStandsBehindASentence(t *testing.T) {
 	}
 }
 
+// TestWhatFollowsFromAnEditIsAskedWithItsOwnAnswer beside the rephrasings, in part and
+// in another choice at another visit; a record without such questions has none.
+func TestWhatFollowsFromAnEditIsAskedWithItsOwnAnswer(t *testing.T) {
+	one := func(prompt, answer string) data.Prompt {
+		return data.Prompt{Prompt: prompt, Answers: [][]string{{answer, "an alias"}}}
+	}
+	n := map[string][]data.Prompt{data.Neighborhood: {one("n", "z")}}
+	r := data.Edit{ID: "1", Prompt: "own", TargetNew: "x", Paraphrases: []string{"a"}, Locality: n, Join: data.JoinSpace,
+		Portability: map[string][]data.Prompt{data.OneHop: {one("hop", "fi")}, data.SubjectAlias: {one("alias", "x")}},
+		Reverse:     []data.Prompt{one("back", "sub")}}
+	bare := data.Edit{ID: "2", Prompt: "other", TargetNew: "y", Paraphrases: []string{"b"}, Locality: n, Join: data.JoinSpace}
+	m := &Maker{Tok: bytesOf(t), Rephrase: true, Propagation: 2}
+	seen := map[string]bool{}
+	for visit := range 60 {
+		task, err := m.Task([]data.Edit{r, bare}, visit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(task.OuterOf, []int{0, 0, 0, 1}) {
+			t.Fatalf("visit %d: the texts belong to edits %v", visit, task.OuterOf)
+		}
+		for _, x := range task.Outer[1:3] {
+			seen[m.Tok.Decode(append(slices.Clone(x.IDs), x.Labels[len(x.Labels)-1]))] = true
+		}
+	}
+	if want := []string{"alias x", "back sub", "hop fi"}; !slices.Equal(slices.Sorted(maps.Keys(seen)), want) {
+		t.Errorf("asked %q, want %q", slices.Sorted(maps.Keys(seen)), want)
+	}
+	m.Propagation = 0
+	if task, err := m.Task([]data.Edit{r}, 0); err != nil || len(task.Outer) != 1 {
+		t.Errorf("without propagation %d texts are asked, %v", len(task.Outer), err)
+	}
+}
+
 // bytesOf is a tokenizer with a token for each byte.
 func bytesOf(t *testing.T) tokenizer.Tokenizer {
 	t.Helper()

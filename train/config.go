@@ -49,6 +49,7 @@ type DataConfig struct {
 	OwnPrompt   bool     `yaml:"own_prompt" doc:"count the edit prompt among the rephrasings that are drawn from; needed where unrelated prompts look like it, as in CounterFact"`
 	Prefixes    float64  `yaml:"prefixes" absent:"0" doc:"share of the prompts that an edit is scored on that stand behind a sentence about something else, as CounterFact's paraphrases do"`
 	Paraphrases int      `yaml:"paraphrases" absent:"1" doc:"rephrasings of an edit that are scored together"`
+	Propagation int      `yaml:"propagation" absent:"0" doc:"questions whose answers follow from an edit, as far as the data has them (another name of its subject, one hop further, the reverse), that are scored with its rephrasings; 0: none"`
 	Localities  int      `yaml:"localities" absent:"1" doc:"locality texts of an edit that are scored together"`
 	Hard        int      `yaml:"hard" absent:"0" doc:"locality texts that are drawn for an edit, of which training takes those that it changes most, localities many; 0: all that are drawn"`
 	Template    string   `yaml:"template" absent:"" doc:"chat: prompts stand in the model's chat template, as the question of a conversation; empty: as they are"`
@@ -155,6 +156,8 @@ func (c *DataConfig) Validate() error {
 		return fmt.Errorf("locality: %q is none of text, answer, all", c.Locality)
 	case c.Paraphrases < 1 || c.Localities < 1:
 		return fmt.Errorf("paraphrases and localities: %d and %d must be at least 1", c.Paraphrases, c.Localities)
+	case c.Propagation < 0:
+		return fmt.Errorf("propagation: %d is negative; 0 means none", c.Propagation)
 	case !(c.Prefixes >= 0 && c.Prefixes <= 1):
 		return fmt.Errorf("prefixes: %g is no share from 0 to 1", c.Prefixes)
 	case c.Hard < 0 || c.Hard > 0 && c.Hard <= c.Localities:

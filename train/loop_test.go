@@ -440,6 +440,7 @@ func TestOptionsHoldForEmbeddedEdits(t *testing.T) {
 		"edits to leave out":     func(c *train.Config) { c.Data.Exclude = []string{none} },
 		"open neighbours":        func(c *train.Config) { c.Data.Neighbors = none },
 		"share subjects":         func(c *train.Config) { c.Data.Split = "val" },
+		"data.propagation is":    func(c *train.Config) { c.Data.Propagation = 2 },
 		"data.val_split is":      func(c *train.Config) { c.Data.Train, c.Data.ValSplit = edits(t, 20), "val" },
 		"model.path is \"\" and": func(c *train.Config) {},
 		"data.train is \"\" and": func(c *train.Config) {},

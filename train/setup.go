@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"keyhole.example/keyhole/data"
 	"keyhole.example/keyhole/edit/serac"
@@ -168,6 +169,9 @@ func loadData(cfg Config, src Sources) (train, val *data.Set, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if d.Propagation > 0 && !slices.ContainsFunc(train.Edits, func(e data.Edit) bool { return len(e.Follows()) > 0 }) {
+		return nil, nil, fmt.Errorf("data.propagation is %d, but no edit that is trained on has a question whose answer follows from it; leave it out, or name data that have them (KnowEdit, MQuAKE)", d.Propagation)
+	}
 	if val != nil {
 		if err := data.Disjoint(train, val); err != nil {
 			return nil, nil, fmt.Errorf("training and validation edits share subjects: %w", err)
@@ -215,7 +219,7 @@ func (e *Editor) maker(records []data.Edit) *meta.Maker {
 	d := e.Config.Data
 	m := &meta.Maker{
 		Tok: e.Model.Tokenizer, Text: e.TextOptions(), Rephrase: d.Rephrase, OwnPrompt: d.OwnPrompt,
-		Prefixes: d.Prefixes, Paraphrases: d.Paraphrases, Localities: d.Localities, Rows: e.Config.Hypernet.Update.Rows, Seed: e.Config.Seed, Records: records,
+		Prefixes: d.Prefixes, Paraphrases: d.Paraphrases, Propagation: d.Propagation, Localities: d.Localities, Rows: e.Config.Hypernet.Update.Rows, Seed: e.Config.Seed, Records: records,
 	}
 	if e.Objective != nil {
 		m.Others, m.Cut = e.Objective.Others, e.Objective.Cut
