@@ -122,8 +122,9 @@ func (q *Sequence) group(list []aged) Aged {
 		return &v
 	}
 	for _, a := range list {
-		out.Age += float64(a.age) / float64(len(list))
+		out.Age += float64(a.age)
 	}
+	out.Age /= float64(len(list)) // no list is empty: tenths without edits are left out
 	if v := mean("reliability"); v != nil {
 		out.Reliability = *v
 	}

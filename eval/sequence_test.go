@@ -84,6 +84,19 @@ func TestRetentionIsOfEditsThatWereRightAtOnce(t *testing.T) {
 	}
 }
 
+// TestAgesOfWholeRoundsAreWhole numbers, whatever the number of edits of a round.
+func TestAgesOfWholeRoundsAreWhole(t *testing.T) {
+	for n := 1; n <= 30; n++ {
+		q := &Sequence{atOnce: map[string]*sums{}, first: map[string]bool{}}
+		for i := range n {
+			q.add(slot{index: i, round: 0, last: 1}, &Line{ID: string(rune('a' + i)), Values: Values{"reliability": {Sum: 1, N: 1}}})
+		}
+		if q.finish(newReport(Record{})); len(q.ByAge) != 1 || q.ByAge[0].Age != 1 {
+			t.Errorf("%d edits of age 1 are %+v", n, q.ByAge)
+		}
+	}
+}
+
 func TestGeneralAbilityOfAnUnchangedModelIsTheBaseModels(t *testing.T) {
 	m, k := tinyModel(t, "gpt2"), testEngine(t)
 	none := evaluate(t, Options{Model: m, Engine: k, Editor: none{}, Set: tinySet(3), Protocol: "sequential_final", Ability: tinyText})
