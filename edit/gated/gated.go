@@ -27,7 +27,7 @@ type Settings struct {
 	Margin    float64   `yaml:"margin" doc:"threshold of an edit's cosine: this share of the way from the nearest unrelated row to the key itself"`
 	Negatives int       `yaml:"negatives" doc:"prompts of other edits that unrelated rows are taken from"`
 	Learned   Learned   `yaml:"learned" doc:"how the edits of a run are made; those of rome are not"`
-	Rows      string    `yaml:"rows" absent:"text" doc:"rows that an edit changes in a text that holds its key: text (all), or subject (those of the subject, up to the row that the key was found in)"`
+	Rows      string    `yaml:"rows" absent:"text" doc:"rows that an edit changes in a text that holds its key: text (all), subject (those of the subject, up to the row that the key was found in), or own (subject, unless the editor of the edits changes other rows too; then text)"`
 	Capacity  int       `yaml:"capacity" doc:"edits that a store holds at most; 0: any number"`
 }
 
@@ -47,6 +47,7 @@ const (
 const (
 	WholeText   = "text"
 	SubjectRows = "subject"
+	OwnRows     = "own"
 )
 
 // DefaultSettings are those that did best on validation edits.
@@ -59,8 +60,8 @@ func (s *Settings) Validate() error {
 	switch {
 	case s.Token != Subject && s.Token != Last:
 		return fmt.Errorf("token: %q is neither %s nor %s", s.Token, Subject, Last)
-	case s.Rows != WholeText && s.Rows != SubjectRows:
-		return fmt.Errorf("rows: %q is neither %s nor %s", s.Rows, WholeText, SubjectRows)
+	case s.Rows != WholeText && s.Rows != SubjectRows && s.Rows != OwnRows:
+		return fmt.Errorf("rows: %q is none of %s, %s, %s", s.Rows, WholeText, SubjectRows, OwnRows)
 	case s.Rows == SubjectRows && s.Token == Last:
 		return fmt.Errorf("rows: %s, but token is %s, so keys are of no subject; use rows %s", s.Rows, s.Token, WholeText)
 	case !(s.Margin > 0):
@@ -110,11 +111,29 @@ func New(inner edit.Editor, cfg Settings, k *kernel.Engine, pool []data.Edit) (*
 		}
 		inner = again.Insisting(cfg.Learned.Looks)
 	}
+	if err := cfg.chooseRows(inner); err != nil {
+		return nil, fmt.Errorf("gated: %w", err)
+	}
 	prompts, err := scope.New(k, pool, cfg.Negatives)
 	if err != nil {
 		return nil, fmt.Errorf("gated: %w", err)
 	}
 	return &Editor{inner: inner, k: k, cfg: cfg, pool: prompts}, nil
+}
+
+// chooseRows says which rows OwnRows are, and refuses those that inner would not change.
+func (s *Settings) chooseRows(inner edit.Editor) error {
+	says, ok := inner.(interface{ OfSubject() bool })
+	elsewhere := ok && !says.OfSubject()
+	switch {
+	case s.Rows == SubjectRows && elsewhere:
+		return fmt.Errorf("rows: %s, but editor %s changes other rows than those of subjects, which would have no effect; use rows %s or %s", s.Rows, inner.Name(), OwnRows, WholeText)
+	case s.Rows == OwnRows && (elsewhere || s.Token == Last):
+		s.Rows = WholeText
+	case s.Rows == OwnRows:
+		s.Rows = SubjectRows
+	}
+	return nil
 }
 
 // Name implements edit.Editor.

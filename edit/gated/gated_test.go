@@ -461,6 +461,40 @@ func TestOtherRowsAreAnotherSequence(t *testing.T) {
 	}
 }
 
+// subjects is sites that says whether it changes the rows of subjects alone.
+type subjects struct {
+	sites
+	alone bool
+}
+
+func (s subjects) OfSubject() bool { return s.alone }
+
+// TestOwnRowsAreThoseOfTheEditorInside: of the subject, unless it says that it changes
+// others, or keys are of no subject.
+func TestOwnRowsAreThoseOfTheEditorInside(t *testing.T) {
+	for _, c := range []struct {
+		inner edit.Editor
+		token string
+		want  string
+	}{
+		{two, Subject, SubjectRows},
+		{two, Last, WholeText},
+		{subjects{two, true}, Subject, SubjectRows},
+		{subjects{two, false}, Subject, WholeText},
+	} {
+		s := settings()
+		s.Rows, s.Token = OwnRows, c.token
+		if got := editor(t, c.inner, s).cfg.Rows; got != c.want {
+			t.Errorf("%v, token %s: rows %s, want %s", c.inner, c.token, got, c.want)
+		}
+	}
+	s := settings()
+	s.Rows = SubjectRows
+	if _, err := New(subjects{two, false}, s, lmtest.Engine(t, 1), edittest.Facts()); err == nil || !strings.Contains(err.Error(), "use rows own") {
+		t.Errorf("rows that the editor does not change: %v", err)
+	}
+}
+
 // twice changes one layer two times.
 type twice struct{ sites }
 

@@ -57,6 +57,9 @@ func (e *Editor) Insisting(more int) edit.Editor {
 	return &out
 }
 
+// OfSubject says whether an edit changes the rows of its subject alone.
+func (e *Editor) OfSubject() bool { return e.o.Net.Config.Update.BySubject() }
+
 // Name implements edit.Editor.
 func (e *Editor) Name() string { return e.name }
 
