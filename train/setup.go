@@ -170,7 +170,7 @@ func loadData(cfg Config, src Sources) (train, val *data.Set, err error) {
 		return nil, nil, err
 	}
 	if d.Propagation > 0 && !slices.ContainsFunc(train.Edits, func(e data.Edit) bool { return len(e.Follows()) > 0 }) {
-		return nil, nil, fmt.Errorf("data.propagation is %d, but no edit that is trained on has a question whose answer follows from it; leave it out, or name data that have them (KnowEdit, MQuAKE)", d.Propagation)
+		return nil, nil, fmt.Errorf("data.propagation is %d, but no edit that is trained on has a question whose answer follows from it; leave it out, or name data that have them, such as KnowEdit's", d.Propagation)
 	}
 	if val != nil {
 		if err := data.Disjoint(train, val); err != nil {
