@@ -5,6 +5,7 @@ package mpi
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
 	"runtime"
 	"time"
 )
@@ -213,8 +214,15 @@ func (w *World) Leave(status int) error {
 	return nil
 }
 
-// Abort ends all processes of the job, this one with the given exit status.
-func (w *World) Abort(status int) { w.lib.abort(w.lib.world, int32(status)) }
+// Abort ends all processes of the job, this one with the given exit status, once the
+// launcher has read what this one said: a launcher drops what it has not read by then.
+func (w *World) Abort(status int) {
+	const patience = 2 * time.Second
+	for start := time.Now(); unread(os.Stdout)+unread(os.Stderr) > 0 && time.Since(start) < patience; {
+		time.Sleep(longNap)
+	}
+	w.lib.abort(w.lib.world, int32(status))
+}
 
 // failure is the error of a call, in the library's words.
 func (w *World) failure(call string, code int32) error {

@@ -38,8 +38,12 @@ func rank() error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv(asRank) == "dies" && w.Rank() == w.Size()-1 {
+	switch last := w.Rank() == w.Size()-1; {
+	case os.Getenv(asRank) == "dies" && last:
 		os.Exit(7)
+	case os.Getenv(asRank) == "aborts" && last:
+		fmt.Fprintln(os.Stderr, "this is why")
+		w.Abort(7)
 	}
 	if !faults() {
 		return errors.New("a fault is no panic any more")
@@ -136,5 +140,25 @@ func TestDeadRankEndsTheJob(t *testing.T) {
 				t.Errorf("the job ended with %v (%v):\n%s", err, ctx.Err(), out)
 			}
 		})
+	}
+}
+
+// TestWhatWasSaidBeforeAnAbortArrives, though the launcher ends the job at once.
+func TestWhatWasSaidBeforeAnAbortArrives(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range mpitest.Launchers(t) {
+		for range 10 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			c := l.Command(ctx, 2, exe)
+			c.Env = append(os.Environ(), asRank+"=aborts")
+			out, err := c.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "this is why") {
+				t.Fatalf("%s: %v\n%s", l.Name, err, out)
+			}
+		}
 	}
 }
