@@ -39,6 +39,7 @@ type Data struct {
 	Join       string `yaml:"join" doc:"how answers follow prompts, where records do not say: auto, a space where the writing has one; space; none"`
 	Occurrence string `yaml:"occurrence" doc:"which one is meant where a subject stands in its prompt more than once: first or last"`
 	Template   string `yaml:"template" doc:"chat: prompts stand in the model's chat template; empty: as they are"`
+	Distinct   bool   `yaml:"distinct" doc:"keep the first edit about each subject"`
 	Limit      int    `yaml:"limit" doc:"evaluate so many first edits; 0: all"`
 	SkipBad    bool   `yaml:"skip_bad" doc:"count bad records instead of stopping"`
 }

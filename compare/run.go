@@ -119,7 +119,7 @@ func (m *Runner) load() (*data.Set, error) {
 	if d.Path == "" {
 		d.Path = workbench.Embedded
 	}
-	return workbench.LoadEdits(d.Path, data.Options{Split: d.Split, Neighbors: d.Neighbors, Locality: d.Locality, Join: data.Join(d.Join), Occurrence: d.Occurrence, SkipBad: d.SkipBad, SkipBadBy: "data.skip_bad: true"})
+	return workbench.LoadEdits(d.Path, data.Options{Split: d.Split, Neighbors: d.Neighbors, Locality: d.Locality, Join: data.Join(d.Join), Occurrence: d.Occurrence, Distinct: d.Distinct, SkipBad: d.SkipBad, SkipBadBy: "data.skip_bad: true"})
 }
 
 func (m *Runner) close() error {

@@ -84,6 +84,7 @@ func Read(r io.Reader, name string, o Options) (*Set, error) {
 	s := &Set{Name: baseName(name), Path: name}
 	ids := newIDs()
 	splits := make(map[string]bool)
+	about := make(map[string]bool)
 	sc := scanner{name: name, o: o, use: wants("Load")}
 	sc.take = func(fm Format, f *fields, at Source) bool {
 		e := fm.edit(f)
@@ -102,6 +103,16 @@ func Read(r io.Reader, name string, o Options) (*Set, error) {
 			e.Template = templateOf(e.Prompt, e.Subject)
 		}
 		e.settle(o)
+		if o.Distinct {
+			keys := subjectKeys(&e)
+			f.dropIf(slices.ContainsFunc(keys, func(k string) bool { return about[k] }), "an earlier record is about its subject")
+			if f.v.drop != "" {
+				return false
+			}
+			for _, k := range keys {
+				about[k] = true
+			}
+		}
 		if !ids.give(&e, at.Line, f) {
 			return false
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -256,6 +257,49 @@ func TestExcludeLeavesOutSubjectsOfAnotherFile(t *testing.T) {
 	}
 	if _, err := Load(all, Options{Exclude: []string{filepath.Join(dir, "none.jsonl")}}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing file: %v", err)
+	}
+}
+
+// TestDistinctKeepsTheFirstOfASubject, and counts the others; before, those of one fact
+// with different targets are counted.
+func TestDistinctKeepsTheFirstOfASubject(t *testing.T) {
+	record := func(id, subject, relation, prompt, truth, target string) string {
+		return `{"case_id":` + id + `,"subject":"` + subject + `","relation_id":"` + relation + `","prompt":"` + prompt + `","target_new":"` + target + `","ground_truth":"` + truth + `","rephrase_prompt":"x ` + subject + `?","locality_prompt":"Paris is in","locality_ground_truth":"France"}`
+	}
+	text := strings.Join([]string{
+		record("1", "Jane", "", "Who is Jane's mother?", "Ann", "Mary"),
+		record("2", "Jane", "", "Who bore Jane?", "Ann", "Rose"),
+		record("3", "Jane", "", "Where was Jane born?", "Oslo", "Rome"),
+		record("4", "jane ", "", "Which woman bore jane?", "Ann", "Rose"),
+		record("5", "Tom", "", "Who is Tom's mother?", "Ann", "Eve"),
+		record("6", "Tom", "", "Who bore Tom?", "Ann", "Eve"),
+		record("7", "Ray", "", "Who bore Ray?", "Liz", "Eve"),
+	}, "\n")
+	all, err := Read(strings.NewReader(text), "t.jsonl", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := all.Summary().Disputed; got != 3 {
+		t.Errorf("%d edits are disputed, want 1, 2 and 4", got)
+	}
+	for limit, want := range map[int][]string{0: {"1", "5", "7"}, 2: {"1", "5"}} {
+		s, err := Read(strings.NewReader(text), "t.jsonl", Options{Distinct: true, Limit: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range s.Edits {
+			got = append(got, e.ID)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("limit %d: kept %v, want %v", limit, got, want)
+		}
+		if s.Disputed() != 0 {
+			t.Errorf("limit %d: %d of them are disputed", limit, s.Disputed())
+		}
+		if len(s.Dropped) != 1 || s.Dropped[0].Line != 2 || s.Dropped[0].Bad {
+			t.Errorf("limit %d: left out %+v", limit, s.Dropped)
+		}
 	}
 }
 

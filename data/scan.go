@@ -31,6 +31,9 @@ type Options struct {
 	// Exclude are paths of files of edits; records about one of their subjects are
 	// left out.
 	Exclude []string
+	// Distinct keeps the first record about each subject, by the rule of Disjoint:
+	// where all edits are made of one model, others may contradict it.
+	Distinct bool
 	// Join and Occurrence are the set's, for records without one of their own.
 	Join       Join
 	Occurrence string

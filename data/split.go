@@ -62,9 +62,14 @@ func subjectKeys(e *Edit) []string {
 		subjects = []string{e.Prompt}
 	}
 	for i, s := range subjects {
-		subjects[i] = strings.Join(strings.Fields(strings.ToLower(norm.NFKC.String(s))), " ")
+		subjects[i] = normal(s)
 	}
 	return subjects
+}
+
+// normal is a subject as it is compared: without regard to case, width and blanks.
+func normal(subject string) string {
+	return strings.Join(strings.Fields(strings.ToLower(norm.NFKC.String(subject))), " ")
 }
 
 // subjectGroups returns a function that names an edit's group: edits whose

@@ -21,6 +21,7 @@ type Summary struct {
 	// Templates is how many edits have their subject in the prompt exactly once.
 	Templates   int            `json:"templates"`
 	Conflicts   int            `json:"conflicts"` // prompts with more than one target
+	Disputed    int            `json:"disputed"`  // Set.Disputed
 	Paraphrases int            `json:"paraphrases"`
 	Reverse     int            `json:"reverse"`
 	Chained     int            `json:"chained"` // edits that others of their case follow
@@ -74,8 +75,40 @@ func (s *Set) Summary() Summary {
 			out.Portability[kind] += len(p)
 		}
 	}
-	out.Subjects, out.Relations, out.Conflicts = len(subjects), len(relations), len(conflicts)
+	out.Subjects, out.Relations, out.Conflicts, out.Disputed = len(subjects), len(relations), len(conflicts), s.Disputed()
 	return out
+}
+
+// Disputed is how many edits are of a fact that another edit of the set makes
+// something else of: the same subject, relation (if the file names them) and true
+// answer, so that both ask the same in whatever words, but another target. Where all
+// edits are made of one model, one of them cannot hold in other words.
+func (s *Set) Disputed() int {
+	type fact struct{ subject, relation, answer string }
+	targets := make(map[fact]map[string]bool)
+	each := func(do func(e *Edit, f fact)) {
+		for i := range s.Edits {
+			e := &s.Edits[i]
+			for _, answer := range e.TargetTrue {
+				if e.Subject != "" {
+					do(e, fact{normal(e.Subject), e.RelationID, strings.TrimSpace(answer)})
+				}
+			}
+		}
+	}
+	each(func(e *Edit, f fact) {
+		if targets[f] == nil {
+			targets[f] = make(map[string]bool)
+		}
+		targets[f][strings.TrimSpace(e.TargetNew)] = true
+	})
+	disputed := make(map[*Edit]bool)
+	each(func(e *Edit, f fact) {
+		if len(targets[f]) > 1 {
+			disputed[e] = true
+		}
+	})
+	return len(disputed)
 }
 
 // String is the summary as a few lines of text.
@@ -94,6 +127,9 @@ func (m Summary) String() string {
 	}
 	if m.Conflicts > 0 {
 		fmt.Fprintf(&b, "; prompts with more than one target: %d", m.Conflicts)
+	}
+	if m.Disputed > 0 {
+		fmt.Fprintf(&b, "; edits whose subject and true answer another has, with another target: %d", m.Disputed)
 	}
 	if m.Merged > 0 {
 		fmt.Fprintf(&b, "; edits with prompts from the neighbours file: %d", m.Merged)

@@ -18,6 +18,7 @@ type Checked struct {
 	Unread  []string    `json:"unread,omitempty"` // keys that the format does not use
 	// Conflicts are records of which only one can hold where all are edited.
 	Conflicts []edit.Conflict `json:"conflicts,omitempty"`
+	Disputed  int             `json:"disputed,omitempty"` // data.Set.Disputed
 
 	Records int `json:"-"` // good and bad
 }
@@ -35,7 +36,7 @@ func CheckEdits(path string, d data.Options) (*Checked, error) {
 	for i := range set.Edits {
 		requests = append(requests, edit.Requests(&set.Edits[i])...)
 	}
-	r.Conflicts = edit.Conflicts(requests)
+	r.Conflicts, r.Disputed = edit.Conflicts(requests), set.Disputed()
 	for _, d := range set.Dropped {
 		if d.Bad {
 			r.Bad += d.Count
@@ -63,6 +64,9 @@ func (r *Checked) Print(w io.Writer) error {
 	}
 	if n := len(r.Conflicts) - shown; n > 0 {
 		p.Say("and %d further conflicts; --json has them", n)
+	}
+	if r.Disputed > 0 {
+		p.Say("%d records have the subject and true answer of another, but another target: of a model that gets them all, one of each holds in other words (--distinct keeps one of a subject)", r.Disputed)
 	}
 	p.Say("%d good records (format %s), %d bad", r.Good, r.Format, r.Bad)
 	return p.Err()

@@ -27,6 +27,7 @@ func dataFlags(c *cobra.Command) *data.Options {
 	addJoin(c, (*string)(&d.Join))
 	addOccurrence(c, &d.Occurrence)
 	f.StringSliceVar(&d.Exclude, "exclude", nil, "leave out edits about subjects of this `file`")
+	f.BoolVar(&d.Distinct, "distinct", false, "keep the first edit about each subject")
 	return d
 }
 
@@ -94,8 +95,9 @@ func dataCheckCommand(o *options) *cobra.Command {
 		Short: "Find the bad records of a file",
 		Long: `Read a file of edits and list what is wrong in it, by reason with the line of the
 first such record, and records that contradict each other: the same prompt with
-different targets, of which one edit alone can hold. The exit status is 1 if
-there is a bad record.`,
+different targets, of which one edit alone can hold. Edits of one fact in other
+words are counted (the same subject and true answer, another target); --distinct
+keeps one edit of a subject. The exit status is 1 if there is a bad record.`,
 		Example: "  keyhole data check my-edits.jsonl",
 		Args:    exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
