@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"time"
 
@@ -106,21 +107,20 @@ func isInterrupt(err error) bool {
 	return errors.As(err, &stop)
 }
 
-// say names the process that fails alone. Process 0 speaks first, in case that
-// all fail alike.
+// head is how much earlier process 0 speaks, in case that all fail alike.
+const head = 500 * time.Millisecond
+
+// say names the process that fails alone.
 func (m *membership) say(w io.Writer, err error) {
 	switch {
 	case m.world == nil:
-		if l, ok, _ := mpi.Launched(); !ok || l.Rank == 0 {
-			fmt.Fprintf(w, "keyhole: %v\n", err)
-		}
+		sayUnjoined(w, err)
 	case told(err):
 		if mpi.Leads(m.world) {
 			fmt.Fprintf(w, "keyhole: %v\n", err)
 		}
 	default:
 		if !mpi.Leads(m.world) {
-			const head = 500 * time.Millisecond
 			time.Sleep(head)
 		}
 		if m.world.Size() > 1 {
@@ -128,6 +128,22 @@ func (m *membership) say(w io.Writer, err error) {
 		}
 		fmt.Fprintf(w, "keyhole: %v\n", err)
 	}
+}
+
+// sayUnjoined says why a process fails that takes part in no job, or not yet. Of a job,
+// process 0 alone speaks of wrong use, which all have in common; the others wait
+// for it, since a launcher may end all processes as soon as the first has failed.
+func sayUnjoined(w io.Writer, err error) {
+	if l, ok, _ := mpi.Launched(); ok && l.Rank > 0 {
+		time.Sleep(head)
+		var failed *failure
+		if !errors.As(err, &failed) {
+			return
+		}
+		host, _ := os.Hostname() // "" where it has none
+		err = fmt.Errorf("%s: %w", mpi.Name(l.Rank, l.Size, host), err)
+	}
+	fmt.Fprintf(w, "keyhole: %v\n", err)
 }
 
 // leave ends this process's part in the job with an exit status, which it returns
