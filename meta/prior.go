@@ -16,6 +16,11 @@ func (o *Objective) Prepare(kept func(tokens int) ([]text.Text, error)) error {
 	if len(o.Net.Priors) == 0 || o.Net.Priors[0].Rows > 0 {
 		return nil
 	}
+	return o.Retake(kept)
+}
+
+// Retake takes the network's priors anew.
+func (o *Objective) Retake(kept func(tokens int) ([]text.Text, error)) error {
 	texts, err := kept(o.Net.Config.Update.Tokens)
 	if err != nil {
 		return err

@@ -41,6 +41,7 @@ type DataConfig struct {
 	ValSplit    string   `yaml:"val_split" doc:"split of the validation file; of embedded edits train, val or test, and empty: val"`
 	Neighbors   string   `yaml:"neighbors" doc:"CounterFact neighbours to merge"`
 	Exclude     []string `yaml:"exclude" doc:"files of edits, such as those for the test, about whose subjects nothing is learned"`
+	General     string   `yaml:"general" absent:"" doc:"text that no edit is about, embedded or a file, of which the prior (hypernet.update.prior: moment) has as many tokens as of locality texts, so that edits leave it alone too; empty: none"`
 	Limit       int      `yaml:"limit" doc:"read at most so many edits; 0: all"`
 	SkipBad     bool     `yaml:"skip_bad" doc:"count bad records instead of stopping"`
 	Join        string   `yaml:"join" absent:"space" doc:"how answers follow prompts, where records do not say: auto, a space where the writing has one; space; none"`
@@ -132,6 +133,9 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("data.hard: which texts an edit changes most is found out edit by edit, without train.part and train.turns; leave it out")
 	case c.Learner == LearnSERAC && (c.Data.Hard > 0 || c.Objective.Margin > 0):
 		return fmt.Errorf("data.hard and objective.margin: they are about editor networks, not about learner: %s", LearnSERAC)
+	}
+	if c.Data.General != "" && (c.Learner == LearnSERAC || c.Hypernet.Update.Prior != hypernet.Moment) {
+		return fmt.Errorf("data.general: %q would have no effect, as only hypernet.update.prior: %s looks at it; set that, or leave it out", c.Data.General, hypernet.Moment)
 	}
 	if c.Train.Part > 0 && c.Hypernet.Update.Reach > 0 {
 		return fmt.Errorf("hypernet.update.reach: with train.part an edit's values are those of its part, and cannot be scaled alone; leave out one of them")

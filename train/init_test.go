@@ -3,6 +3,8 @@ package train_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,4 +125,63 @@ func TestAnEditorOfAnotherKindIsRefused(t *testing.T) {
 			t.Errorf("%s: the refused run left a folder", want)
 		}
 	}
+}
+
+// TestAStartCanLeaveOtherTextAlone: a run from another editor may have general text in
+// its prior, which it takes anew, and another ridge; the network stays.
+func TestAStartCanLeaveOtherTextAlone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("several runs take too long with the race detector")
+	}
+	c := solving()
+	c.Train.Steps, c.Train.ValEvery, c.Train.SaveEvery = 1, 0, 1
+	first := filepath.Join(t.TempDir(), "first")
+	run(t, c, first, false, 0)
+	was := files(t, first, "step-000001")
+	c.Train.Init, c.Hypernet.Update.Ridge = first, 10*c.Hypernet.Update.Ridge
+	for general, same := range map[string]bool{"": true, "embedded": false} {
+		c.Data.General = general
+		dir := filepath.Join(t.TempDir(), "run"+general)
+		none(t, c, dir)
+		now := files(t, dir, "step-000000")
+		if !bytes.Equal(now["phi.safetensors"], was["phi.safetensors"]) {
+			t.Errorf("general text %q: the network is another", general)
+		}
+		if bytes.Equal(now["prior.safetensors"], was["prior.safetensors"]) != same {
+			t.Errorf("general text %q: the prior is the checkpoint's: %v", general, !same)
+		}
+		before, after := priorRows(t, was["manifest.json"]), priorRows(t, now["manifest.json"])
+		if more := after - before; same && more != 0 || !same && (more < before || more > before+128) {
+			t.Errorf("general text %q: the prior is of %d rows, was of %d", general, after, before)
+		}
+	}
+	c.Hypernet.Update.LearnRidge = true
+	if _, err := start(t, c, filepath.Join(t.TempDir(), "x"), false, sources(), &quiet{}); err == nil || !strings.Contains(err.Error(), "another kind of editor") {
+		t.Errorf("a learned ridge from one that was not: %v", err)
+	}
+	c = solving()
+	c.Data.General = filepath.Join(t.TempDir(), "none.txt")
+	if _, err := start(t, c, filepath.Join(t.TempDir(), "y"), false, sources(), &quiet{}); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "data.general") {
+		t.Errorf("no such text: %v", err)
+	}
+	c = small()
+	c.Data.General = "embedded"
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "data.general") {
+		t.Errorf("general text for a prior that looks at none: %v", err)
+	}
+}
+
+// priorRows is how many rows the prior in a manifest is of.
+func priorRows(t *testing.T, manifest []byte) int64 {
+	t.Helper()
+	var m struct {
+		State struct {
+			Counts []int64 `json:"prior_counts"`
+		} `json:"state"`
+	}
+	must(t, json.Unmarshal(manifest, &m))
+	if len(m.State.Counts) == 0 {
+		t.Fatal("the manifest counts no rows of the prior")
+	}
+	return m.State.Counts[0]
 }

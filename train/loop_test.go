@@ -40,7 +40,7 @@ func (q *quiet) Saved(string)                  {}
 func (q *quiet) Skipped(id string, err error)  { q.skipped = append(q.skipped, id+": "+err.Error()) }
 
 func sources() train.Sources {
-	return train.Sources{Model: embedded.Model, Edits: embedded.Edits}
+	return train.Sources{Model: embedded.Model, Edits: embedded.Edits, Text: embedded.Text}
 }
 
 // small is a run of twelve steps on the embedded model.

@@ -60,7 +60,7 @@ func Moved(model, run string) string {
 // Locate replaces the names of the base model and of data in the config by the
 // paths that the functions find for them. What is empty or embedded stays.
 func (c *Config) Locate(model, data func(name string) (string, error)) error {
-	names := []*string{&c.Data.Train, &c.Data.Val, &c.Data.Neighbors}
+	names := []*string{&c.Data.Train, &c.Data.Val, &c.Data.Neighbors, &c.Data.General}
 	c.Data.Exclude = append([]string(nil), c.Data.Exclude...)
 	for i := range c.Data.Exclude {
 		names = append(names, &c.Data.Exclude[i])

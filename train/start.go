@@ -13,6 +13,7 @@ import (
 	"keyhole.example/keyhole/internal/lock"
 	"keyhole.example/keyhole/internal/mpi"
 	"keyhole.example/keyhole/meta"
+	"keyhole.example/keyhole/text"
 	"keyhole.example/keyhole/train/optim"
 )
 
@@ -72,12 +73,13 @@ func (l *Loop) prepare(cfg Config, src Sources, resume bool) error {
 	if found, err = l.share(found); err != nil {
 		return err
 	}
+	stays := func(tokens int) ([]text.Text, error) { return l.stays(src, tokens) }
 	switch { // each process does it, as that costs no more than to send what comes of it
 	case found:
 	case l.Config.Train.Init != "":
-		err = l.begin()
+		err = l.begin(stays)
 	default:
-		err = l.Learner().Prepare(l.maker.Kept)
+		err = l.Learner().Prepare(stays)
 	}
 	if err == nil && l.leads() {
 		err = l.openFiles()

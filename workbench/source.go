@@ -17,9 +17,9 @@ import (
 // are asked for.
 const Embedded = saved.Embedded
 
-// Sources give what the binary carries to a training run: a model and edits.
+// Sources give what the binary carries to a training run: a model, edits and text.
 func Sources() train.Sources {
-	return train.Sources{Model: embedded.Model, Edits: embedded.Edits}
+	return train.Sources{Model: embedded.Model, Edits: embedded.Edits, Text: embedded.Text}
 }
 
 // LoadModel loads a base model, which may lack a tokenizer.
