@@ -83,10 +83,10 @@ var costs = []string{"hypernet.update.shrink", "hypernet.update.reach", "hyperne
 // makesEditor tells the config keys that decide what the parameters of a learner's
 // editor are; those of the other learner do not.
 func makesEditor(key, learner string) bool {
-	own := "hypernet."
 	if slices.Contains(costs, key) {
 		return false
 	}
+	own := "hypernet."
 	if learner == LearnSERAC {
 		own = "serac."
 	}

@@ -160,6 +160,14 @@ func TestAStartCanLeaveOtherTextAlone(t *testing.T) {
 		t.Errorf("a learned ridge from one that was not: %v", err)
 	}
 	c = solving()
+	c.Train.Steps, c.Train.ValEvery, c.Train.SaveEvery, c.Hypernet.Update.LearnRidge = 1, 0, 1, true
+	learned := filepath.Join(t.TempDir(), "learned")
+	run(t, c, learned, false, 0)
+	c.Train.Init, c.Hypernet.Update.Ridge = learned, 10*c.Hypernet.Update.Ridge
+	if _, err := start(t, c, filepath.Join(t.TempDir(), "z"), false, sources(), &quiet{}); err == nil || !strings.Contains(err.Error(), "hypernet.update.ridge") {
+		t.Errorf("another ridge than one that was learned: %v", err)
+	}
+	c = solving()
 	c.Data.General = filepath.Join(t.TempDir(), "none.txt")
 	if _, err := start(t, c, filepath.Join(t.TempDir(), "y"), false, sources(), &quiet{}); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "data.general") {
 		t.Errorf("no such text: %v", err)

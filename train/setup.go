@@ -19,9 +19,9 @@ import (
 type Sources struct {
 	Model func() (*lm.Model, error)
 	Edits func(data.Options) (*data.Set, error) // of the split train, val or test
-	Text  func() (string, error)
-	Team  mpi.Team                  // processes that train together, each of which calls Start; nil: this one alone
-	Copy  func() (*lm.Model, error) // the base model once more; nil: loading it again gives one
+	Text  func() (string, error)                // general text, a paragraph a line
+	Team  mpi.Team                              // processes that train together, each of which calls Start; nil: this one alone
+	Copy  func() (*lm.Model, error)             // the base model once more; nil: loading it again gives one
 }
 
 // TrainingEdits are the edits that cfg trains on.

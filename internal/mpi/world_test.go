@@ -150,9 +150,9 @@ func TestWhatWasSaidBeforeAnAbortArrives(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, l := range mpitest.Launchers(t) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
 		for range 10 {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
 			c := l.Command(ctx, 2, exe)
 			c.Env = append(os.Environ(), asRank+"=aborts")
 			out, err := c.CombinedOutput()
